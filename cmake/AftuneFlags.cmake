@@ -1,0 +1,18 @@
+# Flags that every translation unit is built with. Those that decide bits are listed in docs/numerics.md:
+# no contraction (an fma is one only where fmaf is written); errno and traps off, which change no value.
+add_compile_options(
+  -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wshadow -Wpedantic -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror
+  -fstack-protector-strong)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Wide vector types are passed between inlined functions of one ISA only; the ABI note about them is noise.
+  add_compile_options(-Wno-psabi)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(AFTUNE_SANITIZE)
+  add_compile_options(-fsanitize=${AFTUNE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${AFTUNE_SANITIZE})
+endif()

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "record/grid.h"
+
+namespace aftune::audit {
+
+struct Cell {
+  int block = 0;
+  std::int64_t step_block = 0;
+  friend bool operator==(const Cell&, const Cell&) = default;
+  friend auto operator<=>(const Cell& a, const Cell& b) = default;
+};
+
+/// How many cells of each stratum to draw. `all` overrides the rest.
+struct Plan {
+  bool all = false;
+  std::int64_t uniform = 0;
+  std::int64_t inputs = 0;     ///< from block 0's column
+  std::int64_t objective = 0;  ///< from the last stage's column
+  std::int64_t ends = 0;       ///< from each of the first and the last row
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+Json to_json(const Plan& plan);
+Plan plan_from_json(const Json& json);  ///< Error{kEvidence}
+
+/// A challenge holds no cell list: opener and verifier each derive the cells.
+struct Challenge {
+  std::string note;  ///< the checkpoint note, verbatim
+  std::array<std::uint8_t, 32> seed{};
+  std::string seed_kind = "given";  ///< fresh | committed | beacon | given
+  Plan plan;
+};
+std::string to_text(const Challenge& challenge);   ///< canonical JSON and LF
+Challenge parse_challenge(std::string_view text);  ///< refuses an all-zero seed. Error{kEvidence}
+
+/// The cells, sorted, without repeats. Draw key = BLAKE3 derive_key("aftune/draw/1") over the length-prefixed
+/// note text, seed and canonical plan; each stratum draws without replacement by an unbiased rejection from
+/// its XOF (docs/audit.md, "Draw").
+std::vector<Cell> draw_cells(const Challenge& challenge, const record::Grid& grid);
+
+/// P(at least one of `sampled` is bad) when `bad` of `total` are, sampled without replacement; exact
+/// hypergeometric.
+double detection_probability(std::int64_t total, std::int64_t bad, std::int64_t sampled);
+/// Smallest sample with that probability at least `confidence`; total if none smaller.
+std::int64_t sample_size(std::int64_t total, std::int64_t bad, double confidence);
+
+}  // namespace aftune::audit

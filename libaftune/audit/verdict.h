@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace aftune::audit {
+
+enum class Outcome { kAccept, kReject, kIncomplete };
+std::string_view name(Outcome outcome);
+
+/// The checks, each under its own name in the verdict. docs/audit.md says what each establishes.
+enum class Check {
+  kSignature,
+  kLogRoot,
+  kClosing,
+  kPolicy,
+  kOrder,
+  kData,
+  kSchedule,
+  kStateBefore,
+  kForward,
+  kLoss,
+  kBackward,
+  kNorm,
+  kUpdate,
+  kEdges,
+  kExport,
+};
+std::string_view name(Check check);  ///< "state-before"
+
+/// Why a verdict is not ACCEPT. A closed list (docs/audit.md, "Reasons"); each has a test that provokes
+/// exactly it.
+enum class Code {
+  // fraud: a contradiction inside what the provider signed
+  kSignature,
+  kLogRoot,
+  kClosing,
+  kPolicy,
+  kOrder,
+  kData,
+  kSchedule,
+  kStateBefore,
+  kForward,
+  kLoss,
+  kBackward,
+  kNorm,
+  kUpdate,
+  kEdges,
+  kExport,
+  kRecreate,
+  kNonFinite,
+  kEquivocation,
+  // evidence: bytes at hand that do not match the commitment
+  kFormat,
+  kEvidence,
+  // absent
+  kAbsent,
+  kTooLarge,
+};
+std::string_view name(Code code);
+enum class ReasonClass { kFraud, kEvidence, kAbsent };
+ReasonClass class_of(Code code);
+std::string_view name(ReasonClass c);
+
+struct Reason {
+  Code code;
+  std::string where;   ///< the object: "log line 12", "segment-000003.h5", "cell 2,5 step 43 boundary 1"
+  std::string detail;  ///< expected and found, first differing element with both values
+};
+
+struct CheckCount {
+  std::int64_t done = 0;
+  std::int64_t failed = 0;
+};
+
+struct Verdict {
+  Outcome outcome = Outcome::kIncomplete;
+  std::vector<Reason> reasons;
+  std::int64_t cells = 0;    ///< in the run
+  std::int64_t checked = 0;  ///< replayed and found right, distinct
+  double confidence = 0;     ///< P(detect) for the plan's attacker at what was really checked
+  std::string attacker;      ///< the attacker the confidence speaks of
+  double one_cell = 0;       ///< P(detect) of one bad cell
+  double one_column = 0;     ///< P(detect) of one bad column
+  std::vector<std::string> unchecked;
+  std::map<Check, CheckCount> checks;
+  std::string root;  ///< hex
+  std::string origin;
+  std::string seed_kind;
+};
+
+/// ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud or evidence:
+/// REJECT.
+void conclude(Verdict& verdict, std::int64_t asked);
+Json to_json(const Verdict& verdict);
+/// A few lines for a person.
+std::string describe(const Verdict& verdict);
+
+}  // namespace aftune::audit

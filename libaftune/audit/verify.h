@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "audit/challenge.h"
+#include "audit/policy.h"
+#include "audit/verdict.h"
+#include "base/files.h"
+#include "seal/keys.h"
+
+namespace aftune::audit {
+
+struct VerifyOptions {
+  fs::path trace;
+  seal::PublicKey key;
+  std::optional<fs::path> checkpoint;  ///< the note as the auditor received it; default: the trace's own
+  Plan plan;
+  std::array<std::uint8_t, 32> seed{};
+  std::string seed_kind = "given";
+  std::optional<Challenge> challenge;  ///< instead of plan and seed; its note must equal the checkpoint
+  std::optional<Policy> policy;
+  std::optional<fs::path> data;      ///< the client's rows: data and order are checked against them
+  std::optional<fs::path> model;     ///< the client's base model folder: tokenizer, base weights
+  std::optional<fs::path> exported;  ///< the shipped folder
+  double tampered = 0;               ///< attacker: fraction of cells that are bad; 0: one bad cell
+  int threads = 1;
+  std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
+  bool quiet = false;
+};
+
+/// Verifies a trace at hand. Damage in what the provider wrote is a reason in the verdict, never an
+/// exception; exceptions are for what the auditor's own side could not do.
+Verdict verify(const VerifyOptions& options);
+
+}  // namespace aftune::audit

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string_view>
+
+namespace aftune {
+
+/// Instruction sets that kernels and hashing are built for. All give the same bits.
+enum class Isa { kScalar, kAvx2, kAvx512 };
+
+/// The best set this CPU has, or the one that AFTUNE_ISA=scalar|avx2|avx512 names. Throws Error{kUsage} if
+/// the name is unknown or the CPU lacks it. Decided once per process.
+Isa active_isa();
+std::string_view name(Isa isa);
+/// The CPU's own name, for benchmark reports.
+std::string_view cpu_name();
+
+}  // namespace aftune

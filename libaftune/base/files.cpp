@@ -1,0 +1,151 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace aftune {
+namespace {
+
+[[noreturn]] void fail_errno(const fs::path& path, std::string_view action) {
+  const int code = errno;
+  const bool users =
+      code == ENOENT || code == ENOTDIR || code == EISDIR || code == ELOOP || code == ENAMETOOLONG;
+  fail(users ? Fault::kUsage : Fault::kSystem, path.native(), ": ", action, ": ", std::strerror(code));
+}
+
+// A descriptor that closes itself; release() hands it on.
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+int open_regular(const fs::path& path, Links links, std::uint64_t& size) {
+  // O_NONBLOCK: a FIFO under the name must not hang the open; it has no effect on regular files.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::kRefuse ? O_NOFOLLOW : 0);
+  Fd fd(::open(path.c_str(), flags));
+  if (fd.get() < 0) fail_errno(path, "open");
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) fail_errno(path, "stat");
+  if (!S_ISREG(info.st_mode)) fail(Fault::kUsage, path.native(), ": not a regular file");
+  size = static_cast<std::uint64_t>(info.st_size);
+  return fd.release();
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links) {
+  std::uint64_t size = 0;
+  Fd fd(open_regular(path, links, size));
+  if (size > max_bytes)
+    fail(Fault::kEvidence, path.native(), ": ", size, " bytes, more than the ", max_bytes, " allowed here");
+  std::string text(static_cast<std::size_t>(size), '\0');
+  std::size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t got = ::read(fd.get(), text.data() + have, text.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno(path, "read");
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  text.resize(have);
+  return text;
+}
+
+AtomicFile::AtomicFile(fs::path path, unsigned mode) : path_(std::move(path)) {
+  temporary_ = path_;
+  temporary_ += cat(".tmp.", ::getpid());
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (fd_ < 0) fail_errno(path_, "create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) fail_errno(path_, "write");
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0) fail_errno(path_, "fsync");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno(path_, "rename");
+  ::close(std::exchange(fd_, -1));
+  sync_directory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+}
+
+void write_file(const fs::path& path, std::string_view text, unsigned mode) {
+  AtomicFile file(path, mode);
+  file.write(text);
+  file.commit();
+}
+
+void sync_file(const fs::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) fail_errno(path, "open");
+  if (::fsync(fd.get()) != 0) fail_errno(path, "fsync");
+}
+
+void sync_directory(const fs::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) fail_errno(path, "open");
+  if (::fsync(fd.get()) != 0) fail_errno(path, "fsync");
+}
+
+MappedFile::MappedFile(const fs::path& path, Links links) {
+  std::uint64_t size = 0;
+  Fd fd(open_regular(path, links, size));
+  size_ = static_cast<std::size_t>(size);
+  if (size_ == 0) return;
+  void* at = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (at == MAP_FAILED) fail_errno(path, "mmap");
+  data_ = static_cast<const std::byte*>(at);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+FileLock::FileLock(const fs::path& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (fd.get() < 0) fail_errno(path, "open");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) fail(Fault::kUsage, path.native(), ": in use by another process");
+    fail_errno(path, "lock");
+  }
+  fd_ = fd.release();
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace aftune

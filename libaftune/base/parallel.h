@@ -1,0 +1,64 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace aftune {
+
+/// A callable that is not owned and not allocated for: alive only during the call it is passed to.
+class TaskRef {
+ public:
+  template <class F>
+  TaskRef(const F& f)  // NOLINT: implicit by design, so that a lambda can be passed
+      requires(!std::is_same_v<F, TaskRef>)
+      : object_(&f), call_([](const void* o, std::int64_t i) { (*static_cast<const F*>(o))(i); }) {}
+  void operator()(std::int64_t i) const { call_(object_, i); }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, std::int64_t);
+};
+
+/// A fixed set of threads that share indexed tasks. Which thread runs a task never decides a bit.
+/// OpenMP is not used because its runtime is opaque to ThreadSanitizer, which our tests rely on.
+class ThreadPool {
+ public:
+  /// `threads` >= 1 counts the caller, which works too. Every thread checks its floating-point mode at start.
+  explicit ThreadPool(int threads);
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool();
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  /// Runs task(0) ... task(count - 1), each once, in any order; returns when all are done. The first
+  /// exception is rethrown here. Must not be called from inside a task, nor from two threads at once.
+  void run(std::int64_t count, TaskRef task);
+
+ private:
+  void work();
+  void take_tasks(std::unique_lock<std::mutex>& lock);
+
+  std::mutex mutex_;
+  std::condition_variable start_;
+  std::condition_variable done_;
+  const TaskRef* task_ = nullptr;
+  std::int64_t next_ = 0;
+  std::int64_t count_ = 0;
+  int active_ = 0;
+  bool stop_ = false;
+  std::exception_ptr error_;
+  std::vector<std::thread> workers_;
+};
+
+/// Aborts unless this thread rounds to nearest even and neither flushes nor ignores subnormals.
+void check_float_mode();
+
+/// The number of processors this process may use.
+int available_threads();
+
+}  // namespace aftune

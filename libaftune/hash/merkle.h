@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace aftune::hash {
+
+/// SHA-256 (libsodium).
+Digest sha256(ByteView bytes);
+
+/// RFC 6962 §2.1 hashes, with SHA-256: leaf = H(0x00 || data), node = H(0x01 || left || right).
+Digest leaf_hash(ByteView data);
+inline Digest leaf_hash(std::string_view data) {
+  return leaf_hash(as_bytes(data));
+}
+Digest node_hash(const Digest& left, const Digest& right);
+
+/// An append-only RFC 6962 tree. Keeps every leaf hash, so that proofs for any past size can be made.
+class MerkleTree {
+ public:
+  void append(const Digest& leaf) { leaves_.push_back(leaf); }
+  std::uint64_t size() const { return leaves_.size(); }
+  const std::vector<Digest>& leaves() const { return leaves_; }
+  /// Root of the first `size` leaves; SHA-256("") for none. Requires size <= this->size().
+  Digest root(std::uint64_t size) const;
+  Digest root() const { return root(size()); }
+  /// Hashes from the leaf's sibling up to the root's child. Requires index < size <= this->size().
+  std::vector<Digest> inclusion(std::uint64_t index, std::uint64_t size) const;
+  /// RFC 6962 §2.1.2. Requires 0 < from <= to <= this->size().
+  std::vector<Digest> consistency(std::uint64_t from, std::uint64_t to) const;
+
+ private:
+  std::vector<Digest> leaves_;
+};
+
+/// RFC 9162 §2.1.3.2. False for any proof that does not prove exactly this.
+[[nodiscard]] bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size,
+                                    const std::vector<Digest>& proof, const Digest& root);
+/// RFC 9162 §2.1.4.2. `from` = 0 proves nothing and is refused.
+[[nodiscard]] bool verify_consistency(std::uint64_t from, const Digest& from_root, std::uint64_t to,
+                                      const Digest& to_root, const std::vector<Digest>& proof);
+
+/// A root computed leaf by leaf in O(log n) memory, for data sets and logs that are not kept.
+class RootBuilder {
+ public:
+  void append(const Digest& leaf);
+  std::uint64_t size() const { return size_; }
+  Digest root() const;
+
+ private:
+  std::vector<Digest> peaks_;  // roots of the perfect subtrees, largest first
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace aftune::hash

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace aftune::model {
+
+struct RopeScaling {  ///< rope_type "llama3"
+  double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
+  std::int64_t original_max_position = 8192;
+};
+
+/// What we use of a Hugging Face config.json of model_type "llama". The verbatim text is what the manifest
+/// binds and what the verifier parses; both spellings (transformers 4 and 5) are read.
+struct Config {
+  std::string model_type;
+  std::int64_t vocab = 0, hidden = 0, intermediate = 0;
+  int layers = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  std::int64_t max_position = 2048;
+  float rms_eps = 1e-6f;
+  double rope_theta = 10000;
+  std::optional<RopeScaling> rope_scaling;
+  bool tied = false;
+  double initializer_range = 0.02;
+  std::int32_t bos = -1;
+  std::vector<std::int32_t> eos;  ///< first one is appended to rows
+
+  /// Throws Error{kEvidence} with the key's name for anything unknown that would change the arithmetic:
+  /// another model_type, activation, rope type, biases, sliding window, quantisation.
+  static Config parse(std::string_view config_json);
+};
+
+/// Tensors of unit u (0 embed, 1..layers, layers + 1 head) in our fixed order, all F32, by Hugging Face's
+/// names. A tied head holds the final norm only.
+std::vector<TensorSpec> unit_tensors(const Config& config, int unit);
+/// Over all units, in order.
+std::vector<TensorSpec> all_tensors(const Config& config);
+
+}  // namespace aftune::model

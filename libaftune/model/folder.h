@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "tensor/tensor.h"
+
+namespace aftune::model {
+
+/// Tensors of a model folder: model.safetensors, or model.safetensors.index.json with its shards. Headers are
+/// checked whole (tiling, sizes, names, dtypes) before any data is touched; files are mapped, not copied.
+class Checkpoint {
+ public:
+  /// Throws Error{kUsage} if absent, Error{kEvidence} if malformed.
+  static Checkpoint open(const fs::path& folder);
+  /// One file.
+  static Checkpoint open_file(const fs::path& safetensors);
+
+  struct Entry {
+    TensorSpec spec;
+    ByteView bytes;
+  };
+  /// nullptr if absent.
+  const Entry* find(const std::string& name) const;
+  const std::map<std::string, Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<MappedFile> files_;
+  std::map<std::string, Entry> entries_;
+};
+
+/// Streams a safetensors file in the official writer's order (dtype alignment, then name), metadata
+/// format=pt. `bytes_of` is asked for each tensor once, in file order. Returns BLAKE3 of the file. Written
+/// aside and renamed.
+Digest write_safetensors(const fs::path& path, std::vector<TensorSpec> specs,
+                         const std::function<ByteView(const TensorSpec&)>& bytes_of);
+
+}  // namespace aftune::model

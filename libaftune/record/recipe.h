@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+
+namespace aftune::record {
+
+/// Everything of a training job that decides a bit, besides model, data and tokenizer. Reals are binary64,
+/// parsed once from the user's decimal; `numerics` code rounds them where docs/numerics.md says so.
+struct Recipe {
+  std::string method = "full";  ///< full (lora later)
+  std::int64_t steps = 0;
+  std::int64_t batch_size = 1;  ///< rows (packed rows when packing) per optimizer step
+  std::int64_t seq_len = 0;     ///< tokens a row is cut to
+  bool packing = false;
+  bool eos = true;  ///< append eos_token_id to each row
+  std::uint64_t seed = 0;
+  std::string optimizer = "adamw";  ///< adamw | sgd
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double momentum = 0.0;  ///< sgd only
+  double weight_decay = 0.0;
+  bool decay_all = false;  ///< decay tensors of rank 1 too
+  double lr = 1e-4;
+  std::string schedule = "constant";  ///< constant | linear | cosine
+  std::int64_t warmup_steps = 0;
+  double clip_norm = 0.0;  ///< 0: no clipping
+  int grad_shards = 1;
+  bool init = false;  ///< state 0 was drawn from the seed, not read from base weights
+
+  friend bool operator==(const Recipe&, const Recipe&) = default;
+};
+
+Json to_json(const Recipe& recipe);
+/// Strict; refuses values that no run could have (non-finite lr, zero steps, unknown names).
+/// Error{kEvidence}.
+Recipe recipe_from_json(const Json& json);
+
+}  // namespace aftune::record

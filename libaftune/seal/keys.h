@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/files.h"
+
+namespace aftune::seal {
+
+using Signature = std::array<std::uint8_t, 64>;
+
+/// An Ed25519 public key with the name it speaks for: C2SP vkey text "<name>+<8 hex>+<base64>".
+class PublicKey {
+ public:
+  /// Throws Error{kEvidence} unless the text (one line, LF allowed) is a well-formed Ed25519 vkey whose key
+  /// ID is the hash of its name and key.
+  static PublicKey parse(std::string_view vkey);
+  static PublicKey read(const fs::path& path);
+  PublicKey(std::string name, const std::array<std::uint8_t, 32>& key);
+
+  const std::string& name() const { return name_; }
+  std::uint32_t id() const { return id_; }
+  const std::array<std::uint8_t, 32>& key() const { return key_; }
+  std::string vkey() const;
+  [[nodiscard]] bool verify(ByteView message, const Signature& signature) const;
+
+ private:
+  std::string name_;
+  std::array<std::uint8_t, 32> key_;
+  std::uint32_t id_;
+};
+
+/// A secret key; its memory is locked and wiped. File forms: "PRIVATE+KEY+<name>+<8 hex>+<base64>" as
+/// x/mod/sumdb/note writes it, or the same seed encrypted under a passphrase (docs/audit.md, "Key files").
+class SecretKey {
+ public:
+  static SecretKey generate(std::string name);
+  static SecretKey from_seed(std::string name, const std::array<std::uint8_t, 32>& seed);
+  /// `passphrase` is asked only for an encrypted key. Throws Error{kUsage} on a wrong passphrase.
+  static SecretKey read(const fs::path& path, const std::function<std::string()>& passphrase);
+  SecretKey(SecretKey&&) noexcept;
+  ~SecretKey();
+
+  const PublicKey& public_key() const { return public_; }
+  Signature sign(ByteView message) const;
+  /// Text of the key file; an empty passphrase writes the plain form.
+  std::string to_text(std::string_view passphrase) const;
+
+ private:
+  explicit SecretKey(std::string name, const std::array<std::uint8_t, 32>& seed);
+  PublicKey public_;
+  std::array<std::uint8_t, 64> secret_{};
+};
+
+/// A key name is non-empty UTF-8 without spaces, control characters or '+'. Throws Error{kUsage}.
+void check_key_name(std::string_view name);
+
+}  // namespace aftune::seal

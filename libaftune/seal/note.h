@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "seal/keys.h"
+
+namespace aftune::seal {
+
+/// One signature line of a C2SP signed note.
+struct NoteSignature {
+  std::string name;
+  std::uint32_t id = 0;
+  Bytes signature;  ///< the blob after the key ID
+};
+
+/// A C2SP signed note: text that ends in LF, and signatures over exactly that text.
+struct Note {
+  std::string text;
+  std::vector<NoteSignature> signatures;
+
+  /// Strict (standards: signed note); at most 64 signature lines and 64 KiB. Throws Error{kEvidence}.
+  static Note parse(std::string_view note);
+  std::string to_text() const;
+};
+
+/// The body of a C2SP tlog-checkpoint.
+struct Checkpoint {
+  std::string origin;
+  std::uint64_t size = 0;
+  Digest root;
+
+  static Checkpoint parse(std::string_view text);  ///< of Note::text. Throws Error{kEvidence}
+  std::string to_text() const;
+};
+
+enum class NoteCheck {
+  kValid,
+  kNoSignature,   ///< no line by this key
+  kBadSignature,  ///< a line by this key's name and ID that does not verify
+};
+[[nodiscard]] NoteCheck check_note(const Note& note, const PublicKey& key);
+
+Note sign_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
+
+/// C2SP tlog-proof text of one leaf: index, proof, and the checkpoint note verbatim.
+struct LeafProof {
+  std::uint64_t index = 0;
+  std::vector<Digest> proof;
+  std::string note;
+  std::string to_text() const;
+  static LeafProof parse(std::string_view text);
+};
+
+}  // namespace aftune::seal

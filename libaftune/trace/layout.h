@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/files.h"
+#include "record/grid.h"
+
+namespace aftune::trace {
+
+/// Names inside a trace directory (docs/trace.md).
+///
+/// Segment 0 holds state 0; segment i >= 1 holds the steps of step block i - 1 and, if it was due for a
+/// snapshot, state i. So a segment is written when its last leaf, state i, is known, and before any of its
+/// leaves.
+struct Layout {
+  fs::path root;
+  fs::path log() const { return root / "log.jsonl"; }
+  fs::path checkpoint() const { return root / "checkpoint"; }
+  fs::path manifest_proof() const { return root / "manifest.tlog-proof"; }
+  fs::path lock() const { return root / "lock"; }
+  fs::path segment(std::int64_t index) const;
+  static std::int64_t segment_of_state(std::int64_t s) { return s; }
+  static std::int64_t segment_of_step(const record::Grid& grid, std::int64_t t) {
+    return grid.step_block_of(t) + 1;
+  }
+};
+
+/// Dataset paths inside a segment.
+std::string step_dataset(std::int64_t step, const std::string& what);  ///< what: layout, tokens, labels
+std::string activation_dataset(std::int64_t step, int boundary);       ///< "/steps/3/activations/0"
+std::string gradient_dataset(std::int64_t step, int boundary);         ///< "/steps/3/gradients/0"
+std::string state_dataset(const std::string& tensor);                  ///< "/state/<name>"
+
+}  // namespace aftune::trace

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "tensor/tensor.h"
+
+namespace aftune::trace {
+
+enum class Packing {
+  kRaw,   ///< contiguous: float snapshots, which compress by 1.15 at best
+  kZstd,  ///< chunked, byte-shuffled, zstd (registered HDF5 filter 32015): token data, and all with
+          ///< --compress
+};
+
+/// Writes one HDF5 segment file: aside, fsynced, renamed. The file begins with a 512-byte HDF5 user block
+/// that holds "aftune-segment/1\n<64 hex BLAKE3 of all bytes from 512 on>\n" and zeros: no bit of a segment
+/// is outside some digest. (Integrity of the file only: what its tensors must be is said by the log.)
+class SegmentWriter {
+ public:
+  explicit SegmentWriter(fs::path path);
+  SegmentWriter(SegmentWriter&&) noexcept;
+  ~SegmentWriter();
+
+  /// Adds the dataset `path` ("/steps/12/tokens"); intermediate groups are made. bytes.size() must be
+  /// byte_size(dtype, shape). F16 and BF16 are stored as 16-bit unsigned with an attribute "dtype".
+  void add(const std::string& path, DType dtype, const Shape& shape, ByteView bytes, Packing packing,
+           ThreadPool* pool = nullptr);
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Reads a segment. Every method throws Error{kEvidence} if the file is not what SegmentWriter writes: the
+/// caller says which dataset, type and shape it expects, and nothing in the file can make it take more memory
+/// than that.
+class SegmentReader {
+ public:
+  /// Opens the file without following links and checks the user block's digest over the whole file.
+  explicit SegmentReader(const fs::path& path);
+  SegmentReader(SegmentReader&&) noexcept;
+  ~SegmentReader();
+
+  bool has(const std::string& path) const;
+  void read(const std::string& path, DType dtype, const Shape& shape, std::span<std::byte> out) const;
+  Bytes read(const std::string& path, DType dtype, const Shape& shape) const;
+  /// A one-dimensional I32 dataset of unknown length, at most `max_count` elements.
+  std::vector<std::int32_t> read_ints(const std::string& path, std::int64_t max_count) const;
+  struct Entry {
+    std::string path;
+    DType dtype;
+    Shape shape;
+  };
+  /// Every dataset, sorted by path; at most 1,000,000.
+  std::vector<Entry> entries() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Makes the zstd filter known to the HDF5 library in this process. Called by both classes above.
+void register_zstd_filter();
+
+}  // namespace aftune::trace
