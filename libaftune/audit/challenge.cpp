@@ -20,7 +20,8 @@ std::array<std::uint8_t, 32> parse_seed(const Digest& digest) {
 
 std::string parse_seed_kind(const std::string& kind) {
   if (std::find(std::begin(kSeedKinds), std::end(kSeedKinds), kind) == std::end(kSeedKinds))
-    fail(Fault::kEvidence, "challenge: \"seed_kind\" is \"", kind, "\", not fresh, committed, beacon or given");
+    fail(Fault::kEvidence, "challenge: \"seed_kind\" is \"", kind,
+         "\", not fresh, committed, beacon or given");
   return kind;
 }
 

@@ -96,7 +96,8 @@ std::vector<Cell> draw_strata(const Challenge& challenge, const record::Grid& gr
   for (const std::int64_t i : draw({key, "uniform"}, grid.cells(), plan.uniform))
     cells.push_back({static_cast<int>(i % blocks), i / blocks});
   for (const std::int64_t s : draw({key, "inputs"}, rows, plan.inputs)) cells.push_back({0, s});
-  for (const std::int64_t s : draw({key, "objective"}, rows, plan.objective)) cells.push_back({last_block, s});
+  for (const std::int64_t s : draw({key, "objective"}, rows, plan.objective))
+    cells.push_back({last_block, s});
   for (const std::int64_t b : draw({key, "first-row"}, blocks, plan.ends))
     cells.push_back({static_cast<int>(b), 0});
   for (const std::int64_t b : draw({key, "last-row"}, blocks, plan.ends))

@@ -94,7 +94,8 @@ std::string contradiction(std::string_view name, const Json& wanted, const T& fo
       const T limit = pinned<T>(name, bound);
       // Negated, so that a NaN satisfies nothing.
       if (key == "min" ? !(found >= limit) : !(found <= limit))
-        return cat("expected ", key == "min" ? "at least " : "at most ", shown(limit), ", found ", shown(found));
+        return cat("expected ", key == "min" ? "at least " : "at most ", shown(limit), ", found ",
+                   shown(found));
     }
     if (wanted.empty()) fail(Fault::kUsage, "policy: recipe: \"", name, "\": an empty range pins nothing");
     return "";

@@ -20,12 +20,12 @@ struct Policy {
   std::optional<std::string> nonce;
   std::optional<std::string> run;
   std::optional<Digest> base_root;  ///< record::tensor_root of the base tensors
-  std::optional<Digest> config;  ///< BLAKE3 of config.json
+  std::optional<Digest> config;     ///< BLAKE3 of config.json
   std::optional<Digest> tokenizer;
   std::optional<Digest> data_root;
   std::optional<std::int64_t> data_rows;
-  /// Recipe members by name: an exact value, or {"min":..,"max":..}. Reals as decimals, parsed to binary64 once
-  /// and compared there; the seed also as 16 hex digits.
+  /// Recipe members by name: an exact value, or {"min":..,"max":..}. Reals as decimals, parsed to binary64
+  /// once and compared there; the seed also as 16 hex digits.
   std::map<std::string, Json> recipe;
   std::optional<std::vector<std::string>> numerics;  ///< profiles that are allowed
   std::optional<std::int64_t> max_layers_per_block;

@@ -88,10 +88,10 @@ struct Verdict {
   std::int64_t checked = 0;  ///< of these, replayed and found right
   /// Asked but not checked, as (block, step block): what a later challenge of this run must contain.
   std::vector<std::pair<int, std::int64_t>> unanswered;
-  double confidence = 0;     ///< P(detect) for the plan's attacker at what was really checked
-  std::string attacker;      ///< the attacker the confidence speaks of
-  double one_cell = 0;       ///< P(detect) of one bad cell
-  double one_column = 0;     ///< P(detect) of one bad column
+  double confidence = 0;  ///< P(detect) for the plan's attacker at what was really checked
+  std::string attacker;   ///< the attacker the confidence speaks of
+  double one_cell = 0;    ///< P(detect) of one bad cell
+  double one_column = 0;  ///< P(detect) of one bad column
   std::vector<std::string> unchecked;
   std::map<Check, CheckCount> checks;
   std::string root;  ///< hex
@@ -100,8 +100,8 @@ struct Verdict {
   std::map<std::string, std::string> bound;  ///< BLAKE3 (hex) of the note, challenge and policy judged by
 };
 
-/// Sets the outcome. ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud or
-/// evidence: REJECT. Else INCOMPLETE, with a `coverage` reason if cells are missing.
+/// Sets the outcome. ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud
+/// or evidence: REJECT. Else INCOMPLETE, with a `coverage` reason if cells are missing.
 void conclude(Verdict& verdict, std::int64_t asked);
 Json to_json(const Verdict& verdict);
 /// A few lines for a person.
