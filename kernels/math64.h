@@ -53,9 +53,9 @@ AFTUNE_OP double exp_pair(double x, double low) {
   const double rounded = fma64(x, 0x1.71547652b82fep+0, kRound64);
   const double k = rounded - kRound64;
   const double r0 = fma64(k, -kLn2High, x);
-  const double fine = k * kLn2Low;
-  const double r = r0 - fine;
-  const double r_low = ((r0 - r) - fine) + low;
+  const double fine = fma64(k, -kLn2Low, low);
+  const double r = r0 + fine;
+  const double r_low = (r0 - r) + fine;
   double q = 0x1.1e3d3205644adp-29;
   q = fma64(q, r, 0x1.af6be80a0f254p-26);
   q = fma64(q, r, 0x1.27e5b443bb525p-22);
@@ -67,7 +67,7 @@ AFTUNE_OP double exp_pair(double x, double low) {
   q = fma64(q, r, 0x1.5555555555503p-5);
   q = fma64(q, r, 0x1.555555555555bp-3);
   q = fma64(q, r, 0x1p-1);
-  const double p = 1.0 + (r + fma64(r * r, q, r_low));
+  const double p = 1.0 + (r + fma64(r * r, q, fma64(r_low, r, r_low)));
   const auto n = static_cast<std::int64_t>(bits64(rounded) - bits64(kRound64));
   const std::int64_t half = n >> 1;
   return p * power_of_two64(half) * power_of_two64(n - half);
