@@ -1,29 +1,35 @@
 #include "kernels/cpu/products.h"
 
+#include "kernels/cpu/pack.h"
+#include "kernels/cpu/register_tile.h"
+
 namespace aftune::kernels::AFTUNE_ISA_NAMESPACE {
 namespace {
 
-void product(std::int64_t first, std::int64_t last, std::int64_t n, std::int64_t depth, const float* a,
-             std::int64_t a_row, std::int64_t a_k, const float* b, std::int64_t b_k, std::int64_t b_col,
-             float* c, bool add) {
-  constexpr std::int64_t kWide = 16;
-  for (std::int64_t i = first; i < last; ++i) {
-    for (std::int64_t j = 0; j < n; j += kWide) {
-      const std::int64_t cols = n - j < kWide ? n - j : kWide;
-      float acc[kWide] = {};
-      for (std::int64_t k = 0; k < depth; ++k) {
-        const float factor = a[i * a_row + k * a_k];
-        for (std::int64_t l = 0; l < cols; ++l)
-          acc[l] = __builtin_fmaf(factor, b[k * b_k + (j + l) * b_col], acc[l]);
-      }
-      float* out = c + i * n + j;
-      for (std::int64_t l = 0; l < cols; ++l) out[l] = add ? out[l] + (acc[l] + 0.0f) : acc[l] + 0.0f;
+// A panel of the left factor stays in the first-level cache while the panels of the right one, which fill
+// about half of the second level, pass by.
+void multiply_panels(const PanelProduct& product) {
+  Tile tile;
+  tile.left_step = kTileRows;
+  tile.stretches = product.stretches;
+  tile.stretch_count = product.stretch_count;
+  tile.c_stride = product.c_stride;
+  tile.partial_stride = product.partial_stride;
+  for (std::int64_t i = 0; i < product.rows; i += kTileRows) {
+    tile.rows = static_cast<int>(product.rows - i < kTileRows ? product.rows - i : kTileRows);
+    tile.left = product.left + i * product.depth;
+    for (std::int64_t j = 0; j < product.cols; j += kTileCols) {
+      tile.cols = static_cast<int>(product.cols - j < kTileCols ? product.cols - j : kTileCols);
+      tile.right = product.right + j * product.depth;
+      tile.c = product.c + i * product.c_stride + j;
+      tile.partial = product.partial + i * product.partial_stride + j;
+      multiply(tile);
     }
   }
 }
 
 }  // namespace
 
-const ProductTable product_table = {product};
+const ProductTable product_table = {kTileRows, kTileCols, pack_left, pack_right, multiply_panels};
 
 }  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE
