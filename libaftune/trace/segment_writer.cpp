@@ -26,9 +26,9 @@ constexpr unsigned kLevel = 1;
 class Hdf5Turn {
  public:
   Hdf5Turn() : lock_(mutex()) {
+    static const bool ready = set_up();
     thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
-    static const bool registered = register_filter();
-    if (!silenced || !registered) fail(Fault::kSystem, "HDF5 cannot be set up");
+    if (!silenced || !ready) fail(Fault::kSystem, "HDF5 cannot be set up");
     errno = 0;
   }
 
@@ -37,11 +37,13 @@ class Hdf5Turn {
     static std::mutex m;
     return m;
   }
-  // No plugin is ever loaded into this process; the zstd filter is built in.
-  static bool register_filter() {
+  // At exit HDF5 would flush what it could not write before, and crash on it (seen with 1.10.8 and a full
+  // disk): it has nothing to do then that we want. No plugin is ever loaded into this process; the zstd
+  // filter is built in.
+  static bool set_up() {
     const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, kZstdFilterId, 1,       1,
                                  "zstd",           nullptr,       nullptr, aftune_zstd_filter};
-    return H5PLset_loading_state(0) >= 0 && H5Zregister(&filter) >= 0;
+    return H5dont_atexit() >= 0 && H5PLset_loading_state(0) >= 0 && H5Zregister(&filter) >= 0;
   }
   std::lock_guard<std::mutex> lock_;
 };
@@ -91,6 +93,7 @@ void add_dtype_name(hid_t dataset, DType dtype) {
   const std::string text(name(dtype));
   Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "make a string type");
   ok(H5Tset_size(type, text.size()), "make a string type");
+  ok(H5Tset_strpad(type, H5T_STR_NULLPAD), "make a string type");
   Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a dataspace");
   Handle attribute(H5Acreate2(dataset, "dtype", type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
                    "make an attribute");

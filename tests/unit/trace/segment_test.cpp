@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <fstream>
 #include <functional>
 #include <numeric>
 #include <random>
@@ -67,6 +68,13 @@ std::string message_of(const std::function<void()>& body, Fault fault) {
   return "";
 }
 
+// Thousands of damaged files are written here: no fsync, and no overwriting, which a file system may make
+// durable at once.
+void put(const fs::path& path, std::string_view text) {
+  fs::remove(path);
+  std::ofstream(path, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
+}
+
 // Reads every dataset, as its index describes it.
 void read_everything(const fs::path& path) {
   const SegmentReader reader(path);
@@ -77,7 +85,7 @@ void read_everything(const fs::path& path) {
 void rewrite(const fs::path& path, std::string text) {
   const Digest digest = hash::blake3(std::string_view(text).substr(kUserBlock));
   text.replace(kSegmentMagic.size(), 64, to_hex(digest));
-  write_file(path, text);
+  put(path, text);
 }
 
 TEST(Segment, RoundTripsEveryTypeShapeAndPacking) {
@@ -141,7 +149,7 @@ TEST(Segment, AnyChangedByteIsAnErrorThatNamesTheFile) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     std::string bad = text;
     bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
-    write_file(scratch / "bad.h5", bad);
+    put(scratch / "bad.h5", bad);
     const std::string message = message_of([&] { SegmentReader{scratch / "bad.h5"}; }, Fault::kEvidence);
     EXPECT_NE(message.find("bad.h5: "), std::string::npos) << i;
   }
@@ -153,10 +161,10 @@ TEST(Segment, AnyTruncationIsAnError) {
   const std::string text = read_file(scratch / "s.h5", 1 << 28);
   for (const std::size_t size :
        {0ul, 1ul, 511ul, 512ul, 519ul, 520ul, 4096ul, text.size() / 2, text.size() - 9, text.size() - 1}) {
-    write_file(scratch / "bad.h5", std::string_view(text).substr(0, size));
+    put(scratch / "bad.h5", std::string_view(text).substr(0, size));
     message_of([&] { SegmentReader{scratch / "bad.h5"}; }, Fault::kEvidence);
   }
-  write_file(scratch / "bad.h5", text + '\0');
+  put(scratch / "bad.h5", text + '\0');
   message_of([&] { SegmentReader{scratch / "bad.h5"}; }, Fault::kEvidence);
   message_of([&] { SegmentReader{scratch / "absent.h5"}; }, Fault::kEvidence);
   fs::create_symlink(scratch / "s.h5", scratch / "link.h5");
@@ -265,6 +273,9 @@ TEST(Segment, WithoutCommitNothingAppears) {
 TEST(Segment, AFullDiskIsAnErrorAndNothingAppears) {
   const Scratch scratch("segment");
   std::signal(SIGXFSZ, SIG_IGN);
+  Bytes noise(400'000);
+  std::mt19937 random(5);
+  for (std::byte& b : noise) b = static_cast<std::byte>(random());
   rlimit old{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
   for (const rlim_t limit : {100ul, 1000ul, 3000ul, 50000ul, 150000ul}) {
@@ -274,7 +285,7 @@ TEST(Segment, AFullDiskIsAnErrorAndNothingAppears) {
       const std::string message = message_of(
           [&] {
             SegmentWriter writer(scratch / "s.h5");
-            writer.add("/a", DType::kI32, {100'000}, some_bytes(400'000, 1), packing);
+            writer.add("/a", DType::kI32, {100'000}, noise, packing);
             writer.commit();
           },
           Fault::kSystem);
