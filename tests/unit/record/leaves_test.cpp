@@ -104,7 +104,9 @@ void expect_strict(const std::string& leaf, const std::function<std::string(std:
       EXPECT_THROW(again(gone.dump()), Error) << at << "/" << key;
       Json wrong = json;
       wrong.at(at / key) = value.is_number() ? Json("1") : Json(1);
-      if (!(value.is_null())) EXPECT_THROW(again(wrong.dump()), Error) << at << "/" << key;
+      if (!value.is_null()) {
+        EXPECT_THROW(again(wrong.dump()), Error) << at << "/" << key;
+      }
       if (value.is_object()) damage(at / key);
     }
     Json more = json;
