@@ -1,5 +1,6 @@
 // Drives a tokenizer from scripts: tokenizer_cli TOKENIZER_JSON encode|encode-specials|decode|decode-skip
-// One JSON value a line on stdin: a string to encode gives {"ids":[...]}, a list of ids to decode gives a string.
+// One JSON value a line on stdin: a string to encode gives {"ids":[...]}, a list of ids to decode gives a
+// string.
 #include <cstdio>
 #include <iostream>
 #include <string>

@@ -43,7 +43,7 @@ std::size_t leading_space(std::string_view text) {
   return end;
 }
 
-AddedToken read_token(const Json& json) {
+AddedToken read_token(const Json& json, const Normalizer& normalizer) {
   Fields fields(json, "entry");
   AddedToken token;
   token.id = static_cast<std::int32_t>(fields.integer("id", 0, kMaxTokens - 1));
@@ -55,6 +55,8 @@ AddedToken read_token(const Json& json) {
   token.special = fields.boolean("special");
   fields.done();
   if (token.content.empty()) fail(Fault::kEvidence, "\"content\" is empty");
+  token.searched = token.normalized ? normalizer.apply(token.content) : token.content;
+  if (token.searched.empty()) fail(Fault::kEvidence, "\"content\" is empty once it is normalised");
   return token;
 }
 
@@ -62,10 +64,9 @@ AddedToken read_token(const Json& json) {
 
 AddedTokenSearch::AddedTokenSearch() : nodes_(1) {}
 
-void AddedTokenSearch::add(std::string_view pattern, const AddedToken& token) {
-  if (pattern.empty()) return;
+void AddedTokenSearch::add(const AddedToken& token) {
   std::uint32_t node = 0;
-  for (const char c : pattern) {
+  for (const char c : token.searched) {
     const auto next = static_cast<std::uint32_t>(nodes_.size());
     const auto [child, fresh] = nodes_[node].children.try_emplace(static_cast<unsigned char>(c), next);
     node = child->second;
@@ -74,7 +75,7 @@ void AddedTokenSearch::add(std::string_view pattern, const AddedToken& token) {
   if (nodes_[node].token >= 0) return;
   nodes_[node].token = static_cast<std::int32_t>(tokens_.size());
   tokens_.push_back(token);
-  first_bytes_[static_cast<unsigned char>(pattern.front())] = true;
+  first_bytes_[static_cast<unsigned char>(token.searched.front())] = true;
 }
 
 AddedTokenSearch::Match AddedTokenSearch::longest_at(std::string_view text, std::size_t at) const {
@@ -141,16 +142,11 @@ AddedTokens AddedTokens::from_json(const Json& list, const Vocabulary& vocabular
   if (!list.is_array()) fail(Fault::kEvidence, "not a JSON array");
   AddedTokens out;
   for (std::size_t i = 0; i < list.size(); ++i)
-    within(cat("entry ", i), [&] { out.add(read_token(list[i]), vocabulary); });
+    within(cat("entry ", i), [&] { out.add(read_token(list[i], normalizer), vocabulary); });
   // Where two normalise to one text, special ones come first.
   for (const bool special : {true, false})
     for (const auto& [id, token] : out.by_id_)
-      if (token.special == special) {
-        if (token.normalized)
-          out.normalized_.add(normalizer.apply(token.content), token);
-        else
-          out.raw_.add(token.content, token);
-      }
+      if (token.special == special) (token.normalized ? out.normalized_ : out.raw_).add(token);
   return out;
 }
 

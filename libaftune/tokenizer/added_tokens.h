@@ -18,6 +18,7 @@ class Normalizer;
 struct AddedToken {
   std::int32_t id = -1;
   std::string content;
+  std::string searched;      ///< what is looked for, and decoded to: the content, normalised if `normalized`
   bool single_word = false;  ///< not inside a word
   bool lstrip = false;       ///< swallows white space on its left
   bool rstrip = false;       ///< and on its right
@@ -35,8 +36,8 @@ struct Segment {
 class AddedTokenSearch {
  public:
   AddedTokenSearch();
-  /// If `pattern` is there already, the earlier one stays.
-  void add(std::string_view pattern, const AddedToken& token);
+  /// If a token that is searched for by the same text is there already, the earlier one stays.
+  void add(const AddedToken& token);
   std::vector<Segment> split(std::string_view text) const;
 
  private:

@@ -73,7 +73,7 @@ void Tokenizer::Impl::check_specials() const {
 
 const std::string* Tokenizer::Impl::token(std::int32_t id) const {
   const AddedToken* token = added.by_id(id);
-  return token != nullptr ? &token->content : model.vocabulary().token(id);
+  return token != nullptr ? &token->searched : model.vocabulary().token(id);
 }
 
 void Tokenizer::Impl::encode_words(std::string_view text, bool first, std::vector<std::int32_t>& out) const {
@@ -135,6 +135,7 @@ std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_sp
   for (const std::int32_t id : ids) {
     const std::string* token = impl_->token(id);
     if (token == nullptr) continue;
+    // Looked up by the text, as Hugging Face does: a special token that normalising changes is not left out.
     const AddedToken* added = impl_->added.by_content(*token);
     if (skip_specials && added != nullptr && added->special) continue;
     tokens.push_back(*token);

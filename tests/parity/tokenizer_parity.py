@@ -79,7 +79,7 @@ def text(rng, specials):
 def run(cli, path, mode, lines):
     stdin = "".join(json.dumps(line) + "\n" for line in lines)
     done = subprocess.run([cli, path, mode], input=stdin.encode("ascii"), stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    return [json.loads(line) for line in done.stdout.decode("utf-8").split("\n")[:-1]]
 
 
 def differences(ours, theirs, inputs, what):
