@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/parallel.h"
+#include "kernels/optimizer_scalars.h"
 
 namespace aftune::kernels {
 
@@ -106,22 +107,8 @@ bool any_nonfinite(ThreadPool& pool, std::int64_t n, const float* x);
 
 // --- Optimizers, one pass, in place. Scalars were rounded to f32 by the caller as docs/numerics.md says.
 
-struct AdamW {
-  float beta1 = 0, beta2 = 0;  ///< informative; the kernel uses the derived ones below
-  float one_minus_beta1 = 0;   ///< lerp weight
-  float one_minus_beta2 = 0;
-  float step_size = 0;   ///< lr / (1 - beta1^t)
-  float bias2_sqrt = 0;  ///< sqrt(1 - beta2^t)
-  float eps = 0;
-  float decay = 1;  ///< 1 - lr * weight_decay; 1 for tensors that are not decayed
-  float clip = 1;
-};
 /// Returns false if a new value is not finite.
 bool adamw(ThreadPool& pool, const AdamW& op, std::int64_t n, float* p, float* m, float* v, const float* g);
-struct Sgd {
-  float lr = 0, momentum = 0, decay = 0 /* weight_decay, added to the gradient */, clip = 1;
-  bool first = false;  ///< torch: at the first step the momentum buffer is the gradient itself
-};
 /// momentum_buffer may be null when momentum is 0.
 bool sgd(ThreadPool& pool, const Sgd& op, std::int64_t n, float* p, float* momentum_buffer, const float* g);
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -31,17 +32,18 @@ Plan plan_from_json(const Json& json);  ///< Error{kEvidence}
 
 /// A challenge holds no cell list: opener and verifier each derive the cells.
 struct Challenge {
-  std::string note;  ///< the checkpoint note, verbatim
+  std::string note;  ///< the checkpoint's note, verbatim
   std::array<std::uint8_t, 32> seed{};
   std::string seed_kind = "given";  ///< fresh | committed | beacon | given
   Plan plan;
 };
-std::string to_text(const Challenge& challenge);   ///< canonical JSON and LF
+std::string to_text(const Challenge& challenge);   ///< canonical JSON and LF (schemas/challenge.json)
 Challenge parse_challenge(std::string_view text);  ///< refuses an all-zero seed. Error{kEvidence}
 
 /// The cells, sorted, without repeats. Draw key = BLAKE3 derive_key("aftune/draw/1") over the length-prefixed
 /// note text, seed and canonical plan; each stratum draws without replacement by an unbiased rejection from
 /// its XOF (docs/audit.md, "Draw").
+/// Throws Error{kEvidence} if the note cannot be parsed.
 std::vector<Cell> draw_cells(const Challenge& challenge, const record::Grid& grid);
 
 /// P(at least one of `sampled` is bad) when `bad` of `total` are, sampled without replacement; exact

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -50,17 +51,18 @@ enum class Code {
   kBackward,
   kNorm,
   kUpdate,
-  kEdges,
   kExport,
-  kRecreate,
-  kNonFinite,
-  kEquivocation,
+  kRecreate,      ///< a tensor made again from the record differs from what the record says of it
+  kNonFinite,     ///< a value that no honest run records
+  kEquivocation,  ///< two signed histories of one run
   // evidence: bytes at hand that do not match the commitment
-  kFormat,
-  kEvidence,
-  // absent
-  kAbsent,
-  kTooLarge,
+  kFormat,    ///< not in the form that docs/trace.md gives
+  kEvidence,  ///< in form, but its digest is not the committed one
+  // absent: nothing was shown to be wrong, and not everything could be checked
+  kAbsent,       ///< something that must be there is not
+  kTooLarge,     ///< more memory than the auditor allowed
+  kUnsupported,  ///< arithmetic or a version that this build does not know
+  kCoverage,     ///< fewer cells checked than were asked for
 };
 std::string_view name(Code code);
 enum class ReasonClass { kFraud, kEvidence, kAbsent };
@@ -82,20 +84,24 @@ struct Verdict {
   Outcome outcome = Outcome::kIncomplete;
   std::vector<Reason> reasons;
   std::int64_t cells = 0;    ///< in the run
-  std::int64_t checked = 0;  ///< replayed and found right, distinct
-  double confidence = 0;     ///< P(detect) for the plan's attacker at what was really checked
-  std::string attacker;      ///< the attacker the confidence speaks of
-  double one_cell = 0;       ///< P(detect) of one bad cell
-  double one_column = 0;     ///< P(detect) of one bad column
+  std::int64_t asked = 0;    ///< distinct cells that the plan draws
+  std::int64_t checked = 0;  ///< of these, replayed and found right
+  /// Asked but not checked, as (block, step block): what a later challenge of this run must contain.
+  std::vector<std::pair<int, std::int64_t>> unanswered;
+  double confidence = 0;  ///< P(detect) for the plan's attacker at what was really checked
+  std::string attacker;   ///< the attacker the confidence speaks of
+  double one_cell = 0;    ///< P(detect) of one bad cell
+  double one_column = 0;  ///< P(detect) of one bad column
   std::vector<std::string> unchecked;
   std::map<Check, CheckCount> checks;
   std::string root;  ///< hex
   std::string origin;
   std::string seed_kind;
+  std::map<std::string, std::string> bound;  ///< BLAKE3 (hex) of the note, challenge and policy judged by
 };
 
-/// ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud or evidence:
-/// REJECT.
+/// Sets the outcome. ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud
+/// or evidence: REJECT. Else INCOMPLETE, with a `coverage` reason if cells are missing.
 void conclude(Verdict& verdict, std::int64_t asked);
 Json to_json(const Verdict& verdict);
 /// A few lines for a person.

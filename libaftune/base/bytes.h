@@ -60,9 +60,9 @@ std::uint64_t u64_from_hex(std::string_view hex);
 
 template <class T>
 void append_le(Bytes& out, T value) {
-  std::byte raw[sizeof(T)];
-  std::memcpy(raw, &value, sizeof(T));
-  out.insert(out.end(), raw, raw + sizeof(T));
+  const std::size_t at = out.size();
+  out.resize(at + sizeof(T));
+  std::memcpy(out.data() + at, &value, sizeof(T));
 }
 
 template <class T>

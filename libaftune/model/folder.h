@@ -28,7 +28,11 @@ class Checkpoint {
   const Entry* find(const std::string& name) const;
   const std::map<std::string, Entry>& entries() const { return entries_; }
 
+  /// The tensors of one safetensors file; their bytes point into `file`. Throws Error{kEvidence}.
+  static std::map<std::string, Entry> parse(ByteView file);
+
  private:
+  void add_file(const fs::path& path);
   std::vector<MappedFile> files_;
   std::map<std::string, Entry> entries_;
 };

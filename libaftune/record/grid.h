@@ -25,7 +25,7 @@ struct Grid {
   std::int64_t steps_per_block = 1;
 
   int units() const { return layers + 2; }
-  int layer_blocks() const { return (layers + layers_per_block - 1) / layers_per_block; }
+  int layer_blocks() const { return layers / layers_per_block + (layers % layers_per_block != 0 ? 1 : 0); }
   int blocks() const { return layer_blocks() + (tied ? 1 : 2); }
   int stages() const { return layer_blocks() + 2; }
   int boundaries() const { return stages() - 1; }
@@ -38,7 +38,9 @@ struct Grid {
   int block_of_unit(int unit) const;
 
   /// Number of step blocks S = ceil(steps / steps_per_block), and the steps [begin, end) of step block s.
-  std::int64_t step_blocks() const { return (steps + steps_per_block - 1) / steps_per_block; }
+  std::int64_t step_blocks() const {
+    return steps / steps_per_block + (steps % steps_per_block != 0 ? 1 : 0);
+  }
   std::int64_t step_begin(std::int64_t s) const { return s * steps_per_block; }
   std::int64_t step_end(std::int64_t s) const {
     const std::int64_t end = (s + 1) * steps_per_block;

@@ -3,8 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/files.h"
@@ -19,6 +21,7 @@ class PublicKey {
   /// Throws Error{kEvidence} unless the text (one line, LF allowed) is a well-formed Ed25519 vkey whose key
   /// ID is the hash of its name and key.
   static PublicKey parse(std::string_view vkey);
+  /// As parse(), of a file the user named: whatever is wrong is Error{kUsage}.
   static PublicKey read(const fs::path& path);
   PublicKey(std::string name, const std::array<std::uint8_t, 32>& key);
 
@@ -34,29 +37,35 @@ class PublicKey {
   std::uint32_t id_;
 };
 
-/// A secret key; its memory is locked and wiped. File forms: "PRIVATE+KEY+<name>+<8 hex>+<base64>" as
-/// x/mod/sumdb/note writes it, or the same seed encrypted under a passphrase (docs/audit.md, "Key files").
+/// A secret key; its memory is locked, guarded and wiped. File forms: "PRIVATE+KEY+<name>+<8 hex>+<base64>"
+/// as x/mod/sumdb/note writes it, or the same seed encrypted under a passphrase (docs/audit.md, "Key files").
 class SecretKey {
  public:
   static SecretKey generate(std::string name);
   static SecretKey from_seed(std::string name, const std::array<std::uint8_t, 32>& seed);
-  /// `passphrase` is asked only for an encrypted key. Throws Error{kUsage} on a wrong passphrase.
+  /// `passphrase` is asked only for an encrypted key. Throws Error{kUsage} on a wrong passphrase and on
+  /// anything that is no key file of ours.
   static SecretKey read(const fs::path& path, const std::function<std::string()>& passphrase);
-  SecretKey(SecretKey&&) noexcept;
-  ~SecretKey();
+  /// As read(), of the file's text.
+  static SecretKey parse(std::string_view text, const std::function<std::string()>& passphrase);
 
   const PublicKey& public_key() const { return public_; }
   Signature sign(ByteView message) const;
-  /// Text of the key file; an empty passphrase writes the plain form.
+  /// Text of the key file; an empty passphrase writes the plain form. The caller wipes it.
   std::string to_text(std::string_view passphrase) const;
 
  private:
-  explicit SecretKey(std::string name, const std::array<std::uint8_t, 32>& seed);
+  struct Wipe {
+    void operator()(std::uint8_t* secret) const;
+  };
+  using Secret = std::unique_ptr<std::uint8_t, Wipe>;  // 64 bytes: seed, public key
+  SecretKey(PublicKey key, Secret secret) : public_(std::move(key)), secret_(std::move(secret)) {}
+
   PublicKey public_;
-  std::array<std::uint8_t, 64> secret_{};
+  Secret secret_;
 };
 
-/// A key name is non-empty UTF-8 without spaces, control characters or '+'. Throws Error{kUsage}.
+/// A key name is UTF-8 of 1 to 255 bytes without spaces, control characters or '+'. Throws Error{kUsage}.
 void check_key_name(std::string_view name);
 
 }  // namespace aftune::seal

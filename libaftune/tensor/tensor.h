@@ -32,7 +32,8 @@ inline std::uint64_t byte_size(const TensorSpec& s) {
   return static_cast<std::uint64_t>(element_count(s.shape)) * size_of(s.dtype);
 }
 
-/// Owned f32 elements, 64-byte aligned; contents undefined after construction unless zeroed.
+/// Owned f32 elements, 64-byte aligned; contents undefined after construction unless zeroed. Construction
+/// throws Error{kSystem} when there is no memory.
 class Buffer {
  public:
   Buffer() = default;
@@ -63,6 +64,10 @@ class Buffer {
   std::int64_t size_ = 0;
 };
 
+/// Large buffers that were freed are kept for the next of their size (block_cache.h); this returns them to
+/// the system, for instance before memory is measured or a phase with other sizes begins.
+void drop_kept_buffers();
+
 /// A row-major f32 matrix [rows, cols]: activations of `rows` tokens.
 struct Matrix {
   std::int64_t rows = 0;
@@ -78,10 +83,11 @@ struct Matrix {
   ByteView bytes() const { return values.bytes(); }
 };
 
-/// Exact widening to f32 of F32, F16 or BF16 little-endian bytes.
+/// Exact widening to f32 of F32, F16 or BF16 little-endian bytes; a NaN keeps its payload. Throws
+/// Error{kEvidence} for I32 and for bytes that are no whole number of elements.
 Buffer widen(DType dtype, ByteView bytes);
-/// Round-to-nearest-even narrowing; NaN becomes the canonical quiet NaN of the type (standards: fp32 to
-/// bf16).
+/// Round-to-nearest-even narrowing to F16 or BF16 (F32: a copy); a NaN becomes the positive quiet NaN without
+/// payload, 0x7e00 or 0x7fc0. `dtype` must not be I32.
 Bytes narrow(DType dtype, const Buffer& values);
 
 }  // namespace aftune

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,11 +32,15 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
   ~LogWriter();
+  /// All of them in one write. If it fails, what was there before stays as it was.
   void append(const std::vector<std::string>& leaves);
 
  private:
+  void cut();  // to size_
+
   fs::path path_;
   int fd_ = -1;
+  off_t size_ = 0;  // of the whole lines
 };
 
 }  // namespace aftune::trace

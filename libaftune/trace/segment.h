@@ -19,6 +19,7 @@ enum class Packing {
 /// Writes one HDF5 segment file: aside, fsynced, renamed. The file begins with a 512-byte HDF5 user block
 /// that holds "aftune-segment/1\n<64 hex BLAKE3 of all bytes from 512 on>\n" and zeros: no bit of a segment
 /// is outside some digest. (Integrity of the file only: what its tensors must be is said by the log.)
+/// After HDF5's part comes an index of where each dataset lies (docs/trace.md, "Segments").
 class SegmentWriter {
  public:
   explicit SegmentWriter(fs::path path);
@@ -36,9 +37,11 @@ class SegmentWriter {
   std::unique_ptr<State> state_;
 };
 
-/// Reads a segment. Every method throws Error{kEvidence} if the file is not what SegmentWriter writes: the
-/// caller says which dataset, type and shape it expects, and nothing in the file can make it take more memory
-/// than that.
+/// Reads a segment by its index, without the HDF5 library, which was not made for hostile files. Every method
+/// throws Error{kEvidence} if the file is absent or not what SegmentWriter writes: the caller says which
+/// dataset, type and shape it expects, and nothing in the file can make it take more memory than that, a
+/// chunk and the index. Tensors are read from the file when asked for; whoever uses them hashes what it got.
+/// Const methods may be called from several threads.
 class SegmentReader {
  public:
   /// Opens the file without following links and checks the user block's digest over the whole file.
@@ -64,7 +67,7 @@ class SegmentReader {
   std::unique_ptr<State> state_;
 };
 
-/// Makes the zstd filter known to the HDF5 library in this process. Called by both classes above.
+/// Makes the zstd filter known to the HDF5 library in this process. SegmentWriter calls it.
 void register_zstd_filter();
 
 }  // namespace aftune::trace

@@ -42,6 +42,12 @@ class Engine {
   float evaluate(const data::Rows& rows, std::int64_t micro_batch);
 
  private:
+  model::LayerBlock& block_of(int stage) {
+    return *blocks_[static_cast<std::size_t>(options_.grid.block_of_stage(stage))];
+  }
+  /// Forward and backward of one micro-batch.
+  void run_rows(const data::Rows& rows, StepObserver* observer, std::vector<double>& row_losses);
+
   model::EngineOptions options_;
   std::vector<std::unique_ptr<model::LayerBlock>> blocks_;
 };

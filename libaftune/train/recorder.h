@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "data/dataset.h"
 #include "record/leaves.h"
 #include "train/engine.h"
+#include "train/snapshot.h"
 
 namespace aftune::train {
 
@@ -21,30 +23,43 @@ struct RecordOptions {
 };
 
 /// Writes a trace while a run goes on: digests on the way, one segment per step block, its leaves after it.
-/// Leaves that are already in the log (resume) are compared instead, and a difference is Error{kUsage},
-/// nothing touched.
+/// Segments are written by a thread of their own while the next steps compute. Leaves that are already in the
+/// log (resume) are compared instead, and a difference is Error{kUsage}, nothing touched.
+///
+/// Order of calls: resume_state(); then restore(), or begin() if there is nothing to restore; then for each
+/// step from resume_step() on observer() and end_step(); then finish().
 class Recorder {
  public:
+  /// Takes the lock of the trace. Throws Error{kUsage} if it is in use, if it exists and options.resume is
+  /// false, if its log is not the beginning of this run's or does not extend its checkpoint, and if any leaf
+  /// of this run would be too long.
   Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool);
-  ~Recorder();
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+  ~Recorder();  ///< finishes writing what is complete
 
-  /// Where a resumed run continues: the last state s whose whole snapshot is on disk, 0 for a new trace.
-  std::int64_t resume_state() const;
-  /// Loads that snapshot into the blocks, checking it against the log.
-  void restore(std::vector<std::unique_ptr<model::LayerBlock>>& blocks);
+  /// The last state s that is in the log and whose whole snapshot is on disk; nullopt if there is none.
+  std::optional<std::int64_t> resume_state(const Blocks& blocks);
+  /// Loads that snapshot into the blocks. Throws Error{kEvidence} if it is not the state in the log.
+  void restore(Blocks& blocks);
+  /// The step and the position of the order at which training goes on.
+  std::int64_t resume_step() const;
+  std::int64_t resume_position() const;
+  /// True if the log is complete already: nothing is left but to look whether the export is there.
+  bool complete() const;
 
-  /// State 0 of a new trace: writes segment 0, the manifest and the first state leaf.
-  void begin(const std::vector<std::unique_ptr<model::LayerBlock>>& blocks);
+  /// State 0: writes segment 0, the manifest and the first state leaf.
+  void begin(const Blocks& blocks);
   /// The observer to pass to Engine::step for step t.
   StepObserver& observer(std::int64_t step);
   /// After step t: completes its leaf. At the end of a step block also digests the state and writes the
   /// segment.
   void end_step(std::int64_t step, const data::Batch& batch, const StepResult& result, double lr,
-                std::optional<float> eval_loss,
-                const std::vector<std::unique_ptr<model::LayerBlock>>& blocks);
-  /// The last leaf. The export must be on disk already.
-  void finish(const record::Final& final);
-  /// Digests of the last state, for `final`.
+                std::optional<float> eval_loss, const Blocks& blocks);
+  /// The last leaf; totals and moments are known here. The export must be on disk already. Returns when all
+  /// is written.
+  void finish(const record::TensorList& exported, const std::map<std::string, Digest>& files);
+  /// Digests of the last state, for the export.
   const std::vector<record::BlockState>& last_state() const;
 
  private:

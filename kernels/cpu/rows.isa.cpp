@@ -1,0 +1,132 @@
+#include "kernels/cpu/rows.h"
+
+#include "kernels/adamw.h"
+#include "kernels/add.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/embedding.h"
+#include "kernels/init_normal.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/rowsum.h"
+#include "kernels/sgd.h"
+#include "kernels/swiglu.h"
+
+namespace aftune::kernels::AFTUNE_ISA_NAMESPACE {
+namespace {
+
+constexpr CpuLanes kCpu;
+
+void rmsnorm(std::int64_t rows, std::int64_t h, float eps, const float* x, const float* w, float* y,
+             float* inv_rms) {
+  const RmsNorm op{h, eps};
+  for (std::int64_t r = 0; r < rows; ++r) inv_rms[r] = op.row(kCpu, x + r * h, w, y + r * h);
+}
+
+void rmsnorm_grad_input(std::int64_t rows, std::int64_t h, const float* x, const float* w,
+                        const float* inv_rms, const float* dy, float* dx, bool add) {
+  const RmsNorm op{h, 0.0f};
+  for (std::int64_t r = 0; r < rows; ++r)
+    op.row_grad_input(kCpu, x + r * h, w, inv_rms[r], dy + r * h, dx + r * h, add);
+}
+
+void rmsnorm_grad_weight(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
+                         const float* inv_rms, const float* dy, float* dw) {
+  RmsNorm{h, 0.0f}.columns_grad_weight(kCpu, width, length, x, inv_rms, dy, dw);
+}
+
+void swiglu(std::int64_t n, const float* gate, const float* up, float* y) {
+  SwiGlu{}.elements(kCpu, n, gate, up, y);
+}
+
+void swiglu_grad(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
+                 float* dup) {
+  SwiGlu{}.elements_grad(kCpu, n, gate, up, dy, dgate, dup);
+}
+
+void add(std::int64_t n, const float* a, const float* b, float* y) {
+  Add{}.elements(kCpu, n, a, b, y);
+}
+
+void rope(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
+          const float* cos, const float* sin, bool inverse, float* x) {
+  const Rope op{heads, head_dim, inverse};
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int64_t at = positions[r] * (head_dim / 2);
+    op.row(kCpu, cos + at, sin + at, x + r * heads * head_dim);
+  }
+}
+
+void embedding(std::int64_t rows, std::int64_t h, const std::int32_t* ids, const float* table, float* y) {
+  const Embedding op{h};
+  for (std::int64_t r = 0; r < rows; ++r) op.row(kCpu, ids[r], table, y + r * h);
+}
+
+void embedding_grad(std::int64_t width, std::int64_t length, std::int64_t h, const std::int64_t* positions,
+                    const float* dy, float* dentry) {
+  Embedding{h}.columns_grad(kCpu, width, length, positions, dy, dentry);
+}
+
+void cross_entropy(std::int64_t rows, std::int64_t vocab, float* logits, const std::int32_t* labels,
+                   float inv_predicted, bool grad, float* loss) {
+  const CrossEntropy op{vocab, inv_predicted, grad};
+  for (std::int64_t r = 0; r < rows; ++r) loss[r] = op.row(kCpu, labels[r], logits + r * vocab);
+}
+
+float rowsum(std::int64_t n, const float* x) {
+  return RowSum{}.row(kCpu, n, x);
+}
+
+void sum_squares(std::int64_t n, const float* x, float* partials) {
+  for (std::int64_t at = 0; at < n; at += kSumBlock)
+    partials[at / kSumBlock] = SumSquares{}.block(kCpu, n - at < kSumBlock ? n - at : kSumBlock, x + at);
+}
+
+// Counted in integers, so that the loops vectorise.
+bool any_nonfinite(std::int64_t n, const float* x) {
+  std::uint32_t bad = 0;
+  for (std::int64_t i = 0; i < n; ++i) bad |= finite32(x[i]) ? 0u : 1u;
+  return bad != 0;
+}
+
+bool adamw(const AdamW& scalars, std::int64_t n, float* p, float* m, float* v, const float* g) {
+  const AdamWUpdate op{scalars};
+  std::uint32_t bad = 0;
+  AFTUNE_INDEPENDENT
+  for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i], m[i], v[i]) ? 0u : 1u;
+  return bad == 0;
+}
+
+bool sgd(const Sgd& scalars, std::int64_t n, float* p, float* buffer, const float* g) {
+  const SgdUpdate op{scalars};
+  std::uint32_t bad = 0;
+  if (buffer == nullptr) {
+    AFTUNE_INDEPENDENT
+    for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i]) ? 0u : 1u;
+  } else {
+    AFTUNE_INDEPENDENT
+    for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i], buffer[i]) ? 0u : 1u;
+  }
+  return bad == 0;
+}
+
+void init_normal(double std, std::int64_t pairs, const std::uint32_t* words, float* x) {
+  InitNormal{std}.pairs(kCpu, pairs, words, x);
+}
+
+void exp32_all(std::int64_t n, const float* x, float* y) {
+  kCpu.each(n, [=](std::int64_t i) { y[i] = exp32(x[i]); });
+}
+
+void log32_all(std::int64_t n, const float* x, float* y) {
+  kCpu.each(n, [=](std::int64_t i) { y[i] = log32(x[i]); });
+}
+
+}  // namespace
+
+extern const RowTable row_table;
+const RowTable row_table = {
+    rmsnorm,   rmsnorm_grad_input, rmsnorm_grad_weight, swiglu,   swiglu_grad, add,           rope,
+    embedding, embedding_grad,     cross_entropy,       rowsum,   sum_squares, any_nonfinite, adamw,
+    sgd,       init_normal,        exp32_all,           log32_all};
+
+}  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

@@ -1,0 +1,138 @@
+// The row and element operations of ops.h: they share ranges among threads and call the active instruction
+// set.
+
+#include <atomic>
+#include <vector>
+
+#include "kernels/chunks.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/ops.h"
+
+namespace aftune::kernels {
+namespace {
+
+constexpr std::int64_t kElementGrain = 1 << 16;
+constexpr std::int64_t kColumnGrain = 256;
+
+const RowTable& active() {
+  return row_table(active_isa());
+}
+
+}  // namespace
+
+const RowTable& row_table(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx512) return avx512::row_table;
+  if (isa == Isa::kAvx2) return avx2::row_table;
+#endif
+  static_cast<void>(isa);
+  return scalar::row_table;
+}
+
+void rmsnorm(ThreadPool& pool, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+             float* y, float* inv_rms) {
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    active().rmsnorm(b - a, h, eps, x + a * h, w, y + a * h, inv_rms + a);
+  });
+}
+
+void rmsnorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* x, const float* w,
+                        const float* inv_rms, const float* dy, float* dx, Into into) {
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    active().rmsnorm_grad_input(b - a, h, x + a * h, w, inv_rms + a, dy + a * h, dx + a * h,
+                                into == Into::kAdd);
+  });
+}
+
+void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                         const float* x, const float* inv_rms, const float* dy, float* dw) {
+  for_chunks(pool, h, kColumnGrain, [&](std::int64_t a, std::int64_t b) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t start = row_starts[r], at = start * h + a;
+      active().rmsnorm_grad_weight(b - a, row_starts[r + 1] - start, h, x + at, inv_rms + start, dy + at,
+                                   dw + a);
+    }
+  });
+}
+
+void swiglu(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, float* y) {
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().swiglu(b - a, gate + a, up + a, y + a); });
+}
+
+void swiglu_grad(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, const float* dy,
+                 float* dgate, float* dup) {
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
+    active().swiglu_grad(b - a, gate + a, up + a, dy + a, dgate + a, dup + a);
+  });
+}
+
+void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float* y) {
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t first, std::int64_t last) {
+    active().add(last - first, a + first, b + first, y + first);
+  });
+}
+
+void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
+          const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x) {
+  const std::int64_t width = heads * head_dim;
+  for_chunks(pool, n, rows_per_chunk(width), [&](std::int64_t a, std::int64_t b) {
+    active().rope(b - a, heads, head_dim, positions + a, cos, sin, inverse, x + a * width);
+  });
+}
+
+void embedding(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
+               float* y) {
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    active().embedding(b - a, h, ids + a, table, y + a * h);
+  });
+}
+
+void cross_entropy(ThreadPool& pool, std::int64_t n, std::int64_t vocab, float* logits,
+                   const std::int32_t* labels, float inv_predicted, bool grad, float* loss) {
+  for_chunks(pool, n, rows_per_chunk(vocab), [&](std::int64_t a, std::int64_t b) {
+    active().cross_entropy(b - a, vocab, logits + a * vocab, labels + a, inv_predicted, grad, loss + a);
+  });
+}
+
+float rowsum(std::int64_t n, const float* x) {
+  return active().rowsum(n, x);
+}
+
+double sum_squares(ThreadPool& pool, std::int64_t n, const float* x) {
+  constexpr std::int64_t kBlock = 1024;
+  std::vector<float> partials(static_cast<std::size_t>((n + kBlock - 1) / kBlock));
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
+    active().sum_squares(b - a, x + a, partials.data() + a / kBlock);
+  });
+  double total = 0;
+  for (const float partial : partials) total += static_cast<double>(partial);
+  return total;
+}
+
+bool any_nonfinite(ThreadPool& pool, std::int64_t n, const float* x) {
+  std::atomic<bool> found = false;
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
+    if (active().any_nonfinite(b - a, x + a)) found = true;
+  });
+  return found;
+}
+
+bool adamw(ThreadPool& pool, const AdamW& op, std::int64_t n, float* p, float* m, float* v, const float* g) {
+  std::atomic<bool> finite = true;
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
+    if (!active().adamw(op, b - a, p + a, m + a, v + a, g + a)) finite = false;
+  });
+  return finite;
+}
+
+bool sgd(ThreadPool& pool, const Sgd& op, std::int64_t n, float* p, float* momentum_buffer, const float* g) {
+  std::atomic<bool> finite = true;
+  for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
+    float* const buffer = momentum_buffer == nullptr ? nullptr : momentum_buffer + a;
+    if (!active().sgd(op, b - a, p + a, buffer, g + a)) finite = false;
+  });
+  return finite;
+}
+
+}  // namespace aftune::kernels

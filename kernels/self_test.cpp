@@ -1,0 +1,223 @@
+#include "kernels/self_test.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <vector>
+
+#include "base/philox.h"
+#include "kernels/adamw.h"
+#include "kernels/add.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/embedding.h"
+#include "kernels/init_normal.h"
+#include "kernels/ops.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/rowsum.h"
+#include "kernels/sgd.h"
+#include "kernels/swiglu.h"
+
+namespace aftune::kernels {
+namespace {
+
+using Floats = std::vector<float>;
+
+/// FNV-1a by words. It guards against wrong arithmetic, not against an adversary.
+class Digest {
+ public:
+  Digest& add(std::uint64_t word) {
+    state_ = (state_ ^ word) * 0x100000001b3;
+    return *this;
+  }
+  Digest& add(double value) { return add(std::bit_cast<std::uint64_t>(value)); }
+  Digest& add(const Floats& values) {
+    for (const float value : values) add(std::uint64_t{std::bit_cast<std::uint32_t>(value)});
+    return *this;
+  }
+  std::uint64_t value() const { return state_; }
+
+ private:
+  std::uint64_t state_ = 0xcbf29ce484222325;
+};
+
+/// n values in (-scale, scale) whose magnitudes vary over some octaves.
+Floats inputs(std::int64_t n, std::uint64_t seed, float scale = 1.0f) {
+  Floats x(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const PhiloxBlock words = philox({static_cast<std::uint32_t>(i), 0, 0, 0}, seed);
+    const auto signed_word = static_cast<std::int32_t>(words[0]);
+    x[i] = scale * static_cast<float>(signed_word >> 8) * 0x1p-23f / static_cast<float>(1u << (words[1] % 8));
+  }
+  return x;
+}
+
+std::vector<std::int32_t> ids(std::int64_t n, std::uint32_t below) {
+  std::vector<std::int32_t> values(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<std::int32_t>(philox({static_cast<std::uint32_t>(i), 1, 0, 0}, 1)[0] % below);
+  return values;
+}
+
+// Shapes that end in the middle of a block, of a vector register and of a tile. The seven tokens are three
+// rows.
+constexpr std::int64_t kTokens = 7, kWidth = 1061, kCount = kTokens * kWidth;
+constexpr std::int64_t kStarts[] = {0, 3, 4, kTokens};
+
+std::uint64_t adamw_answer(ThreadPool& pool) {
+  Floats p = inputs(kCount, 1), m = inputs(kCount, 2, 0.1f), v = inputs(kCount, 3, 0.01f);
+  for (float& value : v) value *= value;
+  const AdamW op{0.9f, 0.999f, 0.1f, 0.001f, 1e-3f, 0.25f, 1e-8f, 0.999f, 0.75f};
+  adamw(pool, op, kCount, p.data(), m.data(), v.data(), inputs(kCount, 4).data());
+  return Digest().add(p).add(m).add(v).value();
+}
+
+std::uint64_t add_answer(ThreadPool& pool) {
+  Floats y = inputs(kCount, 5);
+  add(pool, kCount, y.data(), inputs(kCount, 6, 100).data(), y.data());
+  return Digest().add(y).value();
+}
+
+std::uint64_t attention_answer(ThreadPool& pool) {
+  const AttentionShape shape{4, 2, 20, 0.2236068f};
+  const std::int64_t documents[] = {0, 1, 20, 69}, tokens = 69, width = 80, kv_width = 40;
+  const Floats q = inputs(tokens * width, 7, 4), k = inputs(tokens * kv_width, 8, 4);
+  const Floats v = inputs(tokens * kv_width, 9), d_o = inputs(tokens * width, 10);
+  Floats o(q.size()), max(tokens * 4), sum(tokens * 4), dq(q.size()), dk(k.size()), dv(v.size());
+  attention(pool, shape, 3, documents, q.data(), k.data(), v.data(), o.data(), max.data(), sum.data());
+  attention_grad(pool, shape, 3, documents, q.data(), k.data(), v.data(), o.data(), max.data(), sum.data(),
+                 d_o.data(), dq.data(), dk.data(), dv.data());
+  return Digest().add(o).add(max).add(sum).add(dq).add(dk).add(dv).value();
+}
+
+std::uint64_t cross_entropy_answer(ThreadPool& pool) {
+  Floats logits = inputs(kCount, 11, 30), loss(kTokens);
+  std::vector<std::int32_t> labels = ids(kTokens, kWidth);
+  labels[2] = -100;
+  cross_entropy(pool, kTokens, kWidth, logits.data(), labels.data(), 1.0f / 6, true, loss.data());
+  return Digest().add(logits).add(loss).value();
+}
+
+std::uint64_t embedding_answer(ThreadPool& pool) {
+  const Floats table = inputs(4 * kWidth, 12), dy = inputs(kCount, 13);
+  const std::vector<std::int32_t> tokens = ids(kTokens, 4);
+  Floats y(dy.size()), dtable = table;
+  embedding(pool, kTokens, kWidth, tokens.data(), table.data(), y.data());
+  embedding_grad(pool, 3, kStarts, kWidth, tokens.data(), dy.data(), dtable.data());
+  return Digest().add(y).add(dtable).value();
+}
+
+std::uint64_t init_normal_answer(ThreadPool& pool) {
+  Floats x(kWidth);
+  init_normal(pool, 14, 0x0123456789abcdef, 0.02f, kWidth, x.data());
+  return Digest().add(x).value();
+}
+
+std::uint64_t math64_answer(ThreadPool&) {
+  Digest digest;
+  for (int i = 0; i < 200; ++i) {
+    const double x = (i - 100) * 0.37;
+    digest.add(exp64(x)).add(sin64(x * 1e4)).add(cos64(x * 1e4)).add(log64(exp64(x))).add(pow64(0.999, i));
+  }
+  return digest.value();
+}
+
+std::uint64_t matmul_answer(ThreadPool& pool) {
+  const std::int64_t in = 83, out = 61;
+  const Floats x = inputs(kTokens * in, 15), w = inputs(out * in, 16), dy = inputs(kTokens * out, 17);
+  Floats y = inputs(kTokens * out, 18), dx(x.size()), dw = inputs(out * in, 19);
+  linear(pool, kTokens, in, out, x.data(), w.data(), y.data(), Into::kAdd);
+  linear_grad_input(pool, kTokens, in, out, dy.data(), w.data(), dx.data(), Into::kStore);
+  linear_grad_weight(pool, 3, kStarts, in, out, dy.data(), x.data(), dw.data());
+  return Digest().add(y).add(dx).add(dw).value();
+}
+
+std::uint64_t rmsnorm_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 20, 3), w = inputs(kWidth, 21), dy = inputs(kCount, 22);
+  Floats y(x.size()), inv(kTokens), dx(x.size()), dw = w;
+  rmsnorm(pool, kTokens, kWidth, 1e-5f, x.data(), w.data(), y.data(), inv.data());
+  rmsnorm_grad_input(pool, kTokens, kWidth, x.data(), w.data(), inv.data(), dy.data(), dx.data(), Into::kAdd);
+  rmsnorm_grad_weight(pool, 3, kStarts, kWidth, x.data(), inv.data(), dy.data(), dw.data());
+  return Digest().add(y).add(inv).add(dx).add(dw).value();
+}
+
+std::uint64_t rope_answer(ThreadPool& pool) {
+  const std::int64_t heads = 3, head_dim = 44, positions = 50, half = head_dim / 2;
+  const RopeParameters parameters{5e5, head_dim, true, 8, 1, 4, 64};
+  Floats cos(positions * half), sin(positions * half), x = inputs(kTokens * heads * head_dim, 23);
+  rope_table(parameters, positions, cos.data(), sin.data());
+  rope(pool, kTokens, heads, head_dim, ids(kTokens, positions).data(), cos.data(), sin.data(), false,
+       x.data());
+  return Digest().add(cos).add(sin).add(x).value();
+}
+
+std::uint64_t rowsum_answer(ThreadPool&) {
+  return Digest().add(double{rowsum(kCount, inputs(kCount, 24).data())}).value();
+}
+
+std::uint64_t sgd_answer(ThreadPool& pool) {
+  Floats p = inputs(kCount, 25), buffer = inputs(kCount, 26);
+  sgd(pool, {0.1f, 0.9f, 0.01f, 0.5f, false}, kCount, p.data(), buffer.data(), inputs(kCount, 27).data());
+  return Digest().add(p).add(buffer).value();
+}
+
+std::uint64_t sum_squares_answer(ThreadPool& pool) {
+  return Digest().add(sum_squares(pool, kCount, inputs(kCount, 28).data())).value();
+}
+
+std::uint64_t swiglu_answer(ThreadPool& pool) {
+  const Floats gate = inputs(kCount, 29, 20), up = inputs(kCount, 30), dy = inputs(kCount, 31);
+  Floats y(gate.size()), dgate(gate.size()), dup(gate.size());
+  swiglu(pool, kCount, gate.data(), up.data(), y.data());
+  swiglu_grad(pool, kCount, gate.data(), up.data(), dy.data(), dgate.data(), dup.data());
+  return Digest().add(y).add(dgate).add(dup).value();
+}
+
+constexpr KnownAnswer kAnswers[] = {
+    {portable::AdamWUpdate::kName, 0x7526093cc81edc09, adamw_answer},
+    {portable::Add::kName, 0xd158af27cc895ba6, add_answer},
+    {"attention/1", 0xed4f66f02446076c, attention_answer},
+    {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
+    {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
+    {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
+    {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
+    {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
+    {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
+    {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
+    {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
+    {portable::SgdUpdate::kName, 0xd66f18ec4a72c728, sgd_answer},
+    {portable::SumSquares::kName, 0x3f712f0b0801b7df, sum_squares_answer},
+    {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer},
+};
+
+}  // namespace
+
+std::span<const KnownAnswer> known_answers() {
+  return kAnswers;
+}
+
+const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answers) {
+  for (const KnownAnswer& answer : answers)
+    if (answer.compute(pool) != answer.digest) return answer.op;
+  return nullptr;
+}
+
+const char* const* op_names(int* count) {
+  static const auto names = [] {
+    std::array<const char*, std::size(kAnswers)> list{};
+    std::transform(std::begin(kAnswers), std::end(kAnswers), list.begin(),
+                   [](const KnownAnswer& a) { return a.op; });
+    return list;
+  }();
+  *count = static_cast<int>(names.size());
+  return names.data();
+}
+
+bool self_test(const char** op) {
+  ThreadPool pool(1);
+  const char* const differs = first_difference(pool, kAnswers);
+  if (differs != nullptr) *op = differs;
+  return differs == nullptr;
+}
+
+}  // namespace aftune::kernels

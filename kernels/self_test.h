@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/parallel.h"
+
+namespace aftune::kernels {
+
+/// What an op must give on fixed inputs, on every target: the digest of the bits of its outputs.
+struct KnownAnswer {
+  const char* op;
+  std::uint64_t digest;
+  std::uint64_t (*compute)(ThreadPool& pool);
+};
+
+/// One for each op, sorted by name; op_names is the list of their names.
+std::span<const KnownAnswer> known_answers();
+/// The first op whose digest differs, or null.
+const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answers);
+
+}  // namespace aftune::kernels

@@ -1,0 +1,154 @@
+#include "audit/client_check.h"
+
+#include <optional>
+
+#include "audit/block_state.h"
+#include "base/error.h"
+#include "data/dataset.h"
+#include "hash/blake3.h"
+#include "model/folder.h"
+#include "tokenizer/tokenizer.h"
+
+namespace aftune::audit {
+namespace {
+
+constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{256} << 20;
+constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+
+// Compares one step's batch with the one that follows from the client's rows.
+void check_batch(const LogView& log, const data::Dataset& dataset, const data::Encoder& encoder,
+                 const data::Order& order, const record::Step& step, Findings& findings) {
+  const std::string where = log.step_line(step.step);
+  std::optional<data::Batch> batch;
+  try {
+    batch = data::make_batch(dataset, encoder, order, log.manifest().recipe, step.from);
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.failed(Check::kData, Code::kData, where, cat("no run can take this row: ", e.what()));
+    return;
+  }
+  if (!findings.expect(batch->to == step.to, Check::kOrder, Code::kOrder, where,
+                       cat("to: expected ", batch->to, ", found ", step.to)))
+    return;
+  const auto compare = [&](const char* what, const Digest& expected, const Digest& found) {
+    return findings.expect(expected == found, Check::kData, Code::kData, where,
+                           cat(what, ": ", expected_found(expected, found)));
+  };
+  const data::Rows& rows = batch->rows;
+  if (!compare("layout", data::ints_digest(data::layout_of(rows)), step.layout)) return;
+  if (!compare("tokens", data::ints_digest(rows.tokens), step.token_ids)) return;
+  compare("labels", data::ints_digest(rows.labels), step.labels);
+  findings.expect(batch->predicted == step.predicted && rows.size() == step.tokens, Check::kData, Code::kData,
+                  where,
+                  cat("expected ", rows.size(), " tokens, ", batch->predicted, " predicted, found ",
+                      step.tokens, " and ", step.predicted));
+}
+
+void check_batches(const LogView& log, const data::Dataset& dataset, const fs::path& model,
+                   Findings& findings) {
+  const fs::path path = model / "tokenizer.json";
+  const std::string text = read_file(path, kMaxTokenizerBytes);
+  const record::Manifest& m = log.manifest();
+  const Digest found = hash::blake3(text);
+  if (!findings.expect(found == m.tokenizer, Check::kData, Code::kData, LogView::line(0),
+                       cat("tokenizer: ", expected_found(found, m.tokenizer))))
+    return;
+  const auto tokenizer = within(path.native(), [&] { return tokenizer::Tokenizer::parse(text); });
+  const data::Encoder encoder(tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
+                              static_cast<std::int32_t>(log.config().vocab));
+  const data::Order order(m.recipe.seed, dataset.rows());
+  for (std::int64_t t = 0; t < log.grid().steps; ++t)
+    check_batch(log, dataset, encoder, order, log.step(t), findings);
+}
+
+}  // namespace
+
+void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings) {
+  const data::Dataset dataset = data::Dataset::read(data);
+  const record::Manifest& m = log.manifest();
+  const Digest root = dataset.root();
+  const bool same =
+      findings.expect(dataset.rows() == m.data_rows, Check::kData, Code::kData, LogView::line(0),
+                      cat("data rows: expected ", dataset.rows(), ", found ", m.data_rows)) &&
+      findings.expect(root == m.data_root, Check::kData, Code::kData, LogView::line(0),
+                      cat("data root: ", expected_found(root, m.data_root)));
+  if (same && model != nullptr) check_batches(log, dataset, *model, findings);
+}
+
+void check_base_model(const LogView& log, const fs::path& model, Findings& findings) {
+  const record::Manifest& m = log.manifest();
+  const std::string config = read_file(model / "config.json", kMaxConfigBytes);
+  findings.expect(config == m.config, Check::kPolicy, Code::kPolicy, cat(LogView::line(0), " config"),
+                  cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
+  if (m.recipe.init) return;
+  const model::Checkpoint checkpoint = model::Checkpoint::open(model);
+  for (std::size_t i = 0; i < log.tensors().size(); ++i) {
+    const TensorSpec& spec = log.tensors()[i];
+    const auto* entry = checkpoint.find(spec.name);
+    if (entry == nullptr) fail(Fault::kUsage, model.native(), ": no tensor ", spec.name);
+    const TensorSpec recorded{spec.name, m.base.dtype, spec.shape};
+    const Digest expected = hash::blake3(entry->bytes);
+    findings.expect(entry->spec == recorded && expected == m.base.digests[i], Check::kStateBefore,
+                    Code::kStateBefore, cat(LogView::line(0), " base ", spec.name),
+                    cat("expected ", describe(entry->spec), " ", to_hex(expected), ", found ",
+                        describe(recorded), " ", to_hex(m.base.digests[i])));
+  }
+}
+
+namespace {
+
+void check_files(const fs::path& folder, const record::Final& final, Findings& findings) {
+  for (const auto& [name, expected] : final.files) {
+    const fs::path path = folder / name;
+    std::error_code code;
+    if (!fs::is_regular_file(path, code)) {
+      findings.add(Code::kAbsent, cat("export ", name), "the file is not there");
+      continue;
+    }
+    const Digest found = hash::blake3(MappedFile(path).bytes());
+    findings.expect(found == expected, Check::kExport, Code::kExport, cat("export ", name),
+                    expected_found(expected, found));
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().native();
+    findings.expect(final.files.count(name) != 0, Check::kExport, Code::kExport, cat("export ", name),
+                    "not among the files that the record names");
+  }
+}
+
+void check_tensors(const LogView& log, const fs::path& folder, const record::Final& final,
+                   Findings& findings) {
+  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
+  for (std::size_t i = 0; i < log.tensors().size(); ++i) {
+    const TensorSpec recorded{log.tensors()[i].name, final.exported.dtype, log.tensors()[i].shape};
+    const auto* entry = checkpoint.find(recorded.name);
+    const std::string where = cat("export ", recorded.name);
+    if (entry == nullptr) {
+      findings.failed(Check::kExport, Code::kExport, where, "the tensor is not there");
+      continue;
+    }
+    const Digest found = hash::blake3(entry->bytes);
+    findings.expect(entry->spec == recorded && found == final.exported.digests[i], Check::kExport,
+                    Code::kExport, where,
+                    cat("expected ", describe(recorded), " ", to_hex(final.exported.digests[i]), ", found ",
+                        describe(entry->spec), " ", to_hex(found)));
+  }
+  findings.expect(checkpoint.entries().size() == log.tensors().size(), Check::kExport, Code::kExport,
+                  "export", cat(checkpoint.entries().size(), " tensors, not ", log.tensors().size()));
+}
+
+}  // namespace
+
+void check_exported(const LogView& log, const fs::path& folder, Findings& findings) {
+  if (!fs::is_directory(folder)) fail(Fault::kUsage, folder.native(), ": not a folder");
+  const record::Final final = log.final();
+  check_files(folder, final, findings);
+  try {
+    check_tensors(log, folder, final, findings);
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.add(Code::kFormat, "export", e.what());
+  }
+}
+
+}  // namespace aftune::audit

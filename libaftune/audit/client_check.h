@@ -1,0 +1,22 @@
+#pragma once
+
+#include "audit/findings.h"
+#include "audit/log_view.h"
+#include "base/files.h"
+
+namespace aftune::audit {
+
+/// `data` against the client's own rows: dataset root and count. With the client's model folder, also every
+/// step's batch, made again from the text: rows, their order, tokens and labels. Errors in the client's files
+/// are exceptions.
+void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings);
+
+/// The client's base model folder against the manifest: config (`policy`), and every base tensor
+/// (`state-before`).
+void check_base_model(const LogView& log, const fs::path& model, Findings& findings);
+
+/// `export`: the shipped folder holds exactly the files and tensors that `final` names. It is the provider's:
+/// damage in it is a reason.
+void check_exported(const LogView& log, const fs::path& folder, Findings& findings);
+
+}  // namespace aftune::audit

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "audit/verdict.h"
+
+namespace aftune::audit {
+
+/// What the checks report to while a verdict is being made. Bounded: a record with a million contradictions
+/// is told as well by its first ones.
+class Findings {
+ public:
+  static constexpr std::size_t kMaxReasons = 64;
+
+  explicit Findings(Verdict& verdict) : verdict_(verdict) {}
+
+  /// `check` was made `times` times and held.
+  void held(Check check, std::int64_t times = 1) { verdict_.checks[check].done += times; }
+  /// `check` was made once and did not hold.
+  void failed(Check check, Code code, std::string where, std::string detail);
+  /// Something that is no check's outcome: damage, absence, a limit. The same one twice is one.
+  void add(Code code, std::string where, std::string detail);
+  void unchecked(std::string what) { verdict_.unchecked.push_back(std::move(what)); }
+  /// held() or failed(), with code and check of the same name.
+  bool expect(bool holds, Check check, Code code, const std::string& where, const std::string& detail);
+
+  std::int64_t reasons() const { return static_cast<std::int64_t>(verdict_.reasons.size()) + dropped_; }
+  /// To be called once, last: says how many reasons were left out.
+  void close();
+
+ private:
+  Verdict& verdict_;
+  std::int64_t dropped_ = 0;
+};
+
+}  // namespace aftune::audit

@@ -1,0 +1,209 @@
+#include "audit/log_check.h"
+
+#include <bit>
+#include <cmath>
+#include <map>
+
+#include "audit/block_lists.h"
+#include "base/error.h"
+#include "kernels/ops.h"
+#include "optim/optimizer.h"
+
+namespace aftune::audit {
+namespace {
+
+using record::Grid;
+using record::Manifest;
+
+// Runs body; an Error about the provider's bytes becomes a `closing` finding at that line.
+template <class Body>
+bool readable(Findings& findings, std::int64_t leaf, const Body& body) {
+  try {
+    body();
+    findings.held(Check::kClosing);
+    return true;
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence && e.fault() != Fault::kUsage) throw;
+    findings.failed(Check::kClosing, Code::kClosing, LogView::line(leaf), e.what());
+    return false;
+  }
+}
+
+template <class T>
+void require_equal(std::string_view what, const T& expected, const T& found) {
+  if (!(expected == found)) fail(Fault::kEvidence, what, ": expected ", expected, ", found ", found);
+}
+
+bool check_size(const LogView& log, Findings& findings) {
+  const auto lines = static_cast<std::int64_t>(log.leaves().size());
+  return findings.expect(
+      lines == log.grid().log_size(), Check::kClosing, Code::kClosing, "log.jsonl",
+      cat("the manifest's ", log.grid().steps, " steps make ", log.grid().log_size(), " lines, found ", lines));
+}
+
+// Sums of the steps that `final` must repeat.
+struct Totals {
+  std::int64_t positions = 0, tokens = 0, predicted = 0;
+};
+
+bool check_step_leaves(const LogView& log, Findings& findings, Totals& totals) {
+  bool all = true;
+  for (std::int64_t t = 0; t < log.grid().steps; ++t) {
+    all &= readable(findings, log.grid().step_leaf(t), [&] {
+      const record::Step step = log.step(t);
+      require_equal("step", t, step.step);
+      const record::Recipe& recipe = log.manifest().recipe;
+      if (step.tokens > recipe.batch_size * recipe.seq_len)
+        fail(Fault::kEvidence, step.tokens, " tokens do not fit ", recipe.batch_size, " rows of ",
+             recipe.seq_len);
+      totals.positions = step.to;
+      totals.tokens += step.tokens;
+      totals.predicted += step.predicted;
+    });
+  }
+  return all;
+}
+
+bool check_state_leaves(const LogView& log, Findings& findings) {
+  bool all = true;
+  for (std::int64_t s = 0; s <= log.grid().step_blocks(); ++s)
+    all &= readable(findings, log.grid().state_leaf(s),
+                    [&] { require_equal("state", s, log.state(s).state); });
+  return all;
+}
+
+void check_list(const LogView& log, const record::TensorList& list, std::string_view what) {
+  require_equal(cat("number of ", what, " tensors"), log.tensors().size(), list.digests.size());
+  std::vector<TensorSpec> specs = log.tensors();
+  for (TensorSpec& spec : specs) spec.dtype = list.dtype;
+  require_equal(cat(what, " root"), to_hex(record::tensor_root(specs, list.digests)), to_hex(list.root));
+}
+
+bool check_config(LogView& log, Findings& findings) {
+  return readable(findings, 0, [&] {
+    log.parse_config();
+    const Manifest& m = log.manifest();
+    require_equal("layers", log.config().layers, m.grid.layers);
+    require_equal("tied", log.config().tied, m.grid.tied);
+    const std::int64_t eos = m.recipe.eos && !log.config().eos.empty() ? log.config().eos.front() : -1;
+    require_equal("eos", eos, m.eos);
+    check_list(log, m.base, "base");
+  });
+}
+
+bool check_final(const LogView& log, Findings& findings, const Totals& totals) {
+  return readable(findings, log.grid().final_leaf(), [&] {
+    const record::Final final = log.final();
+    require_equal("positions", totals.positions, final.positions);
+    require_equal("tokens", totals.tokens, final.tokens);
+    require_equal("predicted", totals.predicted, final.predicted);
+    check_list(log, final.exported, "exported");
+  });
+}
+
+void check_order(const LogView& log, Findings& findings, const record::Step& step, std::int64_t from) {
+  const record::Recipe& recipe = log.manifest().recipe;
+  const std::string where = log.step_line(step.step);
+  const auto expect = [&](bool holds, const std::string& detail) {
+    return findings.expect(holds, Check::kOrder, Code::kOrder, where, detail);
+  };
+  if (!expect(step.from == from, cat("from: expected ", from, ", found ", step.from))) return;
+  const std::int64_t epoch = from / log.manifest().data_rows;
+  if (!expect(step.epoch == epoch, cat("epoch: expected ", epoch, ", found ", step.epoch))) return;
+  const std::int64_t rows = step.to - step.from;
+  if (!recipe.packing)
+    expect(rows == recipe.batch_size, cat("rows: expected ", recipe.batch_size, ", found ", rows));
+}
+
+bool finite(const record::Step& step) {
+  bool all = std::isfinite(step.loss) && std::isfinite(step.lr) && std::isfinite(step.norm) &&
+             std::isfinite(step.clip) && (!step.eval_loss || std::isfinite(*step.eval_loss));
+  for (const double sum : step.sums) all &= std::isfinite(sum);
+  return all;
+}
+
+bool same_bits(double a, double b) {
+  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
+bool same_bits(float a, float b) {
+  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+}
+
+void check_numbers(const LogView& log, Findings& findings, const record::Step& step) {
+  const record::Recipe& recipe = log.manifest().recipe;
+  const std::string where = log.step_line(step.step);
+  if (!finite(step)) {
+    findings.add(Code::kNonFinite, where, "a NaN or an infinity is recorded");
+    return;
+  }
+  const double lr = optim::learning_rate(recipe, step.step);
+  findings.expect(same_bits(lr, step.lr), Check::kSchedule, Code::kSchedule, where,
+                  cat("lr: expected ", double_hex(lr), ", found ", double_hex(step.lr)));
+  for (const double sum : step.sums)
+    if (std::signbit(sum)) {
+      findings.failed(Check::kNorm, Code::kNorm, where, "a sum of squares is negative");
+      return;
+    }
+  const double norm = optim::global_norm(step.sums);
+  const float clip = optim::clip_scale(recipe, norm);
+  findings.expect(same_bits(norm, step.norm) && same_bits(clip, step.clip), Check::kNorm, Code::kNorm, where,
+                  cat("norm and clip of the recorded sums: expected ", double_hex(norm), " and ",
+                      float_hex(clip), ", found ", double_hex(step.norm), " and ", float_hex(step.clip)));
+}
+
+}  // namespace
+
+bool check_structure(LogView& log, Findings& findings) {
+  if (!readable(findings, 0, [&] { log.parse_manifest(); })) return false;
+  if (!check_size(log, findings)) return false;
+  Totals totals;
+  // Leaves first: they are shorter than 64 KiB, which bounds the layers that the config may then claim.
+  const bool steps = check_step_leaves(log, findings, totals);
+  const bool states = check_state_leaves(log, findings);
+  if (!steps || !states) return false;
+  return check_config(log, findings) && check_final(log, findings, totals);
+}
+
+void check_steps(const LogView& log, Findings& findings) {
+  std::int64_t from = 0;
+  for (std::int64_t t = 0; t < log.grid().steps; ++t) {
+    const record::Step step = log.step(t);
+    check_order(log, findings, step, from);
+    check_numbers(log, findings, step);
+    from = step.to;
+  }
+}
+
+void check_base_digests(const LogView& log, Findings& findings) {
+  const Manifest& m = log.manifest();
+  if (m.base.dtype != DType::kF32) return;
+  const record::State state = log.state(0);
+  ZeroDigests zeros;
+  for (int block = 0; block < log.grid().blocks(); ++block) {
+    const BlockLists lists(log, block);
+    const Digest expected = record::block_digest(lists.parameters(m.base.digests), lists.moments(zeros));
+    const Digest& found = state.blocks[static_cast<std::size_t>(block)];
+    findings.expect(expected == found, Check::kStateBefore, Code::kStateBefore,
+                    cat(log.state_line(0), " block ", block),
+                    cat("base tensors with zero moments give ", to_hex(expected), ", state 0 is ",
+                        to_hex(found)));
+  }
+}
+
+void check_export_digests(const LogView& log, Findings& findings) {
+  const record::Final final = log.final();
+  if (final.exported.dtype != DType::kF32) return;
+  const record::State state = log.state(log.grid().step_blocks());
+  for (int block = 0; block < log.grid().blocks(); ++block) {
+    const auto b = static_cast<std::size_t>(block);
+    const BlockLists lists(log, block);
+    const Digest expected =
+        record::block_digest(lists.parameters(final.exported.digests), final.moments[b]);
+    findings.expect(expected == state.blocks[b], Check::kExport, Code::kExport,
+                    cat(LogView::line(log.grid().final_leaf()), " block ", block),
+                    cat("the exported tensors give ", to_hex(expected), ", the last state is ",
+                        to_hex(state.blocks[b])));
+  }
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "audit/findings.h"
+#include "audit/log_view.h"
+
+namespace aftune::audit {
+
+/// `closing`: every leaf is the canonical form of the kind that belongs at its index, the log has exactly the
+/// leaves that the manifest's numbers give, config and grid agree, lists have the lengths and roots they
+/// must, and the totals of `final` are the sums over the steps. False if the log cannot be read any further
+/// as a run; nothing else may then be asked of it.
+///
+/// Sizes that the manifest claims are compared with the log that is really there before anything is
+/// allocated by them.
+[[nodiscard]] bool check_structure(LogView& log, Findings& findings);
+
+/// `order`, `schedule`, `norm` (as far as the recorded sums decide) and non-finite values, on every step.
+void check_steps(const LogView& log, Findings& findings);
+
+/// `state-before` of state 0 from the log alone: for an f32 base, its blocks must be the base tensors with
+/// zero moments. Says what of it is left to the tensors themselves.
+void check_base_digests(const LogView& log, Findings& findings);
+
+/// `export` from the log alone: for an f32 export, `final`'s list must be the last state's parameters.
+void check_export_digests(const LogView& log, Findings& findings);
+
+}  // namespace aftune::audit

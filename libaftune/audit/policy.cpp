@@ -1,0 +1,244 @@
+#include "audit/policy.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "base/error.h"
+#include "hash/blake3.h"
+
+namespace aftune::audit {
+namespace {
+
+using record::Manifest;
+using record::Recipe;
+
+// A recipe member as the policy sees it. Every member of Recipe is here: what is not pinned must be listed.
+using Member = std::variant<std::int64_t Recipe::*, int Recipe::*, double Recipe::*, bool Recipe::*,
+                            std::string Recipe::*, std::uint64_t Recipe::*>;
+struct RecipeField {
+  std::string_view name;
+  Member member;
+};
+const RecipeField kRecipeFields[] = {
+    {"method", &Recipe::method},
+    {"steps", &Recipe::steps},
+    {"batch_size", &Recipe::batch_size},
+    {"seq_len", &Recipe::seq_len},
+    {"packing", &Recipe::packing},
+    {"eos", &Recipe::eos},
+    {"seed", &Recipe::seed},
+    {"optimizer", &Recipe::optimizer},
+    {"beta1", &Recipe::beta1},
+    {"beta2", &Recipe::beta2},
+    {"eps", &Recipe::eps},
+    {"momentum", &Recipe::momentum},
+    {"weight_decay", &Recipe::weight_decay},
+    {"decay_all", &Recipe::decay_all},
+    {"lr", &Recipe::lr},
+    {"schedule", &Recipe::schedule},
+    {"warmup_steps", &Recipe::warmup_steps},
+    {"clip_norm", &Recipe::clip_norm},
+    {"grad_shards", &Recipe::grad_shards},
+    {"init", &Recipe::init},
+};
+
+const RecipeField* find_field(std::string_view name) {
+  for (const RecipeField& field : kRecipeFields)
+    if (field.name == name) return &field;
+  return nullptr;
+}
+
+// The pinned value in the member's own type. Throws Error{kUsage} if the policy wrote another kind of value.
+template <class T>
+T pinned(std::string_view name, const Json& value) {
+  const auto bad = [&](std::string_view kind) {
+    fail(Fault::kUsage, "policy: recipe: \"", name, "\" is not ", kind);
+  };
+  if constexpr (std::is_same_v<T, bool>) {
+    if (!value.is_boolean()) bad("true or false");
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (!value.is_string()) bad("a string");
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (!value.is_number()) bad("a number");
+  } else {
+    if (std::is_same_v<T, std::uint64_t> && value.is_string())
+      return static_cast<T>(u64_from_hex(value.get_ref<const std::string&>()));
+    if (!value.is_number_integer() || value < 0 || value > kMaxJsonInteger)
+      bad("an integer from 0 to 2^53 - 1");
+    if (value > static_cast<std::int64_t>(std::numeric_limits<T>::max())) bad("in its range");
+  }
+  return value.get<T>();
+}
+
+template <class T>
+std::string shown(const T& value) {
+  if constexpr (std::is_same_v<T, std::string>)
+    return value;
+  else
+    return Json(value).dump();
+}
+
+// Empty if `found` is what the policy allows, else what was expected.
+template <class T>
+std::string contradiction(std::string_view name, const Json& wanted, const T& found) {
+  if (!wanted.is_object()) {
+    const T exact = pinned<T>(name, wanted);
+    return exact == found ? "" : cat("expected ", shown(exact), ", found ", shown(found));
+  }
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string>) {
+    fail(Fault::kUsage, "policy: recipe: \"", name, "\" has no order, so no range");
+  } else {
+    for (const auto& [key, bound] : wanted.items()) {
+      if (key != "min" && key != "max")
+        fail(Fault::kUsage, "policy: recipe: \"", name, "\": \"", key, "\" is not a known member");
+      const T limit = pinned<T>(name, bound);
+      // Negated, so that a NaN satisfies nothing.
+      if (key == "min" ? !(found >= limit) : !(found <= limit))
+        return cat("expected ", key == "min" ? "at least " : "at most ", shown(limit), ", found ",
+                   shown(found));
+    }
+    if (wanted.empty()) fail(Fault::kUsage, "policy: recipe: \"", name, "\": an empty range pins nothing");
+    return "";
+  }
+}
+
+std::string recipe_contradiction(const RecipeField& field, const Json& wanted, const Recipe& recipe) {
+  return std::visit([&](auto member) { return contradiction(field.name, wanted, recipe.*member); },
+                    field.member);
+}
+
+std::map<std::string, Json> parse_recipe(const Json& json) {
+  if (!json.is_object()) fail(Fault::kUsage, "policy: \"recipe\" is not an object");
+  std::map<std::string, Json> recipe;
+  for (const auto& [name, value] : json.items()) {
+    const RecipeField* field = find_field(name);
+    if (field == nullptr) fail(Fault::kUsage, "policy: recipe: \"", name, "\" is not a known member");
+    recipe_contradiction(*field, value, Recipe{});  // throws if the value is of the wrong kind
+    recipe[name] = value;
+  }
+  return recipe;
+}
+
+std::vector<std::string> parse_names(const Json& list) {
+  std::vector<std::string> names;
+  for (const Json& item : list) {
+    if (!item.is_string()) fail(Fault::kUsage, "policy: \"numerics\" has an entry that is not a string");
+    names.push_back(item.get<std::string>());
+  }
+  if (names.empty()) fail(Fault::kUsage, "policy: \"numerics\" allows nothing");
+  return names;
+}
+
+std::string hex_text(Fields& fields, std::string_view key) {
+  std::string hex = fields.text(key, 2048);
+  from_hex(hex);
+  return hex;
+}
+
+template <class T, class Read>
+void optional_member(Fields& fields, std::string_view key, std::optional<T>& to, const Read& read) {
+  if (fields.has(key)) to = read(key);
+}
+
+Policy read_policy(std::string_view text) {
+  const Json json = parse_json(text, {.max_bytes = std::size_t{1} << 20, .max_depth = 8});
+  Fields fields(json, "policy");
+  fields.integer("version", 1, 1);
+  const auto digest = [&](std::string_view key) { return fields.digest(key); };
+  const auto count = [&](std::string_view key) { return fields.integer(key, 1); };
+  const auto hex = [&](std::string_view key) { return hex_text(fields, key); };
+  Policy policy;
+  optional_member(fields, "vkey", policy.vkey, [&](std::string_view key) { return fields.text(key, 4096); });
+  optional_member(fields, "nonce", policy.nonce, hex);
+  optional_member(fields, "run", policy.run, hex);
+  optional_member(fields, "base_root", policy.base_root, digest);
+  optional_member(fields, "config", policy.config, digest);
+  optional_member(fields, "tokenizer", policy.tokenizer, digest);
+  optional_member(fields, "data_root", policy.data_root, digest);
+  optional_member(fields, "data_rows", policy.data_rows, count);
+  if (fields.has("recipe")) policy.recipe = parse_recipe(fields.at("recipe"));
+  optional_member(fields, "numerics", policy.numerics,
+                  [&](std::string_view key) { return parse_names(fields.array(key)); });
+  optional_member(fields, "max_layers_per_block", policy.max_layers_per_block, count);
+  optional_member(fields, "max_steps_per_block", policy.max_steps_per_block, count);
+  optional_member(fields, "min_cells", policy.min_cells, count);
+  fields.done();
+  return policy;
+}
+
+// Collects one reason per contradicted field.
+class Comparison {
+ public:
+  template <class T>
+  void equal(std::string_view field, const std::optional<T>& wanted, const T& found) {
+    if (wanted && *wanted != found) add(field, cat("expected ", text(*wanted), ", found ", text(found)));
+  }
+  void at_most(std::string_view field, const std::optional<std::int64_t>& wanted, std::int64_t found) {
+    if (wanted && found > *wanted) add(field, cat("expected at most ", *wanted, ", found ", found));
+  }
+  void add(std::string_view field, std::string detail) {
+    reasons.push_back({Code::kPolicy, cat("manifest ", field), std::move(detail)});
+  }
+  std::vector<Reason> reasons;
+
+ private:
+  static std::string text(const Digest& digest) { return to_hex(digest); }
+  static std::string text(std::int64_t number) { return std::to_string(number); }
+  static std::string text(const std::string& value) { return value; }
+};
+
+}  // namespace
+
+Policy parse_policy(std::string_view text) {
+  try {
+    return read_policy(text);
+  } catch (const Error& e) {
+    throw Error(Fault::kUsage, e.what());  // the client's own file: not evidence
+  }
+}
+
+std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest) {
+  Comparison compare;
+  compare.equal("nonce", policy.nonce, manifest.nonce);
+  compare.equal("run", policy.run, manifest.run);
+  compare.equal("base", policy.base_root, manifest.base.root);
+  compare.equal("config", policy.config, hash::blake3(manifest.config));
+  compare.equal("tokenizer", policy.tokenizer, manifest.tokenizer);
+  compare.equal("data root", policy.data_root, manifest.data_root);
+  compare.equal("data rows", policy.data_rows, manifest.data_rows);
+  compare.at_most("layers_per_block", policy.max_layers_per_block, manifest.grid.layers_per_block);
+  compare.at_most("steps_per_block", policy.max_steps_per_block, manifest.grid.steps_per_block);
+  for (const auto& [name, wanted] : policy.recipe) {
+    const RecipeField* field = find_field(name);
+    AFTUNE_CHECK(field != nullptr);
+    if (std::string detail = recipe_contradiction(*field, wanted, manifest.recipe); !detail.empty())
+      compare.add("recipe." + name, std::move(detail));
+  }
+  if (policy.numerics) {
+    const auto& allowed = *policy.numerics;
+    if (std::find(allowed.begin(), allowed.end(), manifest.profile) == allowed.end())
+      compare.add("numerics", cat("\"", manifest.profile, "\" is not allowed"));
+  }
+  return std::move(compare.reasons);
+}
+
+std::vector<std::string> unpinned(const Policy* policy) {
+  if (policy == nullptr) return {"the whole manifest (no policy)"};
+  std::vector<std::string> out;
+  const auto need = [&](bool pinned, std::string_view field) {
+    if (!pinned) out.emplace_back(field);
+  };
+  need(policy->nonce || policy->run, "nonce or run");
+  need(policy->base_root.has_value(), "base_root");
+  need(policy->config.has_value(), "config");
+  need(policy->tokenizer.has_value(), "tokenizer");
+  need(policy->data_root.has_value(), "data_root");
+  need(policy->numerics.has_value(), "numerics");
+  need(policy->max_layers_per_block.has_value(), "max_layers_per_block");
+  need(policy->max_steps_per_block.has_value(), "max_steps_per_block");
+  for (const RecipeField& field : kRecipeFields)
+    need(policy->recipe.count(std::string(field.name)) != 0, cat("recipe.", field.name));
+  return out;
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,126 @@
+#include "audit/run_replay.h"
+
+#include <bit>
+
+#include "audit/block_state.h"
+#include "audit/judge.h"
+#include "audit/step_rows.h"
+#include "base/progress.h"
+#include "hash/blake3.h"
+
+namespace aftune::audit {
+
+// Digests of every boundary of one step, as the engine makes them.
+class RunReplay::Observer : public train::StepObserver {
+ public:
+  Observer(int boundaries, ThreadPool* pool)
+      : activations(static_cast<std::size_t>(boundaries)),
+        gradients(static_cast<std::size_t>(boundaries)),
+        pool_(pool) {}
+  void activation(int boundary, const Matrix& rows) override {
+    activations[static_cast<std::size_t>(boundary)].update(rows.bytes(), pool_);
+  }
+  void gradient(int boundary, const Matrix& rows) override {
+    gradients[static_cast<std::size_t>(boundary)].update(rows.bytes(), pool_);
+  }
+
+  std::vector<hash::Blake3> activations, gradients;
+
+ private:
+  ThreadPool* pool_;
+};
+
+RunReplay::RunReplay(const LogView& log, TensorSource& source, const model::EngineOptions& options,
+                     Findings& findings)
+    : log_(log), source_(source), findings_(findings), engine_(options) {}
+
+RunReplay::~RunReplay() = default;
+
+void RunReplay::load(std::int64_t s) {
+  for (const auto& block : engine_.blocks()) {
+    if (s == 0) check_initialised(log_, engine_.options(), *block, findings_);
+    load_state(log_, source_, *block, s);
+    findings_.held(Check::kStateBefore);
+    if (s == 0) check_widened(log_, *block, findings_);
+  }
+}
+
+void RunReplay::run(std::int64_t s, const std::set<int>& asked) {
+  step_block_ = s;
+  asked_ = asked;
+  for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) run_step(t);
+  check_end(s);
+}
+
+void RunReplay::run_step(std::int64_t t) {
+  if (interrupted()) fail(Fault::kSystem, "interrupted");
+  const record::Step step = log_.step(t);
+  const data::Rows rows = load_rows(log_, source_, step, {.tokens = true, .labels = true});
+  Observer observer(log_.grid().boundaries(), engine_.options().pool);
+  const train::StepResult result = finite_or_reject(cat("step ", t), [&] {
+    return engine_.step(t, step.lr, step.predicted, rows, train::default_micro_batch(rows), &observer);
+  });
+  compare_boundaries(observer, step);
+  compare_numbers(result, step);
+}
+
+template <class Detail>
+void RunReplay::expect(bool holds, int block, Check check, Code code, const std::string& what,
+                       const Detail& detail) {
+  Judge(findings_, asked_.count(block) != 0)
+      .expect(holds, check, code, cat("cell ", block, ",", step_block_, " ", what), detail);
+}
+
+// In the order in which the values were computed, so that the first difference is the one that is not the
+// consequence of another.
+void RunReplay::compare_boundaries(const Observer& observer, const record::Step& step) {
+  const record::Grid& grid = log_.grid();
+  for (int b = 0; b < grid.boundaries(); ++b) {
+    const Digest replayed = observer.activations[static_cast<std::size_t>(b)].finish();
+    const Digest& recorded = step.activations[static_cast<std::size_t>(b)];
+    expect(replayed == recorded, grid.block_of_stage(b), Check::kForward, Code::kForward,
+           cat("step ", step.step, " activation ", b), [&] { return expected_found(replayed, recorded); });
+  }
+  for (int b = grid.boundaries(); b-- > 0;) {
+    const Digest replayed = observer.gradients[static_cast<std::size_t>(b)].finish();
+    const Digest& recorded = step.gradients[static_cast<std::size_t>(b)];
+    expect(replayed == recorded, grid.block_of_stage(b + 1), Check::kBackward, Code::kBackward,
+           cat("step ", step.step, " gradient ", b), [&] { return expected_found(replayed, recorded); });
+  }
+}
+
+void RunReplay::compare_numbers(const train::StepResult& result, const record::Step& step) {
+  const record::Grid& grid = log_.grid();
+  const std::string at = cat("step ", step.step);
+  expect(std::bit_cast<std::uint32_t>(result.loss) == std::bit_cast<std::uint32_t>(step.loss),
+         grid.block_of_stage(grid.stages() - 1), Check::kLoss, Code::kLoss, at, [&] {
+           return cat("loss: replayed ", result.loss, " (", float_hex(result.loss), "), recorded ", step.loss,
+                      " (", float_hex(step.loss), ")");
+         });
+  for (int unit = 0; unit < grid.units(); ++unit) {
+    const double replayed = result.unit_sums[static_cast<std::size_t>(unit)];
+    const double recorded = step.sums[static_cast<std::size_t>(unit)];
+    expect(std::bit_cast<std::uint64_t>(replayed) == std::bit_cast<std::uint64_t>(recorded),
+           grid.block_of_unit(unit), Check::kNorm, Code::kNorm, cat(at, " unit ", unit), [&] {
+             return cat("sum of squares: replayed ", replayed, " (", double_hex(replayed), "), recorded ",
+                        recorded, " (", double_hex(recorded), ")");
+           });
+  }
+  // check_steps has compared norm and clip with the recorded sums, which are now known to be these.
+}
+
+void RunReplay::check_end(std::int64_t s) {
+  const record::State state = log_.state(s + 1);
+  for (const auto& block : engine_.blocks()) {
+    const Digest& recorded = state.blocks[static_cast<std::size_t>(block->index())];
+    const Digest replayed = record::block_digest(block->state());
+    expect(replayed == recorded, block->index(), Check::kUpdate, Code::kUpdate, cat("state ", s + 1), [&] {
+      const auto difference = state_difference(log_, source_, *block, s + 1);
+      return cat(expected_found(replayed, recorded), difference ? "; " + *difference : "");
+    });
+    if (s + 1 == log_.grid().step_blocks() && asked_.count(block->index()) != 0)
+      check_rounded(log_, *block, findings_);
+  }
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace aftune::audit {
+
+/// The two tensors of a boundary at one step.
+enum class Side { kActivation, kGradient };
+
+/// Where the tensors that leaves speak of come from: a trace at hand, or (later) an evidence file. What is read
+/// is the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection: `absent`,
+/// or `format` if the file is not what it must be.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+
+  /// Whether there is a snapshot of state s; one that lacks a tensor counts, and reading then says which.
+  virtual bool has_state(std::int64_t s) = 0;
+  /// Whether the boundaries of step block s are stored; as above.
+  virtual bool has_boundaries(std::int64_t s) = 0;
+
+  virtual void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) = 0;
+  /// Rows [first, first + out.rows) of a boundary of [tokens, out.cols].
+  virtual void read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens, std::int64_t first,
+                             Matrix& out) = 0;
+  /// `what` is layout, tokens or labels; at most max_count numbers.
+  virtual std::vector<std::int32_t> read_ints(std::int64_t t, const std::string& what,
+                                              std::int64_t max_count) = 0;
+
+  /// Names of the objects, for reasons.
+  virtual std::string state_name(std::int64_t s, const std::string& tensor) = 0;
+  virtual std::string boundary_name(Side side, std::int64_t t, int boundary) = 0;
+  virtual std::string ints_name(std::int64_t t, const std::string& what) = 0;
+};
+
+}  // namespace aftune::audit

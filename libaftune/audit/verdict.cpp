@@ -1,0 +1,166 @@
+#include "audit/verdict.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace aftune::audit {
+namespace {
+
+struct CodeInfo {
+  Code code;
+  std::string_view name;
+  ReasonClass reason_class;
+};
+
+constexpr CodeInfo kCodes[] = {
+    {Code::kSignature, "signature", ReasonClass::kFraud},
+    {Code::kLogRoot, "log-root", ReasonClass::kFraud},
+    {Code::kClosing, "closing", ReasonClass::kFraud},
+    {Code::kPolicy, "policy", ReasonClass::kFraud},
+    {Code::kOrder, "order", ReasonClass::kFraud},
+    {Code::kData, "data", ReasonClass::kFraud},
+    {Code::kSchedule, "schedule", ReasonClass::kFraud},
+    {Code::kStateBefore, "state-before", ReasonClass::kFraud},
+    {Code::kForward, "forward", ReasonClass::kFraud},
+    {Code::kLoss, "loss", ReasonClass::kFraud},
+    {Code::kBackward, "backward", ReasonClass::kFraud},
+    {Code::kNorm, "norm", ReasonClass::kFraud},
+    {Code::kUpdate, "update", ReasonClass::kFraud},
+    {Code::kExport, "export", ReasonClass::kFraud},
+    {Code::kRecreate, "recreate", ReasonClass::kFraud},
+    {Code::kNonFinite, "non-finite", ReasonClass::kFraud},
+    {Code::kEquivocation, "equivocation", ReasonClass::kFraud},
+    {Code::kFormat, "format", ReasonClass::kEvidence},
+    {Code::kEvidence, "evidence", ReasonClass::kEvidence},
+    {Code::kAbsent, "absent", ReasonClass::kAbsent},
+    {Code::kTooLarge, "too-large", ReasonClass::kAbsent},
+    {Code::kUnsupported, "unsupported", ReasonClass::kAbsent},
+    {Code::kCoverage, "coverage", ReasonClass::kAbsent},
+};
+
+const CodeInfo& info(Code code) {
+  for (const CodeInfo& entry : kCodes)
+    if (entry.code == code) return entry;
+  AFTUNE_CHECK(!"a code without an entry");
+  return kCodes[0];
+}
+
+Json checks_json(const std::map<Check, CheckCount>& checks) {
+  Json out = Json::object();
+  for (const auto& [check, count] : checks)
+    out[std::string(name(check))] = {{"done", count.done}, {"failed", count.failed}};
+  return out;
+}
+
+Json reasons_json(const std::vector<Reason>& reasons) {
+  Json out = Json::array();
+  for (const Reason& reason : reasons)
+    out.push_back({{"code", name(reason.code)},
+                   {"class", name(class_of(reason.code))},
+                   {"where", reason.where},
+                   {"detail", reason.detail}});
+  return out;
+}
+
+Json unanswered_json(const Verdict& verdict) {
+  Json out = Json::array();
+  for (const auto& [block, step_block] : verdict.unanswered) out.push_back({block, step_block});
+  return out;
+}
+
+}  // namespace
+
+std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kAccept:
+      return "ACCEPT";
+    case Outcome::kReject:
+      return "REJECT";
+    case Outcome::kIncomplete:
+      break;
+  }
+  return "INCOMPLETE";
+}
+
+std::string_view name(Check check) {
+  constexpr std::string_view kNames[] = {"signature", "log-root", "closing",      "policy",  "order",
+                                         "data",      "schedule", "state-before", "forward", "loss",
+                                         "backward",  "norm",     "update",       "edges",   "export"};
+  return kNames[static_cast<std::size_t>(check)];
+}
+
+std::string_view name(Code code) {
+  return info(code).name;
+}
+
+ReasonClass class_of(Code code) {
+  return info(code).reason_class;
+}
+
+std::string_view name(ReasonClass c) {
+  switch (c) {
+    case ReasonClass::kFraud:
+      return "fraud";
+    case ReasonClass::kEvidence:
+      return "evidence";
+    case ReasonClass::kAbsent:
+      break;
+  }
+  return "absent";
+}
+
+void conclude(Verdict& verdict, std::int64_t asked) {
+  verdict.asked = asked;
+  if (verdict.checked < asked || verdict.checked <= 0)
+    verdict.reasons.push_back(
+        {Code::kCoverage, "cells", cat("checked ", verdict.checked, " of ", asked, " cells asked for")});
+  const bool wrong = std::any_of(verdict.reasons.begin(), verdict.reasons.end(),
+                                 [](const Reason& r) { return class_of(r.code) != ReasonClass::kAbsent; });
+  verdict.outcome = wrong                     ? Outcome::kReject
+                    : verdict.reasons.empty() ? Outcome::kAccept
+                                              : Outcome::kIncomplete;
+}
+
+Json to_json(const Verdict& verdict) {
+  return {{"verdict", name(verdict.outcome)},
+          {"reasons", reasons_json(verdict.reasons)},
+          {"coverage",
+           {{"cells", verdict.cells},
+            {"asked", verdict.asked},
+            {"checked", verdict.checked},
+            {"unanswered", unanswered_json(verdict)}}},
+          {"confidence", verdict.confidence},
+          {"attacker", verdict.attacker},
+          {"one_cell", verdict.one_cell},
+          {"one_column", verdict.one_column},
+          {"unchecked", verdict.unchecked},
+          {"checks", checks_json(verdict.checks)},
+          {"origin", verdict.origin},
+          {"root", verdict.root},
+          {"seed_kind", verdict.seed_kind},
+          {"bound", verdict.bound}};
+}
+
+std::string describe(const Verdict& verdict) {
+  std::ostringstream out;
+  out << name(verdict.outcome) << ": " << verdict.checked << " of " << verdict.asked
+      << " cells asked for replayed exactly, of " << verdict.cells << " in the run\n";
+  for (const Reason& reason : verdict.reasons)
+    out << "  " << name(reason.code) << " (" << name(class_of(reason.code)) << "): " << reason.where << ": "
+        << reason.detail << '\n';
+  if (!verdict.origin.empty()) out << "run: " << verdict.origin << "\nroot: " << verdict.root << '\n';
+  out << "detects with probability " << verdict.confidence << ": " << verdict.attacker << "; one bad cell "
+      << verdict.one_cell << ", one bad column " << verdict.one_column << '\n';
+  out << "checks:";
+  for (const auto& [check, count] : verdict.checks) {
+    out << ' ' << name(check) << ' ' << count.done;
+    if (count.failed != 0) out << " (" << count.failed << " failed)";
+  }
+  out << '\n';
+  for (const std::string& item : verdict.unchecked) out << "not checked: " << item << '\n';
+  return std::move(out).str();
+}
+
+}  // namespace aftune::audit

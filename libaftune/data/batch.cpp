@@ -1,0 +1,63 @@
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "data/dataset.h"
+
+namespace aftune::data {
+namespace {
+
+// Rows under construction: closed ones, and the tokens of the one that is still open.
+class BatchBuilder {
+ public:
+  explicit BatchBuilder(std::int64_t from) {
+    batch_.from = batch_.to = from;
+    batch_.rows.doc_starts = {0};
+    batch_.rows.row_starts = {0};
+  }
+
+  std::int64_t next_position() const { return batch_.to; }
+  std::int64_t open_row_tokens() const { return tokens() - batch_.rows.row_starts.back(); }
+  std::int64_t closed_rows() const { return batch_.rows.rows(); }
+
+  void close_row() { batch_.rows.row_starts.push_back(tokens()); }
+
+  void append(const Document& document) {
+    Rows& rows = batch_.rows;
+    rows.tokens.insert(rows.tokens.end(), document.tokens.begin(), document.tokens.end());
+    rows.labels.insert(rows.labels.end(), document.labels.begin(), document.labels.end());
+    rows.positions.resize(rows.tokens.size());
+    std::iota(rows.positions.begin() + rows.doc_starts.back(), rows.positions.end(), 0);
+    rows.doc_starts.push_back(tokens());
+    batch_.predicted += document.predicted();
+    ++batch_.to;
+  }
+
+  Batch finish() { return std::move(batch_); }
+
+ private:
+  std::int64_t tokens() const { return std::ssize(batch_.rows.tokens); }
+  Batch batch_;
+};
+
+}  // namespace
+
+Batch make_batch(const Dataset& dataset, const Encoder& encoder, const Order& order,
+                 const record::Recipe& recipe, std::int64_t from) {
+  AFTUNE_CHECK(recipe.batch_size > 0);
+  BatchBuilder batch(from);
+  while (batch.closed_rows() < recipe.batch_size) {
+    const std::int64_t row = order.row_at(batch.next_position());
+    const Document document = encoder.encode(dataset.row(row), row);
+    const bool fits = batch.open_row_tokens() + std::ssize(document.tokens) <= recipe.seq_len;
+    if (recipe.packing && batch.open_row_tokens() > 0 && !fits) {
+      batch.close_row();
+      if (batch.closed_rows() == recipe.batch_size) break;
+    }
+    batch.append(document);
+    if (!recipe.packing) batch.close_row();
+  }
+  return batch.finish();
+}
+
+}  // namespace aftune::data

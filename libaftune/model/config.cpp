@@ -1,0 +1,187 @@
+#include "model/config.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace aftune::model {
+namespace {
+
+// A config is hostile until shown otherwise: sizes are bounded so that no product below overflows.
+constexpr std::int64_t kMaxVocab = std::int64_t{1} << 24;
+constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxLayers = 4096;
+constexpr std::int64_t kMaxPosition = std::int64_t{1} << 24;
+
+/// Reads members of config.json. Unlike Fields it lets unknown members pass: hubs add them at will.
+class Reader {
+ public:
+  explicit Reader(const Json& json) : json_(json) {}
+
+  const Json* find(const char* key) const {
+    const auto found = json_.find(key);
+    return found == json_.end() || found->is_null() ? nullptr : &*found;
+  }
+  std::int64_t integer(const char* key, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
+    const Json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_number_integer()) bad(key, "is not an integer");
+    const auto number = value->get<std::int64_t>();
+    if (number < least || number > most) bad(key, cat("is ", number, ", not within ", least, " and ", most));
+    return number;
+  }
+  double real(const char* key, double fallback) const {
+    const Json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_number()) bad(key, "is not a number");
+    const auto number = value->get<double>();
+    if (!std::isfinite(number)) bad(key, "is not finite");
+    return number;
+  }
+  double positive(const char* key, double fallback) const {
+    const double number = real(key, fallback);
+    if (number <= 0) bad(key, "is not positive");
+    return number;
+  }
+  bool flag(const char* key, bool fallback) const {
+    const Json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_boolean()) bad(key, "is not true or false");
+    return value->get<bool>();
+  }
+  std::string text(const char* key, const char* fallback) const {
+    const Json* value = find(key);
+    if (value == nullptr) return fallback;
+    if (!value->is_string()) bad(key, "is not a string");
+    return value->get<std::string>();
+  }
+  [[noreturn]] static void bad(const char* key, std::string_view why) {
+    fail(Fault::kEvidence, "config.json: \"", key, "\" ", why);
+  }
+
+ private:
+  const Json& json_;
+};
+
+void refuse_unsupported(const Reader& in) {
+  if (const std::string type = in.text("model_type", ""); type != "llama")
+    Reader::bad("model_type", cat("is \"", type, "\"; only \"llama\" is supported"));
+  if (const std::string act = in.text("hidden_act", "silu"); act != "silu")
+    Reader::bad("hidden_act", cat("is \"", act, "\"; only \"silu\" is supported"));
+  for (const char* key : {"attention_bias", "mlp_bias"})
+    if (in.flag(key, false)) Reader::bad(key, "is true; biases are not supported");
+  for (const char* key : {"quantization_config", "sliding_window"})
+    if (in.find(key) != nullptr) Reader::bad(key, "is set; not supported");
+  if (const Json* tp = in.find("pretraining_tp"); tp != nullptr && *tp != 1)
+    Reader::bad("pretraining_tp", "is not 1; not supported");
+}
+
+std::optional<RopeScaling> read_scaling(const Reader& rope) {
+  const std::string type = rope.text("rope_type", rope.text("type", "default").c_str());
+  if (type == "default") return std::nullopt;
+  if (type != "llama3")
+    Reader::bad("rope_type", cat("is \"", type, "\"; only \"default\" and \"llama3\" are supported"));
+  RopeScaling s;
+  s.factor = rope.positive("factor", 0);
+  s.low_freq_factor = rope.positive("low_freq_factor", 1);
+  s.high_freq_factor = rope.positive("high_freq_factor", 4);
+  if (s.high_freq_factor <= s.low_freq_factor)
+    Reader::bad("high_freq_factor", "is not above \"low_freq_factor\"");
+  s.original_max_position = rope.integer("original_max_position_embeddings", 8192, 1, kMaxPosition);
+  return s;
+}
+
+// transformers 4 writes rope_theta beside rope_scaling, transformers 5 both inside rope_parameters.
+void read_rope(const Reader& in, Config& config) {
+  config.rope_theta = in.positive("rope_theta", 10000);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const Json* found = in.find(key);
+    if (found == nullptr) continue;
+    if (!found->is_object()) Reader::bad(key, "is not an object");
+    const Reader rope(*found);
+    config.rope_theta = rope.positive("rope_theta", config.rope_theta);
+    config.rope_scaling = read_scaling(rope);
+  }
+}
+
+void read_special_ids(const Reader& in, Config& config) {
+  config.bos = static_cast<std::int32_t>(in.integer("bos_token_id", -1, -1, kMaxVocab - 1));
+  const Json* eos = in.find("eos_token_id");
+  if (eos == nullptr) return;
+  const Json list = eos->is_array() ? *eos : Json::array({*eos});
+  for (const Json& id : list) {
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= kMaxVocab)
+      Reader::bad("eos_token_id", "is not a token id");
+    config.eos.push_back(id.get<std::int32_t>());
+  }
+}
+
+void check_heads(const Config& c) {
+  if (c.heads % c.kv_heads != 0)
+    Reader::bad("num_key_value_heads",
+                cat("is ", c.kv_heads, ", which does not divide the ", c.heads, " heads"));
+  if (c.head_dim % 2 != 0) Reader::bad("head_dim", cat("is ", c.head_dim, ", which RoPE cannot halve"));
+}
+
+}  // namespace
+
+Config Config::parse(std::string_view config_json) {
+  const Json json = within("config.json", [&] { return parse_json(config_json, {.max_bytes = 1 << 20}); });
+  if (!json.is_object()) fail(Fault::kEvidence, "config.json: not a JSON object");
+  const Reader in(json);
+  refuse_unsupported(in);
+  Config c;
+  c.model_type = "llama";
+  c.vocab = in.integer("vocab_size", 32000, 1, kMaxVocab);
+  c.hidden = in.integer("hidden_size", 4096, 1, kMaxWidth);
+  c.intermediate = in.integer("intermediate_size", 11008, 1, kMaxWidth);
+  c.layers = static_cast<int>(in.integer("num_hidden_layers", 32, 1, kMaxLayers));
+  c.heads = static_cast<int>(in.integer("num_attention_heads", 32, 1, kMaxWidth));
+  c.kv_heads = static_cast<int>(in.integer("num_key_value_heads", c.heads, 1, kMaxWidth));
+  if (in.find("head_dim") == nullptr && c.hidden % c.heads != 0)
+    Reader::bad("num_attention_heads", "does not divide \"hidden_size\"");
+  c.head_dim = static_cast<int>(in.integer("head_dim", c.hidden / c.heads, 1, kMaxWidth));
+  if (std::int64_t{c.heads} * c.head_dim > kMaxWidth) Reader::bad("head_dim", "makes attention too wide");
+  c.max_position = in.integer("max_position_embeddings", 2048, 1, kMaxPosition);
+  c.rms_eps = static_cast<float>(in.positive("rms_norm_eps", 1e-6));
+  c.tied = in.flag("tie_word_embeddings", false);
+  c.initializer_range = in.positive("initializer_range", 0.02);
+  read_rope(in, c);
+  read_special_ids(in, c);
+  check_heads(c);
+  return c;
+}
+
+std::vector<TensorSpec> unit_tensors(const Config& c, int unit) {
+  AFTUNE_CHECK(unit >= 0 && unit <= c.layers + 1);
+  const auto spec = [](std::string name, Shape shape) {
+    return TensorSpec{std::move(name), DType::kF32, std::move(shape)};
+  };
+  if (unit == 0) return {spec("model.embed_tokens.weight", {c.vocab, c.hidden})};
+  if (unit == c.layers + 1) {
+    std::vector<TensorSpec> head = {spec("model.norm.weight", {c.hidden})};
+    if (!c.tied) head.push_back(spec("lm_head.weight", {c.vocab, c.hidden}));
+    return head;
+  }
+  const std::string at = cat("model.layers.", unit - 1, '.');
+  const std::int64_t q = std::int64_t{c.heads} * c.head_dim, kv = std::int64_t{c.kv_heads} * c.head_dim;
+  return {spec(at + "input_layernorm.weight", {c.hidden}),
+          spec(at + "self_attn.q_proj.weight", {q, c.hidden}),
+          spec(at + "self_attn.k_proj.weight", {kv, c.hidden}),
+          spec(at + "self_attn.v_proj.weight", {kv, c.hidden}),
+          spec(at + "self_attn.o_proj.weight", {c.hidden, q}),
+          spec(at + "post_attention_layernorm.weight", {c.hidden}),
+          spec(at + "mlp.gate_proj.weight", {c.intermediate, c.hidden}),
+          spec(at + "mlp.up_proj.weight", {c.intermediate, c.hidden}),
+          spec(at + "mlp.down_proj.weight", {c.hidden, c.intermediate})};
+}
+
+std::vector<TensorSpec> all_tensors(const Config& config) {
+  std::vector<TensorSpec> all;
+  for (int unit = 0; unit <= config.layers + 1; ++unit)
+    for (TensorSpec& spec : unit_tensors(config, unit)) all.push_back(std::move(spec));
+  return all;
+}
+
+}  // namespace aftune::model

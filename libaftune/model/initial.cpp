@@ -1,0 +1,49 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "hash/blake3.h"
+#include "kernels/ops.h"
+#include "model/folder.h"
+#include "model/layer_block.h"
+
+namespace aftune::model {
+namespace {
+
+void zero(std::vector<Buffer>& moments) {
+  for (Buffer& m : moments) std::memset(m.data(), 0, m.bytes().size());
+}
+
+}  // namespace
+
+void load_base(LayerBlock& block, const Checkpoint& checkpoint) {
+  for (Parameter& p : block.parameters()) {
+    const Checkpoint::Entry* found = checkpoint.find(p.spec.name);
+    if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", p.spec.name, '"');
+    if (found->spec.shape != p.spec.shape)
+      fail(Fault::kEvidence, describe(found->spec),
+           " does not have the shape that config.json gives: ", describe(p.spec));
+    if (found->spec.dtype == DType::kI32)
+      fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
+    p.value = widen(found->spec.dtype, found->bytes);
+    zero(p.moments);
+  }
+}
+
+void init_parameters(LayerBlock& block, const EngineOptions& options) {
+  const auto std = static_cast<float>(options.config.initializer_range);
+  for (Parameter& p : block.parameters()) {
+    if (p.spec.shape.size() == 1) {
+      std::fill_n(p.value.data(), p.value.size(), 1.0f);  // norm weights
+    } else {
+      const Digest digest = hash::blake3(p.spec.name);
+      std::uint64_t name_hash = 0;
+      std::memcpy(&name_hash, digest.bytes.data(), sizeof name_hash);
+      kernels::init_normal(*options.pool, options.recipe.seed, name_hash, std, p.value.size(),
+                           p.value.data());
+    }
+    zero(p.moments);
+  }
+}
+
+}  // namespace aftune::model

@@ -1,0 +1,75 @@
+#include "tensor/block_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+
+namespace aftune::tensor {
+
+std::size_t BlockCache::class_size(std::size_t bytes) {
+  AFTUNE_CHECK(bytes >= kLeast);
+  // 2^k has classes every 2^(k-3); from kLeast on these are whole pages.
+  const std::size_t unit = std::bit_floor(bytes) / 8;
+  return (bytes + unit - 1) / unit * unit;
+}
+
+void* BlockCache::take(std::size_t bytes) {
+  const std::size_t size = class_size(bytes);
+  {
+    const std::lock_guard lock(mutex_);
+    live_bytes_ += size;
+    peak_bytes_ = std::max(peak_bytes_, live_bytes_);
+    if (const auto found = kept_.find(size); found != kept_.end()) {
+      void* block = found->second.back();
+      found->second.pop_back();
+      if (found->second.empty()) kept_.erase(found);
+      kept_bytes_ -= size;
+      return block;
+    }
+    evict_until(peak_bytes_ - live_bytes_);
+  }
+  void* block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block != MAP_FAILED) return block;
+  const std::lock_guard lock(mutex_);
+  live_bytes_ -= size;
+  return nullptr;
+}
+
+void BlockCache::give(void* block, std::size_t bytes) {
+  const std::size_t size = class_size(bytes);
+  const std::lock_guard lock(mutex_);
+  live_bytes_ -= size;
+  kept_[size].push_back(block);
+  kept_bytes_ += size;
+}
+
+// Largest first: fewest calls, and the small ones are asked for most often.
+void BlockCache::evict_until(std::uint64_t kept) {
+  while (kept_bytes_ > kept) {
+    const auto largest = std::prev(kept_.end());
+    ::munmap(largest->second.back(), largest->first);
+    kept_bytes_ -= largest->first;
+    largest->second.pop_back();
+    if (largest->second.empty()) kept_.erase(largest);
+  }
+}
+
+void BlockCache::drop() {
+  const std::lock_guard lock(mutex_);
+  evict_until(0);
+}
+
+std::uint64_t BlockCache::kept_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return kept_bytes_;
+}
+
+BlockCache& block_cache() {
+  static BlockCache& cache = *new BlockCache;
+  return cache;
+}
+
+}  // namespace aftune::tensor

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace aftune::tensor {
+
+/// Keeps large blocks of memory that were freed, so that a training step finds its activations' pages mapped
+/// already. Blocks are cut from the system in size classes that waste at most 1/8, and a block is used again
+/// only for its own class.
+///
+/// Bound: live and kept bytes together never exceed the most that was ever live at once, so the cache never
+/// raises the peak memory of the process. Safe to use from several threads.
+class BlockCache {
+ public:
+  static constexpr std::size_t kLeast = std::size_t{256} << 10;  ///< smaller blocks are not for this class
+  BlockCache() = default;
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+  ~BlockCache() { drop(); }
+
+  /// The size really taken for `bytes` >= kLeast: the next of eight classes per power of two.
+  static std::size_t class_size(std::size_t bytes);
+  /// Page-aligned memory of class_size(bytes) bytes, contents undefined; null if the system has none.
+  void* take(std::size_t bytes);
+  /// Gives back what take(bytes) returned.
+  void give(void* block, std::size_t bytes);
+  /// Returns everything kept to the system.
+  void drop();
+  std::uint64_t kept_bytes() const;
+
+ private:
+  void evict_until(std::uint64_t kept);
+
+  mutable std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> kept_;  // by class size
+  std::uint64_t kept_bytes_ = 0;
+  std::uint64_t live_bytes_ = 0;
+  std::uint64_t peak_bytes_ = 0;  // of live bytes alone
+};
+
+/// The cache of the process. Never destroyed, so buffers in statics may outlive main().
+BlockCache& block_cache();
+
+}  // namespace aftune::tensor

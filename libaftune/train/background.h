@@ -1,0 +1,42 @@
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace aftune::train {
+
+/// One thread that does jobs in order while the caller goes on. One job may wait while another runs: a caller
+/// that is further ahead waits, so memory stays bounded.
+class Background {
+ public:
+  using Job = std::function<void()>;
+
+  Background();
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+  /// Does what was posted, then stops. An error that nobody asked for is dropped.
+  ~Background();
+
+  /// Rethrows the first error of an earlier job; after one, no further job is done.
+  void post(Job job);
+  /// Returns when every posted job is done. Rethrows likewise.
+  void wait();
+
+ private:
+  void work();
+  void rethrow();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Job> waiting_;
+  bool running_ = false;
+  bool stop_ = false;
+  std::exception_ptr error_;
+  std::thread thread_;
+};
+
+}  // namespace aftune::train

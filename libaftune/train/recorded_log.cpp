@@ -1,0 +1,62 @@
+#include "train/recorded_log.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "seal/note.h"
+
+namespace aftune::train {
+namespace {
+
+// "lr, seed": the members at which two leaves part, one level into objects.
+std::string differing_members(const Json& ours, const Json& theirs, const std::string& prefix = "") {
+  std::string names;
+  const auto note = [&](const std::string& name) { names += (names.empty() ? "" : ", ") + prefix + name; };
+  for (const auto& [key, value] : ours.items()) {
+    const auto other = theirs.find(key);
+    if (other != theirs.end() && *other == value) continue;
+    if (other != theirs.end() && value.is_object() && other->is_object() && prefix.empty())
+      names += (names.empty() ? "" : ", ") + differing_members(value, *other, key + ".");
+    else
+      note(key);
+  }
+  for (const auto& [key, value] : theirs.items())
+    if (!ours.contains(key)) note(key);
+  return names;
+}
+
+}  // namespace
+
+RecordedLog::RecordedLog(const trace::Layout& layout) : path_(layout.log()) {
+  if (fs::exists(path_)) log_ = trace::Log::read(path_);
+  if (fs::exists(layout.checkpoint())) check_extends(layout.checkpoint());
+}
+
+void RecordedLog::check_extends(const fs::path& checkpoint) const {
+  within(checkpoint.native(), [&] {
+    const std::string text = read_file(checkpoint, std::uint64_t{1} << 16, Links::kRefuse);
+    const seal::Checkpoint sealed = seal::Checkpoint::parse(seal::Note::parse(text).text);
+    if (sealed.size > log_.leaves.size())
+      fail(Fault::kUsage, "seals ", sealed.size, " leaves, and the log has ", log_.leaves.size());
+    if (log_.tree().root(sealed.size) != sealed.root)
+      fail(Fault::kUsage, "the log's first ", sealed.size, " leaves are not those that it seals");
+  });
+}
+
+bool RecordedLog::confirms(std::int64_t index, const std::string& ours) const {
+  if (!has(index)) return false;
+  if (leaf(index) == ours) return true;
+  const Json theirs =
+      within(cat(path_.native(), ": line ", index + 1), [&] { return parse_canonical(leaf(index)); });
+  fail(Fault::kUsage, path_.native(), ": line ", index + 1, ": this run is not the recorded one; different: ",
+       theirs.is_object() ? differing_members(Json::parse(ours), theirs) : "everything");
+}
+
+std::optional<record::Manifest> recorded_manifest(const fs::path& trace) {
+  const fs::path path = trace::Layout{trace}.log();
+  if (!fs::exists(path)) return std::nullopt;
+  const trace::Log log = trace::Log::read(path);
+  if (log.leaves.empty()) return std::nullopt;
+  return within(path.native(), [&] { return record::parse_manifest(log.leaves[0]); });
+}
+
+}  // namespace aftune::train

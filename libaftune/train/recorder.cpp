@@ -1,0 +1,263 @@
+#include "train/recorder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "train/background.h"
+#include "train/recorded_log.h"
+#include "train/segment_job.h"
+#include "train/step_digests.h"
+
+namespace aftune::train {
+namespace {
+
+std::int64_t steps_done(const record::Grid& grid, std::int64_t state) {
+  return state == 0 ? 0 : grid.step_end(state - 1);
+}
+
+// Refuses at the start what would fail when hours are spent: the longest leaf of each kind.
+void check_leaf_sizes(const record::Manifest& m) {
+  const auto digests = [](int n) { return std::vector<Digest>(static_cast<std::size_t>(n)); };
+  record::to_leaf(m);
+  record::Step step;
+  step.step = step.epoch = step.from = step.to = step.tokens = step.predicted = kMaxJsonInteger;
+  step.activations = step.gradients = digests(m.grid.boundaries());
+  step.sums.resize(static_cast<std::size_t>(m.grid.units()));
+  step.eval_loss = 0.0f;
+  record::to_leaf(step);
+  record::to_leaf(record::State{kMaxJsonInteger, kMaxJsonInteger, digests(m.grid.blocks())});
+}
+
+// A trace may be started where there is nothing, or what a start that failed at once left behind.
+void check_is_new(const fs::path& trace) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(trace))
+    if (entry.path().filename() != "lock")
+      fail(Fault::kUsage, trace.native(), ": exists and is not empty; use --resume to go on with it");
+}
+
+fs::path made(const fs::path& trace) {
+  std::error_code error;
+  fs::create_directories(trace, error);
+  if (error) fail(Fault::kSystem, trace.native(), ": create: ", error.message());
+  return trace;
+}
+
+}  // namespace
+
+struct Recorder::State {
+  RecordOptions options;
+  record::Manifest manifest;
+  const record::Grid& grid = manifest.grid;
+  trace::Layout layout;
+  FileLock lock;
+  RecordedLog recorded;
+  StepDigests digests;
+
+  std::int64_t state = 0;     // the last one known
+  std::int64_t position = 0;  // in the endless order, after the last step
+  record::Final totals;       // of the steps done
+  std::vector<record::BlockState> blocks;
+  std::vector<std::string> leaves;  // made since the last segment and not in the log yet
+  std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
+  bool job_known = false;
+
+  SegmentFiles files;     // used by the background thread only, once that has begun
+  Background background;  // last: its thread must stop before the rest goes
+
+  State(const RecordOptions& o, const record::Manifest& m, ThreadPool& pool)
+      : options(o),
+        manifest(m),
+        layout{made(o.trace)},
+        lock(layout.lock()),
+        recorded(layout),
+        digests(m.grid.boundaries(), o.store_boundaries, pool),
+        files(layout) {}
+
+  bool snapshot_due(std::int64_t s) const {
+    return s == 0 || s == grid.step_blocks() ||
+           (options.snapshot_interval > 0 && s % options.snapshot_interval == 0);
+  }
+  void put(std::int64_t index, std::string leaf) {
+    if (!recorded.confirms(index, leaf)) leaves.push_back(std::move(leaf));
+  }
+  bool is_whole(std::int64_t segment, const Blocks& model) const;
+  void open_job(std::int64_t segment, const Blocks& model);
+  void close_job(const Blocks& model);
+  std::string digest_state(const Blocks& model);  // the leaf of the current state; keeps the digests
+  void count(const record::Step& step);
+};
+
+// Whether a segment that an interrupted run left needs no writing again: it is undamaged, has its state if
+// one is due, and its steps.
+bool Recorder::State::is_whole(std::int64_t segment, const Blocks& model) const {
+  const fs::path path = layout.segment(segment);
+  if (!fs::exists(path)) return false;
+  try {
+    const trace::SegmentReader reader(path);
+    if (snapshot_due(segment) && !holds_state(reader, model, manifest.recipe)) return false;
+    if (segment == 0) return true;
+    const int last = grid.boundaries() - 1;
+    for (std::int64_t t = grid.step_begin(segment - 1); t < grid.step_end(segment - 1); ++t)
+      if (!reader.has(trace::step_dataset(t, "layout")) || !reader.has(trace::step_dataset(t, "tokens")) ||
+          !reader.has(trace::step_dataset(t, "labels")) ||
+          (options.store_boundaries && !reader.has(trace::gradient_dataset(t, last))))
+        return false;
+    return true;
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    return false;
+  }
+}
+
+void Recorder::State::open_job(std::int64_t segment, const Blocks& model) {
+  if (job_known) return;
+  job_known = true;
+  job.reset();
+  if (recorded.has(grid.state_leaf(segment)) && is_whole(segment, model)) return;
+  job = std::make_unique<SegmentJob>(segment, options.compress);
+}
+
+void Recorder::State::close_job(const Blocks& model) {
+  if (job) {
+    if (snapshot_due(state)) job->snapshot = Snapshot::copy(model, manifest.recipe);
+    job->last = true;
+  }
+  if (job || !leaves.empty())
+    background.post([this, part = std::shared_ptr<SegmentJob>(std::move(job)),
+                     lines = std::exchange(leaves, {})] { files.write(part.get(), lines); });
+  job_known = false;
+}
+
+std::string Recorder::State::digest_state(const Blocks& model) {
+  blocks.clear();
+  record::State leaf{state, steps_done(grid, state), {}};
+  for (const auto& block : model) {
+    blocks.push_back(block->state());
+    leaf.blocks.push_back(record::block_digest(blocks.back()));
+  }
+  return record::to_leaf(leaf);
+}
+
+void Recorder::State::count(const record::Step& step) {
+  totals.steps = step.step + 1;
+  totals.positions = position = step.to;
+  totals.tokens += step.tokens;
+  totals.predicted += step.predicted;
+}
+
+Recorder::Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool) {
+  check_leaf_sizes(manifest);
+  state_ = std::make_unique<State>(options, manifest, pool);
+  if (!options.resume) check_is_new(options.trace);
+  state_->recorded.confirms(0, record::to_leaf(manifest));
+  if (state_->recorded.size() > manifest.grid.log_size())
+    fail(Fault::kUsage, state_->layout.log().native(), ": has more leaves than this run");
+}
+
+Recorder::~Recorder() = default;
+
+std::optional<std::int64_t> Recorder::resume_state(const Blocks& blocks) {
+  const record::Grid& grid = state_->grid;
+  for (std::int64_t s = grid.step_blocks(); s >= 0; --s)
+    if (state_->recorded.has(grid.state_leaf(s)) && state_->snapshot_due(s) && state_->is_whole(s, blocks))
+      return s;
+  return std::nullopt;
+}
+
+void Recorder::restore(Blocks& blocks) {
+  State& st = *state_;
+  const std::optional<std::int64_t> s = resume_state(blocks);
+  AFTUNE_CHECK(s.has_value());
+  read_state(trace::SegmentReader(st.layout.segment(*s)), blocks, st.manifest.recipe);
+  st.state = *s;
+  if (st.digest_state(blocks) != st.recorded.leaf(st.grid.state_leaf(*s)))
+    fail(Fault::kEvidence, st.layout.segment(*s).native(), ": its state is not the one in the log");
+  for (std::int64_t t = 0; t < steps_done(st.grid, *s); ++t)
+    st.count(within(cat(st.layout.log().native(), ": line ", st.grid.step_leaf(t) + 1),
+                    [&] { return record::parse_step(st.recorded.leaf(st.grid.step_leaf(t)), st.grid); }));
+}
+
+std::int64_t Recorder::resume_step() const {
+  return steps_done(state_->grid, state_->state);
+}
+
+std::int64_t Recorder::resume_position() const {
+  return state_->position;
+}
+
+bool Recorder::complete() const {
+  return state_->recorded.size() == state_->grid.log_size();
+}
+
+void Recorder::begin(const Blocks& blocks) {
+  State& st = *state_;
+  st.state = 0;
+  st.put(0, record::to_leaf(st.manifest));
+  st.put(st.grid.state_leaf(0), st.digest_state(blocks));
+  st.open_job(0, blocks);
+  st.close_job(blocks);
+}
+
+StepObserver& Recorder::observer(std::int64_t step) {
+  AFTUNE_CHECK(step == state_->totals.steps);
+  state_->digests.reset();
+  return state_->digests;
+}
+
+void Recorder::end_step(std::int64_t step, const data::Batch& batch, const StepResult& result, double lr,
+                        std::optional<float> eval_loss, const Blocks& blocks) {
+  State& st = *state_;
+  const std::vector<std::int32_t> layout = data::layout_of(batch.rows);
+  record::Step leaf;
+  leaf.step = step;
+  leaf.epoch = batch.from / st.manifest.data_rows;
+  leaf.from = batch.from;
+  leaf.to = batch.to;
+  leaf.tokens = batch.rows.size();
+  leaf.predicted = batch.predicted;
+  leaf.layout = data::ints_digest(layout);
+  leaf.token_ids = data::ints_digest(batch.rows.tokens);
+  leaf.labels = data::ints_digest(batch.rows.labels);
+  leaf.activations = train::finish(st.digests.activations(), leaf.tokens);
+  leaf.gradients = train::finish(st.digests.gradients(), leaf.tokens);
+  leaf.loss = result.loss;
+  leaf.lr = lr;
+  leaf.sums = result.unit_sums;
+  leaf.norm = result.norm;
+  leaf.clip = result.clip;
+  leaf.eval_loss = eval_loss;
+  st.put(st.grid.step_leaf(step), record::to_leaf(leaf));
+  st.count(leaf);
+
+  const std::int64_t segment = trace::Layout::segment_of_step(st.grid, step);
+  st.open_job(segment, blocks);
+  if (st.job) st.job->add_step(step, layout, batch.rows, st.digests);
+  if (step + 1 == st.grid.step_end(segment - 1)) {
+    st.state = segment;
+    st.put(st.grid.state_leaf(st.state), st.digest_state(blocks));
+    st.close_job(blocks);
+  } else if (st.job && st.options.store_boundaries) {
+    st.background.post(
+        [&st, part = std::make_shared<SegmentJob>(st.job->take())] { st.files.write(part.get(), {}); });
+  }
+}
+
+void Recorder::finish(const record::TensorList& exported, const std::map<std::string, Digest>& files) {
+  State& st = *state_;
+  AFTUNE_CHECK(st.totals.steps == st.grid.steps);
+  record::Final leaf = st.totals;
+  leaf.exported = exported;
+  leaf.files = files;
+  for (const record::BlockState& b : st.blocks)
+    leaf.moments.push_back(record::list_digest(b.moment_specs, b.moments));
+  st.put(st.grid.final_leaf(), record::to_leaf(leaf));
+  st.background.post([&st, lines = std::exchange(st.leaves, {})] { st.files.write(nullptr, lines); });
+  st.background.wait();
+}
+
+const std::vector<record::BlockState>& Recorder::last_state() const {
+  return state_->blocks;
+}
+
+}  // namespace aftune::train

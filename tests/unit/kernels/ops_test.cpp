@@ -1,0 +1,224 @@
+// The operations as the engine calls them: threads decide no bit, and non-finite values are never hidden.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "kernels/ops.h"
+#include "unit/kernels/samples.h"
+
+namespace aftune::kernels {
+namespace {
+
+/// body(pool) gives the same bits for 1, 2, 3 and 7 threads.
+template <class Body>
+void expect_same_for_any_threads(const Body& body) {
+  ThreadPool one(1);
+  const Floats expected = body(one);
+  for (const int threads : {2, 3, 7}) {
+    ThreadPool pool(threads);
+    EXPECT_TRUE(same_bits(body(pool), expected)) << threads << " threads";
+  }
+}
+
+constexpr std::int64_t kRows = 37, kWidth = 1100, kCount = kRows * kWidth;
+
+std::vector<std::int32_t> some_ids(std::int64_t n, std::uint32_t below) {
+  std::vector<std::int32_t> ids;
+  for (std::uint32_t i = 0; i < n; ++i)
+    ids.push_back(static_cast<std::int32_t>(philox({i, 1, 2, 3}, 5)[0] % below));
+  return ids;
+}
+
+TEST(Threads, RmsNorm) {
+  const Floats x = awkward(kCount, 1), w = awkward(kWidth, 2), dy = awkward(kCount, 3);
+  const std::int64_t starts[] = {0, 10, 11, kRows};
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats y(x.size()), inv(kRows), dx = x, dw(kWidth);
+    rmsnorm(pool, kRows, kWidth, 1e-6f, x.data(), w.data(), y.data(), inv.data());
+    rmsnorm_grad_input(pool, kRows, kWidth, x.data(), w.data(), inv.data(), dy.data(), dx.data(), Into::kAdd);
+    rmsnorm_grad_weight(pool, 3, starts, kWidth, x.data(), inv.data(), dy.data(), dw.data());
+    for (const Floats* part : {&inv, &dx, &dw}) y.insert(y.end(), part->begin(), part->end());
+    return y;
+  });
+}
+
+TEST(Threads, ElementOperations) {
+  const std::int64_t n = 200001;
+  const Floats a = awkward(n, 4, 10), b = awkward(n, 5), c = awkward(n, 6);
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats y(a.size()), da(a.size()), db(a.size());
+    swiglu(pool, n, a.data(), b.data(), y.data());
+    swiglu_grad(pool, n, a.data(), b.data(), c.data(), da.data(), db.data());
+    add(pool, n, y.data(), da.data(), y.data());
+    add(pool, n, y.data(), db.data(), y.data());
+    return y;
+  });
+}
+
+TEST(Threads, RopeAndCrossEntropy) {
+  const std::vector<std::int32_t> positions = some_ids(kRows, 64), labels = some_ids(kRows, kWidth);
+  Floats cos(64 * 22), sin(64 * 22);
+  rope_table({.theta = 10000, .head_dim = 44}, 64, cos.data(), sin.data());
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats x = awkward(kCount, 7, 9), loss(kRows);
+    rope(pool, kRows, 25, 44, positions.data(), cos.data(), sin.data(), false, x.data());
+    cross_entropy(pool, kRows, kWidth, x.data(), labels.data(), 0.1f, true, loss.data());
+    x.insert(x.end(), loss.begin(), loss.end());
+    return x;
+  });
+}
+
+TEST(Threads, Embedding) {
+  const std::vector<std::int32_t> ids = some_ids(kRows, 9);
+  const Floats table = awkward(9 * kWidth, 8);
+  const std::int64_t starts[] = {0, 20, kRows};
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats y(kCount), dtable = table;
+    embedding(pool, kRows, kWidth, ids.data(), table.data(), y.data());
+    embedding_grad(pool, 2, starts, kWidth, ids.data(), y.data(), dtable.data());
+    y.insert(y.end(), dtable.begin(), dtable.end());
+    return y;
+  });
+}
+
+TEST(Threads, SumSquaresIsTheOrderedSumOfItsPartials) {
+  const std::int64_t n = 150000;
+  const Floats x = awkward(n, 9);
+  double expected = 0, exact = 0;
+  for (std::int64_t at = 0; at < n; at += 1024) {
+    ThreadPool pool(1);
+    expected += sum_squares(pool, std::min<std::int64_t>(1024, n - at), x.data() + at);
+  }
+  for (const float value : x) exact += static_cast<double>(value) * static_cast<double>(value);
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(sum_squares(pool, n, x.data()), expected);
+  }
+  EXPECT_NEAR(expected / exact, 1, 1e-6);
+}
+
+// Gradients may be summed over any split of the batch into calls of whole rows.
+TEST(MicroBatches, GradientsOfWeightsDoNotDependOnTheSplit) {
+  const Floats x = awkward(kCount, 10), dy = awkward(kCount, 11), inv = uniform(kRows, 12);
+  const std::vector<std::int32_t> ids = some_ids(kRows, 5);
+  const std::int64_t starts[] = {0, 5, 6, 20, kRows};
+  ThreadPool pool(2);
+  Floats dw(kWidth), dtable(5 * kWidth), split_dw(dw), split_dtable(dtable);
+  rmsnorm_grad_weight(pool, 4, starts, kWidth, x.data(), inv.data(), dy.data(), dw.data());
+  embedding_grad(pool, 4, starts, kWidth, ids.data(), dy.data(), dtable.data());
+  for (int r = 0; r < 4; ++r) {
+    const std::int64_t first = starts[r], row[] = {0, starts[r + 1] - first}, at = first * kWidth;
+    rmsnorm_grad_weight(pool, 1, row, kWidth, x.data() + at, inv.data() + first, dy.data() + at,
+                        split_dw.data());
+    embedding_grad(pool, 1, row, kWidth, ids.data() + first, dy.data() + at, split_dtable.data());
+  }
+  EXPECT_TRUE(same_bits(dw, split_dw));
+  EXPECT_TRUE(same_bits(dtable, split_dtable));
+}
+
+TEST(NonFinite, CrossEntropyNeverHidesABadLogit) {
+  ThreadPool pool(1);
+  for (const float bad : {kNan, -kNan, kInf, -kInf})
+    for (const std::int64_t vocab : {2, 33, 1025})
+      for (std::int64_t at = 0; at < vocab; at += 1 + vocab / 40)
+        for (const std::int64_t label : {std::int64_t{0}, at}) {
+          Floats logits = uniform(vocab, 13);
+          logits[static_cast<std::size_t>(at)] = bad;
+          const auto id = static_cast<std::int32_t>(label);
+          float loss = 0;
+          cross_entropy(pool, 1, vocab, logits.data(), &id, 1, at % 2 == 0, &loss);
+          EXPECT_FALSE(std::isfinite(loss)) << bad << " at " << at << " of " << vocab;
+        }
+}
+
+TEST(NonFinite, RmsNormNeverHidesABadOrOverflowingRow) {
+  ThreadPool pool(1);
+  for (const float bad : {kNan, kInf, -kInf, 3e38f, 1e20f}) {
+    Floats x = uniform(100, 14), y(100);
+    const Floats w(100, 1.0f);
+    float inv = 0;
+    x[57] = bad;
+    rmsnorm(pool, 1, 100, 1e-6f, x.data(), w.data(), y.data(), &inv);
+    EXPECT_TRUE(std::isnan(inv)) << bad;
+    EXPECT_TRUE(any_nonfinite(pool, 100, y.data())) << bad;
+  }
+}
+
+TEST(NonFinite, SwiGluPassesBadInputsOn) {
+  ThreadPool pool(1);
+  for (const float bad : {kNan, -kNan, kInf, -kInf}) {
+    const float good = 0.5f;
+    float y = 0, dgate = 0, dup = 0;
+    swiglu(pool, 1, &bad, &good, &y);
+    EXPECT_FALSE(std::isfinite(y)) << bad;
+    swiglu(pool, 1, &good, &bad, &y);
+    EXPECT_FALSE(std::isfinite(y)) << bad;
+    swiglu_grad(pool, 1, &good, &good, &bad, &dgate, &dup);
+    EXPECT_FALSE(std::isfinite(dgate) || std::isfinite(dup)) << bad;
+  }
+}
+
+TEST(Init, HasTheMomentsOfANormalDistribution) {
+  ThreadPool pool(2);
+  const std::int64_t n = 200000;
+  Floats x(static_cast<std::size_t>(n));
+  init_normal(pool, 1, 2, 0.5f, n, x.data());
+  double sum = 0, squares = 0, fourth = 0, neighbours = 0;
+  std::int64_t beyond = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double z = static_cast<double>(x[i]) / 0.5;
+    sum += z;
+    squares += z * z;
+    fourth += z * z * z * z;
+    if (i > 0) neighbours += z * static_cast<double>(x[i - 1]) / 0.5;
+    beyond += std::abs(z) > 1.959964 ? 1 : 0;
+  }
+  const auto count = static_cast<double>(n);  // bounds are about four standard errors
+  EXPECT_NEAR(sum / count, 0, 0.009);
+  EXPECT_NEAR(squares / count, 1, 0.013);
+  EXPECT_NEAR(fourth / count, 3, 0.09);
+  EXPECT_NEAR(neighbours / count, 0, 0.009);
+  EXPECT_NEAR(static_cast<double>(beyond) / count, 0.05, 0.002);
+}
+
+TEST(Init, DependsOnSeedNameAndIndexOnly) {
+  const std::int64_t n = 40003;
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats x(static_cast<std::size_t>(n));
+    init_normal(pool, 7, 8, 0.02f, n, x.data());
+    return x;
+  });
+  ThreadPool pool(1);
+  Floats whole(40003), prefix(101), seed(101), name(101), high_name(101);
+  init_normal(pool, 7, 8, 0.02f, n, whole.data());
+  init_normal(pool, 7, 8, 0.02f, 101, prefix.data());
+  init_normal(pool, 9, 8, 0.02f, 101, seed.data());
+  init_normal(pool, 7, 9, 0.02f, 101, name.data());
+  init_normal(pool, 7, 8 | std::uint64_t{1} << 40, 0.02f, 101, high_name.data());
+  whole.resize(101);
+  EXPECT_TRUE(same_bits(whole, prefix));
+  EXPECT_FALSE(same_bits(whole, seed));
+  EXPECT_FALSE(same_bits(whole, name));
+  EXPECT_FALSE(same_bits(whole, high_name));
+}
+
+// Box and Muller by another road: the C library in long double.
+TEST(Init, FirstElementsFollowTheirDefinition) {
+  ThreadPool pool(1);
+  Floats x(8);
+  init_normal(pool, 42, 0x123456789abcdef0, 1.0f, 8, x.data());
+  for (std::uint32_t block = 0; block < 2; ++block) {
+    const PhiloxBlock words = philox({block, 0, 0x9abcdef0, 2u << 16 | 0x5678}, 42);
+    for (std::size_t pair = 0; pair < 2; ++pair) {
+      const long double radius = std::sqrt(-2 * std::log((words[2 * pair] + 0.5L) / 4294967296.0L));
+      const long double angle = 2 * 3.14159265358979323846264L * words[2 * pair + 1] / 4294967296.0L;
+      EXPECT_FLOAT_EQ(x[4 * block + 2 * pair], static_cast<float>(radius * std::cos(angle)));
+      EXPECT_FLOAT_EQ(x[4 * block + 2 * pair + 1], static_cast<float>(radius * std::sin(angle)));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace aftune::kernels

@@ -1,0 +1,46 @@
+#include "kernels/self_test.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace aftune::kernels {
+namespace {
+
+TEST(SelfTest, EveryOpGivesItsKnownAnswerWithAnyThreads) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    for (const KnownAnswer& answer : known_answers())
+      EXPECT_EQ(answer.compute(pool), answer.digest)
+          << answer.op << ": 0x" << std::hex << answer.compute(pool);
+  }
+  const char* op = nullptr;
+  EXPECT_TRUE(self_test(&op)) << op;
+}
+
+TEST(SelfTest, NamesTheOpThatDiffers) {
+  ThreadPool pool(1);
+  for (std::size_t i = 0; i < known_answers().size(); ++i) {
+    std::vector<KnownAnswer> answers(known_answers().begin(), known_answers().end());
+    answers[i].digest ^= 1;
+    EXPECT_EQ(first_difference(pool, answers), answers[i].op);
+  }
+  EXPECT_EQ(first_difference(pool, known_answers()), nullptr);
+}
+
+TEST(OpNames, AreSortedUniqueAndVersioned) {
+  int count = 0;
+  const char* const* names = op_names(&count);
+  const std::vector<std::string_view> list(names, names + count);
+  EXPECT_EQ(list.size(), known_answers().size());
+  EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
+  EXPECT_EQ(std::adjacent_find(list.begin(), list.end()), list.end());
+  for (const std::string_view name : list) EXPECT_TRUE(name.ends_with("/1")) << name;
+}
+
+}  // namespace
+}  // namespace aftune::kernels

@@ -1,0 +1,67 @@
+// What must not change a bit of a step: threads, micro-batches, recomputation, how layers are cut into blocks.
+#include <gtest/gtest.h>
+
+#include "hash/blake3.h"
+#include "llama_fixture.h"
+
+namespace aftune::train {
+namespace {
+
+struct Run {
+  int threads = 1;
+  std::int64_t micro_batch = 3;
+  bool recompute = false;
+  int layers_per_block = 1;
+};
+
+/// One digest of all losses, norms, parameters and moments of three steps, unit by unit.
+Digest fingerprint(const LlamaFixture& fixture, const Run& run) {
+  ThreadPool pool(run.threads);
+  Engine engine(fixture.options(pool, run.layers_per_block, run.recompute));
+  fixture.load(engine);
+  hash::Blake3 all;
+  for (std::int64_t t = 0; t < 3; ++t) {
+    const data::Rows rows = fixture.rows(t);
+    const StepResult r = engine.step(t, 1e-3, LlamaFixture::predicted(rows), rows, run.micro_batch, nullptr);
+    all.update(float_hex(r.loss)).update(double_hex(r.norm)).update(float_hex(r.clip));
+    for (const double sum : r.unit_sums) all.update(double_hex(sum));
+  }
+  for (const TensorSpec& spec : model::all_tensors(fixture.config))
+    for (const auto& block : engine.blocks())
+      for (const model::Parameter& p : block->parameters())
+        if (p.spec.name == spec.name) {
+          all.update(p.value.bytes());
+          for (const Buffer& m : p.moments) all.update(m.bytes());
+        }
+  return all.finish();
+}
+
+class EngineBits : public testing::TestWithParam<const char*> {};
+
+TEST_P(EngineBits, DependOnNothingButTheInputs) {
+  const LlamaFixture fixture(GetParam());
+  const Digest expected = fingerprint(fixture, {});
+  EXPECT_EQ(fingerprint(fixture, {.threads = 2}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.threads = 3}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.micro_batch = 1}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.micro_batch = 2}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.recompute = true}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.layers_per_block = 2}), expected);
+  EXPECT_EQ(fingerprint(fixture, {.threads = 2, .micro_batch = 1, .recompute = true, .layers_per_block = 2}),
+            expected);
+}
+
+TEST_P(EngineBits, EvaluationEqualsTheLossOfAStep) {
+  const LlamaFixture fixture(GetParam());
+  ThreadPool pool(1);
+  Engine engine(fixture.options(pool));
+  fixture.load(engine);
+  const data::Rows rows = fixture.rows(0);
+  const float before = engine.evaluate(rows, 2);
+  EXPECT_EQ(before, engine.step(0, 1e-3, LlamaFixture::predicted(rows), rows, 3, nullptr).loss);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, EngineBits, testing::Values("tied", "grouped"));
+
+}  // namespace
+}  // namespace aftune::train

@@ -1,0 +1,80 @@
+// Our Llama against PyTorch's in float64, on committed tiny models (tests/parity/make_llama_fixture.py).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "llama_fixture.h"
+#include "optim/optimizer.h"
+
+namespace aftune::train {
+namespace {
+
+double norm(const Buffer& a) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * a[i];
+  return std::sqrt(sum);
+}
+
+double distance(const Buffer& a, const Buffer& b) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const double d = static_cast<double>(a[i]) - b[i];
+    sum += d * d;
+  }
+  return std::sqrt(sum);
+}
+
+class LlamaParity : public testing::TestWithParam<const char*> {
+ protected:
+  LlamaParity() : fixture(GetParam()), pool(2), engine(fixture.options(pool)) { fixture.load(engine); }
+
+  StepResult step(std::int64_t t) {
+    const data::Rows rows = fixture.rows(t);
+    return engine.step(t, optim::learning_rate(fixture.recipe, t), LlamaFixture::predicted(rows), rows, rows.rows(),
+                       nullptr);
+  }
+
+  LlamaFixture fixture;
+  ThreadPool pool;
+  Engine engine;
+};
+
+TEST_P(LlamaParity, GradientsOfTheFirstStep) {
+  step(0);
+  for (const auto& block : engine.blocks())
+    for (const model::Parameter& p : block->parameters()) {
+      const Buffer expected = fixture.tensor("grad/" + p.spec.name);
+      EXPECT_LE(distance(p.gradient, expected), 1e-5 * norm(expected)) << p.spec.name;
+    }
+}
+
+TEST_P(LlamaParity, LossesAndWeightsOfTwentySteps) {
+  std::vector<Buffer> initial;
+  for (const auto& block : engine.blocks())
+    for (const model::Parameter& p : block->parameters()) initial.push_back(p.value.clone());
+  for (std::int64_t t = 0; t < fixture.recipe.steps; ++t) {
+    const double bound = t == 0 ? 1e-6 : 1e-5;
+    const double expected = fixture.losses[static_cast<std::size_t>(t)];
+    EXPECT_NEAR(step(t).loss, expected, bound * expected) << "step " << t;
+  }
+  std::size_t i = 0;
+  for (const auto& block : engine.blocks())
+    for (const model::Parameter& p : block->parameters()) {
+      const Buffer expected = fixture.tensor("wn/" + p.spec.name);
+      float largest = 0;
+      for (std::int64_t j = 0; j < expected.size(); ++j) largest = std::max(largest, std::fabs(expected[j]));
+      const double ulp = std::ldexp(1.0, std::ilogb(largest) - 23);
+      // Rounding of the weights themselves: half an ulp a step, as a random walk.
+      const double rounding =
+          0.5 * std::sqrt(static_cast<double>(expected.size() * fixture.recipe.steps)) * ulp;
+      EXPECT_LE(distance(p.value, expected), std::max(1e-3 * distance(expected, initial[i]), rounding))
+          << p.spec.name;
+      ++i;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity, testing::Values("tied", "grouped"));
+
+}  // namespace
+}  // namespace aftune::train
