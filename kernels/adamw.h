@@ -10,14 +10,18 @@ struct AdamWUpdate {
   static constexpr char kName[] = "adamw/1";
   AdamW scalars;
 
-  /// False if a new value is not finite.
-  AFTUNE_OP bool element(float gradient, float& p, float& m, float& v) const {
+  struct State {
+    float p, m, v;
+    AFTUNE_OP bool finite() const { return finite32(p) & finite32(m) & finite32(v); }
+  };
+
+  AFTUNE_OP State element(float gradient, State old) const {
     const float g = gradient * scalars.clip;
-    m = fma32(scalars.one_minus_beta1, g - m, m);
-    v = fma32(scalars.one_minus_beta2 * g, g, v * scalars.beta2);
+    const float m = fma32(scalars.one_minus_beta1, g - old.m, old.m);
+    const float v = fma32(scalars.one_minus_beta2 * g, g, old.v * scalars.beta2);
     const float denominator = sqrt32(v) / scalars.bias2_sqrt + scalars.eps;
-    p = p * scalars.decay - (scalars.step_size * m) / denominator;
-    return finite32(p) & finite32(m) & finite32(v);
+    const float p = old.p * scalars.decay - (scalars.step_size * m) / denominator;
+    return {p, m, v};
   }
 };
 

@@ -10,19 +10,14 @@ struct SgdUpdate {
   static constexpr char kName[] = "sgd/1";
   Sgd scalars;
 
-  /// False if the new value is not finite.
-  AFTUNE_OP bool element(float gradient, float& p) const {
-    const float g = fma32(scalars.decay, p, gradient * scalars.clip);
-    p = fma32(-scalars.lr, g, p);
-    return finite32(p);
+  /// The gradient with clipping and weight decay.
+  AFTUNE_OP float gradient(float g, float p) const { return fma32(scalars.decay, p, g * scalars.clip); }
+  /// The new momentum buffer.
+  AFTUNE_OP float buffered(float buffer, float g) const {
+    return scalars.first ? g : buffer * scalars.momentum + g;
   }
-
-  AFTUNE_OP bool element(float gradient, float& p, float& buffer) const {
-    const float g = fma32(scalars.decay, p, gradient * scalars.clip);
-    buffer = scalars.first ? g : buffer * scalars.momentum + g;
-    p = fma32(-scalars.lr, buffer, p);
-    return finite32(p) & finite32(buffer);
-  }
+  /// The new parameter.
+  AFTUNE_OP float moved(float p, float direction) const { return fma32(-scalars.lr, direction, p); }
 };
 
 }  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

@@ -1,12 +1,18 @@
 #include "kernels/cpu/attention.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/workspace.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
+namespace {
 
-const AttentionTable& attention_table(Isa isa) {
+// Queries, or keys, of a task where a document is cut.
+constexpr std::int64_t kTaskLength = 512;
+
+const AttentionTable& forward_table(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx512) return avx512::attention_table;
   if (isa == Isa::kAvx2) return avx2::attention_table;
@@ -15,55 +21,174 @@ const AttentionTable& attention_table(Isa isa) {
   return scalar::attention_table;
 }
 
+const AttentionGradTable& backward_table(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx512) return avx512::attention_grad_table;
+  if (isa == Isa::kAvx2) return avx2::attention_grad_table;
+#endif
+  static_cast<void>(isa);
+  return scalar::attention_grad_table;
+}
+
+/// Where a head of a document lies in the tensors.
+struct Place {
+  std::int64_t q = 0, kv = 0, stat = 0;
+};
+
+Place place(const AttentionBatch& batch, std::int64_t document, std::int64_t head) {
+  const std::int64_t token = batch.doc_starts[document], d = batch.head_dim;
+  const std::int64_t kv_head = head / (batch.heads / batch.kv_heads);
+  return {(token * batch.heads + head) * d, (token * batch.kv_heads + kv_head) * d,
+          token * batch.heads + head};
+}
+
+std::int64_t length(const AttentionBatch& batch, std::int64_t document) {
+  return batch.doc_starts[document + 1] - batch.doc_starts[document];
+}
+
+AttentionHead head_at(const AttentionBatch& batch, std::int64_t document, std::int64_t head) {
+  const Place at = place(batch, document, head);
+  AttentionHead view;
+  view.length = length(batch, document);
+  view.head_dim = batch.head_dim;
+  view.q_stride = batch.heads * batch.head_dim;
+  view.kv_stride = batch.kv_heads * batch.head_dim;
+  view.stat_stride = batch.heads;
+  view.scale = batch.scale;
+  view.q = batch.q + at.q;
+  view.k = batch.k + at.kv;
+  view.v = batch.v + at.kv;
+  return view;
+}
+
+AttentionGrads grads_at(const AttentionGrads& grads, const Place& at) {
+  AttentionGrads view = grads;
+  view.o += at.q;
+  view.max += at.stat;
+  view.sum += at.stat;
+  view.d_o += at.q;
+  view.dq += at.q;
+  view.dk += at.kv;
+  view.dv += at.kv;
+  return view;
+}
+
+/// A stretch of one head's queries or keys.
+struct Task {
+  std::int64_t document = 0, head = 0, first = 0, last = 0;
+};
+
+std::vector<Task> cut(const AttentionBatch& batch, std::int64_t heads, std::int64_t task_length) {
+  std::vector<Task> tasks;
+  for (std::int64_t document = 0; document < batch.documents; ++document)
+    for (std::int64_t head = 0; head < heads; ++head)
+      for (std::int64_t first = 0; first < length(batch, document); first += task_length)
+        tasks.push_back({document, head, first, std::min(first + task_length, length(batch, document))});
+  return tasks;
+}
+
+template <class F>
+void run_tasks(ThreadPool& pool, const std::vector<Task>& tasks, const F& f) {
+  pool.run(static_cast<std::int64_t>(tasks.size()),
+           [&](std::int64_t i) { f(tasks[static_cast<std::size_t>(i)]); });
+}
+
+class Backward {
+ public:
+  Backward(Isa isa, const AttentionBatch& batch, const AttentionGrads& grads)
+      : table_(backward_table(isa)), batch_(batch), grads_(grads), group_(batch.heads / batch.kv_heads) {}
+
+  /// dk and dv of the task's keys of a kv head, with dq of all queries of its heads if `with_dq`.
+  void key_part(const Task& task, bool with_dq) const {
+    const std::int64_t first_head = task.head * group_;
+    const AttentionHead head = head_at(batch_, task.document, first_head);
+    const AttentionGrads own = grads_at(grads_, place(batch_, task.document, first_head));
+    fill_zeros(head, task, own.dk);
+    fill_zeros(head, task, own.dv);
+    for (std::int64_t i = 0; i < group_; ++i)
+      part(task.document, first_head + i, {task.first, head.length, task.first, task.last}, with_dq, true);
+    complete(head, task, own.dk);
+    complete(head, task, own.dv);
+  }
+
+  /// dq of the task's queries of a head.
+  void query_part(const Task& task) const {
+    part(task.document, task.head, {task.first, task.last, 0, task.last}, true, false);
+  }
+
+ private:
+  void part(std::int64_t document, std::int64_t head, const AttentionPart& part, bool with_dq,
+            bool with_dkv) const {
+    const AttentionHead view = head_at(batch_, document, head);
+    AttentionGrads own = grads_at(grads_, place(batch_, document, head));
+    if (!with_dq) own.dq = nullptr;
+    if (!with_dkv) own.dk = own.dv = nullptr;
+    table_.backward(view, own, part, scratch(Scratch::kAttention, table_.backward_scratch(view, part)));
+  }
+
+  static void fill_zeros(const AttentionHead& head, const Task& keys, float* rows) {
+    for (std::int64_t key = keys.first; key < keys.last; ++key)
+      std::fill_n(rows + key * head.kv_stride, head.head_dim, 0.0f);
+  }
+
+  // A chain's last step: -0 becomes +0.
+  static void complete(const AttentionHead& head, const Task& keys, float* rows) {
+    for (std::int64_t key = keys.first; key < keys.last; ++key)
+      for (std::int64_t i = 0; i < head.head_dim; ++i) rows[key * head.kv_stride + i] += 0.0f;
+  }
+
+  const AttentionGradTable& table_;
+  const AttentionBatch& batch_;
+  const AttentionGrads& grads_;
+  std::int64_t group_;
+};
+
+}  // namespace
+
+void attention_forward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, float* o, float* max,
+                       float* sum) {
+  const AttentionTable& table = forward_table(isa);
+  run_tasks(pool, cut(batch, batch.heads, kTaskLength), [&](const Task& task) {
+    const AttentionHead head = head_at(batch, task.document, task.head);
+    const Place at = place(batch, task.document, task.head);
+    table.forward(head, task.first, task.last, o + at.q, max + at.stat, sum + at.stat,
+                  scratch(Scratch::kAttention, table.forward_scratch(head, task.last)));
+  });
+}
+
+// A task per kv head of a document forms all gradients from one computation of the probabilities. Where that
+// gives too few tasks, documents are cut, by keys for dk and dv and by queries for dq, and the probabilities
+// computed twice.
+void attention_backward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, const AttentionGrads& grads) {
+  const Backward backward(isa, batch, grads);
+  if (batch.documents * batch.kv_heads >= pool.threads()) {
+    constexpr std::int64_t kWhole = INT64_MAX / 2;
+    run_tasks(pool, cut(batch, batch.kv_heads, kWhole),
+              [&](const Task& task) { backward.key_part(task, true); });
+    return;
+  }
+  run_tasks(pool, cut(batch, batch.kv_heads, kTaskLength),
+            [&](const Task& task) { backward.key_part(task, false); });
+  run_tasks(pool, cut(batch, batch.heads, kTaskLength), [&](const Task& task) { backward.query_part(task); });
+}
+
 void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,
                const std::int64_t* doc_starts, const float* q, const float* k, const float* v, float* o,
                float* max, float* sum) {
-  const AttentionTable& table = attention_table(active_isa());
-  const std::int64_t hd = shape.head_dim, qs = shape.heads * hd, ks = shape.kv_heads * hd;
-  pool.run(documents * shape.heads, [&](std::int64_t task) {
-    const std::int64_t doc = task / shape.heads, h = task % shape.heads;
-    const std::int64_t kv = h / (shape.heads / shape.kv_heads), t = doc_starts[doc];
-    const std::int64_t length = doc_starts[doc + 1] - t;
-    const AttentionHead head{length,
-                             hd,
-                             qs,
-                             ks,
-                             shape.heads,
-                             shape.scale,
-                             q + t * qs + h * hd,
-                             k + t * ks + kv * hd,
-                             v + t * ks + kv * hd};
-    std::vector<float> scratch(static_cast<std::size_t>(length));
-    table.forward(head, o + t * qs + h * hd, max + t * shape.heads + h, sum + t * shape.heads + h,
-                  scratch.data());
-  });
+  attention_forward(
+      pool, active_isa(),
+      {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v}, o, max,
+      sum);
 }
 
 void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,
                     const std::int64_t* doc_starts, const float* q, const float* k, const float* v,
                     const float* o, const float* max, const float* sum, const float* d_o, float* dq,
                     float* dk, float* dv) {
-  const AttentionTable& table = attention_table(active_isa());
-  const std::int64_t hd = shape.head_dim, qs = shape.heads * hd, ks = shape.kv_heads * hd;
-  const std::int64_t group = shape.heads / shape.kv_heads;
-  pool.run(documents * shape.kv_heads, [&](std::int64_t task) {
-    const std::int64_t doc = task / shape.kv_heads, kv = task % shape.kv_heads, t = doc_starts[doc];
-    const std::int64_t length = doc_starts[doc + 1] - t, at_kv = t * ks + kv * hd;
-    std::vector<float> scratch(static_cast<std::size_t>(2 * length));
-    for (std::int64_t j = 0; j < length; ++j)
-      for (std::int64_t d = 0; d < hd; ++d) dk[at_kv + j * ks + d] = dv[at_kv + j * ks + d] = 0.0f;
-    for (std::int64_t h = kv * group; h < (kv + 1) * group; ++h) {
-      const std::int64_t at = t * qs + h * hd, stat = t * shape.heads + h;
-      const AttentionHead head{length, hd, qs, ks, shape.heads, shape.scale, q + at, k + at_kv, v + at_kv};
-      table.backward(head, o + at, max + stat, sum + stat, d_o + at, dq + at, dk + at_kv, dv + at_kv,
-                     scratch.data());
-    }
-    for (std::int64_t j = 0; j < length; ++j)
-      for (std::int64_t d = 0; d < hd; ++d) {
-        dk[at_kv + j * ks + d] += 0.0f;
-        dv[at_kv + j * ks + d] += 0.0f;
-      }
-  });
+  attention_backward(
+      pool, active_isa(),
+      {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v},
+      {o, max, sum, d_o, dq, dk, dv});
 }
 
 }  // namespace aftune::kernels

@@ -25,29 +25,29 @@ constexpr Mask kAllLanes = 0xffff;
 Mask mask_of(int count) {
   return static_cast<Mask>((1u << count) - 1u);
 }
-AFTUNE_INLINE Vec load_some(const float* p, Mask mask) {
+AFTUNE_OP Vec load_some(const float* p, Mask mask) {
   return _mm512_maskz_loadu_ps(mask, p);
 }
-AFTUNE_INLINE void store_some(float* p, Mask mask, Vec v) {
+AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
   _mm512_mask_storeu_ps(p, mask, v);
 }
 
 /// Rows 0, 4, 8, 12 of four elements each, side by side.
-AFTUNE_INLINE Vec load_fours(const float* p, std::int64_t stride, int rows) {
+AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
   Vec v = _mm512_zextps128_ps512(_mm_loadu_ps(p));
   if (rows > 4) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 4 * stride), 1);
   if (rows > 8) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 8 * stride), 2);
   if (rows > 12) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 12 * stride), 3);
   return v;
 }
-AFTUNE_INLINE Vec low_pairs(Vec a, Vec b) {
+AFTUNE_OP Vec low_pairs(Vec a, Vec b) {
   return _mm512_maskz_unpacklo_ps(kAllLanes, a, b);
 }
-AFTUNE_INLINE Vec high_pairs(Vec a, Vec b) {
+AFTUNE_OP Vec high_pairs(Vec a, Vec b) {
   return _mm512_maskz_unpackhi_ps(kAllLanes, a, b);
 }
 template <int kSelect>
-AFTUNE_INLINE Vec shuffle(Vec a, Vec b) {
+AFTUNE_OP Vec shuffle(Vec a, Vec b) {
   return _mm512_maskz_shuffle_ps(kAllLanes, a, b, kSelect);
 }
 #else
@@ -55,32 +55,32 @@ using Mask = __m256i;
 Mask mask_of(int count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-AFTUNE_INLINE Vec load_some(const float* p, Mask mask) {
+AFTUNE_OP Vec load_some(const float* p, Mask mask) {
   return _mm256_maskload_ps(p, mask);
 }
-AFTUNE_INLINE void store_some(float* p, Mask mask, Vec v) {
+AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
   _mm256_maskstore_ps(p, mask, v);
 }
-AFTUNE_INLINE Vec load_fours(const float* p, std::int64_t stride, int rows) {
+AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
   Vec v = _mm256_castps128_ps256(_mm_loadu_ps(p));
   if (rows > 4) v = _mm256_insertf128_ps(v, _mm_loadu_ps(p + 4 * stride), 1);
   return v;
 }
-AFTUNE_INLINE Vec low_pairs(Vec a, Vec b) {
+AFTUNE_OP Vec low_pairs(Vec a, Vec b) {
   return _mm256_unpacklo_ps(a, b);
 }
-AFTUNE_INLINE Vec high_pairs(Vec a, Vec b) {
+AFTUNE_OP Vec high_pairs(Vec a, Vec b) {
   return _mm256_unpackhi_ps(a, b);
 }
 template <int kSelect>
-AFTUNE_INLINE Vec shuffle(Vec a, Vec b) {
+AFTUNE_OP Vec shuffle(Vec a, Vec b) {
   return _mm256_shuffle_ps(a, b, kSelect);
 }
 #endif
 
 // Four depths of kCount indices: 4 x 4 transpositions inside the 128-bit parts.
 template <int kCount>
-AFTUNE_INLINE void transpose_four(const float* from, std::int64_t stride, float* to, int width, Mask mask) {
+AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, float* to, int width, Mask mask) {
   Vec row[4];
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) row[j] = load_fours(from + j * stride, stride, kCount - j);

@@ -162,7 +162,7 @@ void multiply(ThreadPool& pool, const ProductTable& table, const Product& produc
   const DepthPlan plan = plan_depth(product);
   const std::int64_t depth =
       std::max<std::int64_t>(1, product.chain_starts[product.chains] - product.chain_starts[0]);
-  const std::int64_t tiles = std::max(kMinTilesPerBand, kLeftFloats / depth / table.tile_rows);
+  const std::int64_t tiles = std::max(kMinTilesPerBand, product.packing_limit / depth / table.tile_rows);
   const std::int64_t band_rows = tiles * table.tile_rows;
   for (std::int64_t row = 0; row < product.rows; row += band_rows)
     Band(table, product, plan, row, std::min(band_rows, product.rows - row)).multiply(pool);

@@ -54,6 +54,8 @@ struct Product {
   const std::int64_t* chain_starts = nullptr;
   float* c = nullptr;
   bool adds = false;
+  /// Bounds the packed copy of the left factor, in floats; decides no bit.
+  std::int64_t packing_limit = std::int64_t{16} << 20;
 };
 
 void multiply(ThreadPool& pool, const ProductTable& table, const Product& product);

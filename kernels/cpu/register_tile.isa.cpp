@@ -9,7 +9,7 @@ struct Accumulators {
 };
 
 template <int kRows>
-AFTUNE_INLINE void read(Accumulators<kRows>& acc, const float* from, std::int64_t stride) {
+AFTUNE_OP void read(Accumulators<kRows>& acc, const float* from, std::int64_t stride) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
@@ -17,7 +17,7 @@ AFTUNE_INLINE void read(Accumulators<kRows>& acc, const float* from, std::int64_
 }
 
 template <int kRows>
-AFTUNE_INLINE void write(const Accumulators<kRows>& acc, float* to, std::int64_t stride) {
+AFTUNE_OP void write(const Accumulators<kRows>& acc, float* to, std::int64_t stride) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
@@ -25,7 +25,7 @@ AFTUNE_INLINE void write(const Accumulators<kRows>& acc, float* to, std::int64_t
 }
 
 template <int kRows>
-AFTUNE_INLINE void clear(Accumulators<kRows>& acc) {
+AFTUNE_OP void clear(Accumulators<kRows>& acc) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 4
@@ -33,8 +33,8 @@ AFTUNE_INLINE void clear(Accumulators<kRows>& acc) {
 }
 
 template <int kRows>
-AFTUNE_INLINE void run_chains(Accumulators<kRows>& acc, std::int64_t length, const float* left,
-                              std::int64_t left_step, const float* right) {
+AFTUNE_OP void run_chains(Accumulators<kRows>& acc, std::int64_t length, const float* left,
+                          std::int64_t left_step, const float* right) {
   for (std::int64_t k = 0; k < length; ++k, left += left_step, right += kTileCols) {
     Vec b[kTileVecs];
 #pragma GCC unroll 4
@@ -49,7 +49,7 @@ AFTUNE_INLINE void run_chains(Accumulators<kRows>& acc, std::int64_t length, con
 }
 
 template <int kRows>
-AFTUNE_INLINE void complete(const Accumulators<kRows>& acc, bool adds, float* c, std::int64_t stride) {
+AFTUNE_OP void complete(const Accumulators<kRows>& acc, bool adds, float* c, std::int64_t stride) {
   const Vec plus_zero = zero();
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
@@ -87,7 +87,7 @@ void multiply_rows(const Tile& tile) {
 }
 
 template <int kRows = kTileRows>
-AFTUNE_INLINE void multiply_full_width(const Tile& tile) {
+AFTUNE_OP void multiply_full_width(const Tile& tile) {
   if (tile.rows == kRows)
     multiply_rows<kRows>(tile);
   else if constexpr (kRows > 1)

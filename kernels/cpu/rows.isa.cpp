@@ -92,19 +92,37 @@ bool adamw(const AdamW& scalars, std::int64_t n, float* p, float* m, float* v, c
   const AdamWUpdate op{scalars};
   std::uint32_t bad = 0;
   AFTUNE_INDEPENDENT
-  for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i], m[i], v[i]) ? 0u : 1u;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const AdamWUpdate::State next = op.element(g[i], {p[i], m[i], v[i]});
+    p[i] = next.p;
+    m[i] = next.m;
+    v[i] = next.v;
+    bad |= next.finite() ? 0u : 1u;
+  }
+  return bad == 0;
+}
+
+bool sgd_without_momentum(const SgdUpdate& op, std::int64_t n, float* p, const float* g) {
+  std::uint32_t bad = 0;
+  AFTUNE_INDEPENDENT
+  for (std::int64_t i = 0; i < n; ++i) {
+    p[i] = op.moved(p[i], op.gradient(g[i], p[i]));
+    bad |= finite32(p[i]) ? 0u : 1u;
+  }
   return bad == 0;
 }
 
 bool sgd(const Sgd& scalars, std::int64_t n, float* p, float* buffer, const float* g) {
   const SgdUpdate op{scalars};
+  if (buffer == nullptr) return sgd_without_momentum(op, n, p, g);
   std::uint32_t bad = 0;
-  if (buffer == nullptr) {
-    AFTUNE_INDEPENDENT
-    for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i]) ? 0u : 1u;
-  } else {
-    AFTUNE_INDEPENDENT
-    for (std::int64_t i = 0; i < n; ++i) bad |= op.element(g[i], p[i], buffer[i]) ? 0u : 1u;
+  AFTUNE_INDEPENDENT
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float kept = op.buffered(buffer[i], op.gradient(g[i], p[i]));
+    const float next = op.moved(p[i], kept);
+    buffer[i] = kept;
+    p[i] = next;
+    bad |= finite32(next) & finite32(kept) ? 0u : 1u;
   }
   return bad == 0;
 }

@@ -15,10 +15,9 @@ void Findings::add(Code code, std::string where, std::string detail) {
   }
   ++dropped_;
   // A verdict's outcome follows from its reasons: the first reason of a heavier class always has a place.
-  const bool heavier =
-      class_of(code) != ReasonClass::kAbsent &&
-      std::all_of(verdict_.reasons.begin(), verdict_.reasons.end(),
-                  [](const Reason& r) { return class_of(r.code) == ReasonClass::kAbsent; });
+  const bool heavier = class_of(code) != ReasonClass::kAbsent &&
+                       std::all_of(verdict_.reasons.begin(), verdict_.reasons.end(),
+                                   [](const Reason& r) { return class_of(r.code) == ReasonClass::kAbsent; });
   if (heavier) verdict_.reasons.back() = {code, std::move(where), std::move(detail)};
 }
 

@@ -36,9 +36,9 @@ void require_equal(std::string_view what, const T& expected, const T& found) {
 
 bool check_size(const LogView& log, Findings& findings) {
   const auto lines = static_cast<std::int64_t>(log.leaves().size());
-  return findings.expect(
-      lines == log.grid().log_size(), Check::kClosing, Code::kClosing, "log.jsonl",
-      cat("the manifest's ", log.grid().steps, " steps make ", log.grid().log_size(), " lines, found ", lines));
+  return findings.expect(lines == log.grid().log_size(), Check::kClosing, Code::kClosing, "log.jsonl",
+                         cat("the manifest's ", log.grid().steps, " steps make ", log.grid().log_size(),
+                             " lines, found ", lines));
 }
 
 // Sums of the steps that `final` must repeat.
@@ -67,8 +67,8 @@ bool check_step_leaves(const LogView& log, Findings& findings, Totals& totals) {
 bool check_state_leaves(const LogView& log, Findings& findings) {
   bool all = true;
   for (std::int64_t s = 0; s <= log.grid().step_blocks(); ++s)
-    all &= readable(findings, log.grid().state_leaf(s),
-                    [&] { require_equal("state", s, log.state(s).state); });
+    all &=
+        readable(findings, log.grid().state_leaf(s), [&] { require_equal("state", s, log.state(s).state); });
   return all;
 }
 
@@ -87,6 +87,7 @@ bool check_config(LogView& log, Findings& findings) {
     require_equal("tied", log.config().tied, m.grid.tied);
     const std::int64_t eos = m.recipe.eos && !log.config().eos.empty() ? log.config().eos.front() : -1;
     require_equal("eos", eos, m.eos);
+    for (const TensorSpec& spec : log.tensors()) element_count(spec.shape);  // throws on overflow
     check_list(log, m.base, "base");
   });
 }
@@ -164,6 +165,21 @@ bool check_structure(LogView& log, Findings& findings) {
   return check_config(log, findings) && check_final(log, findings, totals);
 }
 
+bool is_plausible_size(const LogView& log, const fs::path& trace) {
+  // State 0 is stored; compressed, trained weights are at least three quarters of their size, and fresh
+  // moments, being zero, nothing.
+  constexpr double kMostCompression = 64;
+  double stored = 1 << 20;
+  for (const auto& entry : fs::directory_iterator(trace)) {
+    std::error_code code;
+    const auto size = entry.is_regular_file(code) ? entry.file_size(code) : 0;
+    if (!code) stored += static_cast<double>(size);
+  }
+  double claimed = 0;
+  for (const TensorSpec& spec : log.tensors()) claimed += static_cast<double>(byte_size(spec));
+  return claimed <= kMostCompression * stored;
+}
+
 void check_steps(const LogView& log, Findings& findings) {
   std::int64_t from = 0;
   for (std::int64_t t = 0; t < log.grid().steps; ++t) {
@@ -183,10 +199,9 @@ void check_base_digests(const LogView& log, Findings& findings) {
     const BlockLists lists(log, block);
     const Digest expected = record::block_digest(lists.parameters(m.base.digests), lists.moments(zeros));
     const Digest& found = state.blocks[static_cast<std::size_t>(block)];
-    findings.expect(expected == found, Check::kStateBefore, Code::kStateBefore,
-                    cat(log.state_line(0), " block ", block),
-                    cat("base tensors with zero moments give ", to_hex(expected), ", state 0 is ",
-                        to_hex(found)));
+    findings.expect(
+        expected == found, Check::kStateBefore, Code::kStateBefore, cat(log.state_line(0), " block ", block),
+        cat("base tensors with zero moments give ", to_hex(expected), ", state 0 is ", to_hex(found)));
   }
 }
 
@@ -197,12 +212,11 @@ void check_export_digests(const LogView& log, Findings& findings) {
   for (int block = 0; block < log.grid().blocks(); ++block) {
     const auto b = static_cast<std::size_t>(block);
     const BlockLists lists(log, block);
-    const Digest expected =
-        record::block_digest(lists.parameters(final.exported.digests), final.moments[b]);
-    findings.expect(expected == state.blocks[b], Check::kExport, Code::kExport,
-                    cat(LogView::line(log.grid().final_leaf()), " block ", block),
-                    cat("the exported tensors give ", to_hex(expected), ", the last state is ",
-                        to_hex(state.blocks[b])));
+    const Digest expected = record::block_digest(lists.parameters(final.exported.digests), final.moments[b]);
+    findings.expect(
+        expected == state.blocks[b], Check::kExport, Code::kExport,
+        cat(LogView::line(log.grid().final_leaf()), " block ", block),
+        cat("the exported tensors give ", to_hex(expected), ", the last state is ", to_hex(state.blocks[b])));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "audit/findings.h"
 #include "audit/log_view.h"
+#include "base/files.h"
 
 namespace aftune::audit {
 
@@ -13,6 +14,10 @@ namespace aftune::audit {
 /// Sizes that the manifest claims are compared with the log that is really there before anything is
 /// allocated by them.
 [[nodiscard]] bool check_structure(LogView& log, Findings& findings);
+
+/// Whether files of the trace's size can hold a model of the size that the manifest claims. Nothing of that
+/// size may be allocated, or hashed, on the manifest's word alone.
+[[nodiscard]] bool is_plausible_size(const LogView& log, const fs::path& trace);
 
 /// `order`, `schedule`, `norm` (as far as the recorded sums decide) and non-finite values, on every step.
 void check_steps(const LogView& log, Findings& findings);

@@ -148,6 +148,7 @@ Policy read_policy(std::string_view text) {
   const auto count = [&](std::string_view key) { return fields.integer(key, 1); };
   const auto hex = [&](std::string_view key) { return hex_text(fields, key); };
   Policy policy;
+  policy.digest = hash::blake3(text);
   optional_member(fields, "vkey", policy.vkey, [&](std::string_view key) { return fields.text(key, 4096); });
   optional_member(fields, "nonce", policy.nonce, hex);
   optional_member(fields, "run", policy.run, hex);

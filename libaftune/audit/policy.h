@@ -16,6 +16,7 @@ namespace aftune::audit {
 /// The client's own statement of what was agreed (schemas/policy.json). Every member is optional but the
 /// version; what is not pinned is listed as taken on the provider's word.
 struct Policy {
+  Digest digest;  ///< BLAKE3 of the policy's text; the verdict states it
   std::optional<std::string> vkey;
   std::optional<std::string> nonce;
   std::optional<std::string> run;

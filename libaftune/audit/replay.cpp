@@ -56,7 +56,9 @@ class Walk {
     const auto snapshot = nearest_snapshot(source_, s, least);
     if (!snapshot && !at_)
       throw Rejection(Code::kAbsent, cat("step block ", s),
-                      cat("no snapshot after step block ", least_ - 1, ", which did not replay"));
+                      least_ == 0
+                          ? std::string("no snapshot at or before it")
+                          : cat("no snapshot after step block ", least_ - 1, ", which did not replay"));
     // A snapshot is read even where the replay has just come to the same state: it must be that state.
     if (snapshot) {
       at_.reset();
@@ -182,13 +184,16 @@ std::uint64_t replay_bytes(const LogView& log, int block) {
   std::uint64_t bytes = 0;
   for (const TensorSpec& spec : lists.parameter_specs()) bytes += 2 * byte_size(spec);
   for (const TensorSpec& spec : lists.moment_specs()) bytes += byte_size(spec);
-  // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients.
+  // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients. In
+  // floating point, where no claimed size can overflow.
   const model::Config& config = log.config();
-  const std::int64_t layers = block == 0 ? 1 : log.grid().layers_per_block;
-  const std::int64_t per_layer = 8 * config.hidden + 4 * config.intermediate +
-                                 4 * std::int64_t{config.heads} * config.head_dim + 4 * config.heads;
-  const std::int64_t longest = std::max<std::int64_t>(2048, log.manifest().recipe.seq_len);
-  return bytes + static_cast<std::uint64_t>(longest * per_layer * layers) * sizeof(float);
+  const double layers = block == 0 ? 1.0 : log.grid().layers_per_block;
+  const double per_layer = 8.0 * static_cast<double>(config.hidden) +
+                           4.0 * static_cast<double>(config.intermediate) +
+                           4.0 * config.heads * (config.head_dim + 1.0);
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(2048, log.manifest().recipe.seq_len));
+  const double activations = tokens * per_layer * layers * sizeof(float);
+  return bytes + static_cast<std::uint64_t>(std::min(activations, 1e18));
 }
 
 void check_last_snapshot(const LogView& log, TensorSource& source, Findings& findings) {

@@ -12,9 +12,9 @@ namespace aftune::audit {
 /// The two tensors of a boundary at one step.
 enum class Side { kActivation, kGradient };
 
-/// Where the tensors that leaves speak of come from: a trace at hand, or (later) an evidence file. What is read
-/// is the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection: `absent`,
-/// or `format` if the file is not what it must be.
+/// Where the tensors that leaves speak of come from: a trace at hand, or (later) an evidence file. What is
+/// read is the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection:
+/// `absent`, or `format` if the file is not what it must be.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;

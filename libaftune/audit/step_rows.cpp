@@ -64,8 +64,8 @@ void check_labels(const data::Rows& rows, const record::Step& step, const Contra
     for (std::int64_t i = rows.doc_starts[d]; i < rows.doc_starts[d + 1]; ++i) {
       const std::int32_t label = rows.labels[static_cast<std::size_t>(i)];
       const bool last = i + 1 == rows.doc_starts[d + 1];
-      const bool possible = label == data::kNoLabel ||
-                            (!last && label == rows.tokens[static_cast<std::size_t>(i) + 1]);
+      const bool possible =
+          label == data::kNoLabel || (!last && label == rows.tokens[static_cast<std::size_t>(i) + 1]);
       contradiction.unless(possible, "position ", i, ": label ", label, " is not the token that follows");
     }
 }

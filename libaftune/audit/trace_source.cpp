@@ -86,9 +86,8 @@ const trace::SegmentReader& TraceSource::segment(std::int64_t index) {
 
 bool TraceSource::has_state(std::int64_t s) {
   const trace::SegmentReader& reader = segment(trace::Layout::segment_of_state(s));
-  return std::any_of(log_.tensors().begin(), log_.tensors().end(), [&](const TensorSpec& spec) {
-    return reader.has(trace::state_dataset(spec.name));
-  });
+  return std::any_of(log_.tensors().begin(), log_.tensors().end(),
+                     [&](const TensorSpec& spec) { return reader.has(trace::state_dataset(spec.name)); });
 }
 
 bool TraceSource::has_boundaries(std::int64_t s) {

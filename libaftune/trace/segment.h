@@ -52,6 +52,9 @@ class SegmentReader {
   bool has(const std::string& path) const;
   void read(const std::string& path, DType dtype, const Shape& shape, std::span<std::byte> out) const;
   Bytes read(const std::string& path, DType dtype, const Shape& shape) const;
+  /// Rows [first, first + rows) of a matrix; `shape` is the whole one's.
+  void read_rows(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
+                 std::int64_t rows, std::span<std::byte> out) const;
   /// A one-dimensional I32 dataset of unknown length, at most `max_count` elements.
   std::vector<std::int32_t> read_ints(const std::string& path, std::int64_t max_count) const;
   struct Entry {

@@ -33,7 +33,9 @@ struct SegmentReader::State {
   void read_index();
   const DatasetEntry* find(const std::string& dataset) const;
   const DatasetEntry& expect(const std::string& dataset) const;
-  void read(const DatasetEntry& entry, std::span<std::byte> out) const;
+  const DatasetEntry& expect(const std::string& dataset, DType dtype, const Shape& shape) const;
+  void read(const DatasetEntry& entry, std::int64_t first, std::span<std::byte> out) const;
+  void decode(ChunkCodec& codec, const Extent& extent, std::span<std::byte> out) const;
 };
 
 namespace {
@@ -116,25 +118,44 @@ const DatasetEntry& SegmentReader::State::expect(const std::string& dataset) con
   return *entry;
 }
 
-void SegmentReader::State::read(const DatasetEntry& entry, std::span<std::byte> out) const {
-  if (entry.chunk.empty()) return read_at(entry.extents[0].offset, out);
-  const std::size_t size_of_element = size_of(entry.dtype);
-  const Chunking chunking = Chunking::checked(entry.shape, size_of_element, entry.chunk);
-  ChunkCodec codec(chunking.elements(), size_of_element);
-  // An incompressible chunk grows by less than this; a larger frame is not one that zstd made of it.
-  const std::size_t most = static_cast<std::size_t>(kMaxChunkBytes) * 2;
-  Bytes frame;
+const DatasetEntry& SegmentReader::State::expect(const std::string& dataset, DType dtype,
+                                                 const Shape& shape) const {
+  const DatasetEntry& entry = expect(dataset);
+  if (entry.dtype != dtype || entry.shape != shape)
+    fail(Fault::kEvidence, "expected ", describe({dataset, dtype, shape}), ", found ",
+         describe({dataset, entry.dtype, entry.shape}));
+  return entry;
+}
+
+// Elements from `first` on, as many as fill `out`.
+void SegmentReader::State::read(const DatasetEntry& entry, std::int64_t first,
+                                std::span<std::byte> out) const {
+  const std::size_t element = size_of(entry.dtype);
+  if (entry.chunk.empty())
+    return read_at(entry.extents[0].offset + static_cast<std::uint64_t>(first) * element, out);
+  const Chunking chunking = Chunking::checked(entry.shape, element, entry.chunk);
+  ChunkCodec codec(chunking.elements(), element);
+  const std::int64_t end = first + static_cast<std::int64_t>(out.size() / element);
+  Bytes plain;
   for (std::int64_t c = 0; c < chunking.count(); ++c) {
-    const Extent& extent = entry.extents[static_cast<std::size_t>(c)];
-    if (extent.size > most) fail(Fault::kEvidence, "chunk ", c, ": larger than it can be");
-    frame.resize(static_cast<std::size_t>(extent.size));
-    read_at(extent.offset, frame);
     const Chunking::Run run = chunking.run(c);
-    within(cat("chunk ", c), [&] {
-      codec.decode(frame, out.subspan(static_cast<std::size_t>(run.first) * size_of_element,
-                                      static_cast<std::size_t>(run.length) * size_of_element));
-    });
+    const std::int64_t from = std::max(run.first, first);
+    const std::int64_t to = std::min(run.first + run.length, end);
+    if (from >= to) continue;
+    plain.resize(static_cast<std::size_t>(to - run.first) * element);
+    within(cat("chunk ", c), [&] { decode(codec, entry.extents[static_cast<std::size_t>(c)], plain); });
+    std::copy(plain.begin() + static_cast<std::ptrdiff_t>(from - run.first) * element, plain.end(),
+              out.begin() + static_cast<std::ptrdiff_t>(from - first) * element);
   }
+}
+
+void SegmentReader::State::decode(ChunkCodec& codec, const Extent& extent, std::span<std::byte> out) const {
+  // An incompressible chunk grows by less than this; a larger frame is not one that zstd made of it.
+  if (extent.size > static_cast<std::uint64_t>(kMaxChunkBytes) * 2)
+    fail(Fault::kEvidence, "larger than it can be");
+  Bytes frame(static_cast<std::size_t>(extent.size));
+  read_at(extent.offset, frame);
+  codec.decode(frame, out);
 }
 
 SegmentReader::SegmentReader(const fs::path& path) : state_(std::make_unique<State>(path)) {
@@ -154,15 +175,17 @@ bool SegmentReader::has(const std::string& path) const {
 
 void SegmentReader::read(const std::string& path, DType dtype, const Shape& shape,
                          std::span<std::byte> out) const {
-  const TensorSpec expected{path, dtype, shape};
-  AFTUNE_CHECK(out.size() == byte_size(expected));
-  within(cat(state_->path.native(), ": ", path), [&] {
-    const DatasetEntry& entry = state_->expect(path);
-    if (entry.dtype != dtype || entry.shape != shape)
-      fail(Fault::kEvidence, "expected ", describe(expected), ", found ",
-           describe({path, entry.dtype, entry.shape}));
-    state_->read(entry, out);
-  });
+  AFTUNE_CHECK(out.size() == byte_size({path, dtype, shape}));
+  within(cat(state_->path.native(), ": ", path),
+         [&] { state_->read(state_->expect(path, dtype, shape), 0, out); });
+}
+
+void SegmentReader::read_rows(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
+                              std::int64_t rows, std::span<std::byte> out) const {
+  AFTUNE_CHECK(shape.size() == 2 && first >= 0 && rows >= 0 && first + rows <= shape[0]);
+  AFTUNE_CHECK(out.size() == byte_size({path, dtype, {rows, shape[1]}}));
+  within(cat(state_->path.native(), ": ", path),
+         [&] { state_->read(state_->expect(path, dtype, shape), first * shape[1], out); });
 }
 
 Bytes SegmentReader::read(const std::string& path, DType dtype, const Shape& shape) const {
@@ -178,7 +201,7 @@ std::vector<std::int32_t> SegmentReader::read_ints(const std::string& path, std:
       fail(Fault::kEvidence, "expected at most ", max_count, " I32, found ",
            describe({path, entry.dtype, entry.shape}));
     std::vector<std::int32_t> out(static_cast<std::size_t>(entry.shape[0]));
-    state_->read(entry, std::as_writable_bytes(std::span(out)));
+    state_->read(entry, 0, std::as_writable_bytes(std::span(out)));
     return out;
   });
 }

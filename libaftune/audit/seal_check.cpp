@@ -1,0 +1,217 @@
+#include "audit/seal_check.h"
+
+#include <algorithm>
+
+#include "audit/log_check.h"
+#include "audit/log_view.h"
+#include "base/error.h"
+#include "hash/merkle.h"
+
+namespace aftune::audit {
+namespace {
+
+constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{64} << 10;
+constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
+
+bool is_there(const fs::path& path) {
+  std::error_code code;
+  return fs::exists(fs::symlink_status(path, code));
+}
+
+// A file of the trace: what is wrong with it is a reason. nullopt after a reason.
+template <class Read>
+auto read_of_trace(const fs::path& path, Findings& findings, const Read& read)
+    -> std::optional<decltype(read())> {
+  const std::string name = path.filename().native();
+  if (!is_there(path)) {
+    findings.add(Code::kAbsent, name, "the file is not there");
+    return std::nullopt;
+  }
+  try {
+    return read();
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.add(Code::kFormat, name, e.what());
+    return std::nullopt;
+  }
+}
+
+std::optional<std::string> note_text(const VerifyOptions& options, Findings& findings) {
+  if (options.checkpoint) return read_file(*options.checkpoint, kMaxNoteBytes);
+  const fs::path path = trace::Layout{options.trace}.checkpoint();
+  return read_of_trace(path, findings, [&] { return read_file(path, kMaxNoteBytes, Links::kRefuse); });
+}
+
+std::string signature_problem(const seal::Note& note, const seal::PublicKey& key) {
+  switch (seal::check_note(note, key)) {
+    case seal::NoteCheck::kValid:
+      return "";
+    case seal::NoteCheck::kNoSignature:
+      return cat("no signature by ", key.vkey());
+    case seal::NoteCheck::kBadSignature:
+      break;
+  }
+  return cat("the signature by ", key.name(), " does not verify");
+}
+
+// Empty if `text` is a checkpoint that `key` signed under its own name; `sealed` is then filled.
+std::string parse_sealed(const std::string& text, const seal::PublicKey& key, Sealed& sealed) {
+  const seal::Note note = seal::Note::parse(text);
+  if (std::string problem = signature_problem(note, key); !problem.empty()) return problem;
+  sealed = {text, seal::Checkpoint::parse(note.text)};
+  const std::string prefix = key.name() + "/";
+  if (!sealed.checkpoint.origin.starts_with(prefix))
+    return cat("origin \"", sealed.checkpoint.origin, "\" is not a run of ", key.name());
+  return "";
+}
+
+// The lines of a log whose root is wrong: which of them cannot be of any run.
+std::string first_bad_line(const fs::path& trace, const std::vector<std::string>& leaves) {
+  Verdict scratch;
+  Findings findings(scratch);
+  LogView log(leaves);
+  if (check_structure(log, findings)) {
+    check_steps(log, findings);
+    if (is_plausible_size(log, trace)) check_base_digests(log, findings);
+    check_export_digests(log, findings);
+  }
+  for (const Reason& reason : scratch.reasons)
+    if (reason.where.starts_with("log line")) return reason.where;
+  return "log.jsonl";
+}
+
+bool extends(const hash::MerkleTree& tree, const seal::Checkpoint& checkpoint) {
+  return checkpoint.size <= tree.size() && tree.root(checkpoint.size) == checkpoint.root;
+}
+
+void check_other_note(const std::string& text, const std::string& where, const VerifyOptions& options,
+                      const Sealed& sealed, const hash::MerkleTree& tree, Findings& findings) {
+  Sealed other;
+  std::string problem;
+  try {
+    problem = parse_sealed(text, options.key, other);
+  } catch (const Error& e) {
+    findings.add(Code::kFormat, where, e.what());
+    return;
+  }
+  if (!problem.empty()) {
+    findings.failed(Check::kSignature, Code::kSignature, where, problem);
+    return;
+  }
+  if (other.checkpoint.origin == sealed.checkpoint.origin && !extends(tree, other.checkpoint))
+    findings.add(Code::kEquivocation, where,
+                 cat("a signed root ", to_hex(other.checkpoint.root), " of size ", other.checkpoint.size,
+                     " that this log does not extend"));
+}
+
+void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed, const std::string& manifest,
+                          Findings& findings) {
+  const fs::path path = layout.manifest_proof();
+  if (!is_there(path)) return;
+  const auto proof = read_of_trace(path, findings, [&] {
+    return seal::LeafProof::parse(read_file(path, kMaxProofBytes, Links::kRefuse));
+  });
+  if (!proof) return;
+  const bool proves = proof->index == 0 &&
+                      seal::Note::parse(proof->note).text == seal::Note::parse(sealed.text).text &&
+                      hash::verify_inclusion(hash::leaf_hash(manifest), 0, sealed.checkpoint.size,
+                                             proof->proof, sealed.checkpoint.root);
+  if (!proves)
+    findings.add(Code::kEvidence, path.filename().native(), "does not prove the manifest at this checkpoint");
+}
+
+// "segment-000012.h5" -> 12; -1 for a name that no segment has.
+std::int64_t segment_index(const trace::Layout& layout, const std::string& name, std::int64_t count) {
+  constexpr std::string_view kPrefix = "segment-", kSuffix = ".h5";
+  const std::string digits =
+      name.substr(kPrefix.size(), name.size() - std::min(name.size(), kPrefix.size() + kSuffix.size()));
+  if (digits.empty() || digits.size() > 15 || digits.find_first_not_of("0123456789") != digits.npos)
+    return -1;
+  const std::int64_t index = std::stoll(digits);
+  return index < count && layout.segment(index).filename() == name ? index : -1;
+}
+
+}  // namespace
+
+std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings) {
+  const std::optional<std::string> text = note_text(options, findings);
+  if (!text) return std::nullopt;
+  const std::string where = "checkpoint";
+  Sealed sealed;
+  try {
+    const std::string problem = parse_sealed(*text, options.key, sealed);
+    if (!findings.expect(problem.empty(), Check::kSignature, Code::kSignature, where, problem))
+      return std::nullopt;
+    return sealed;
+  } catch (const Error& e) {
+    findings.add(Code::kFormat, where, e.what());
+    return std::nullopt;
+  }
+}
+
+std::optional<std::vector<std::string>> check_log_root(const trace::Layout& layout, const Sealed& sealed,
+                                                       Findings& findings) {
+  const std::string name = layout.log().filename().native();
+  auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
+  if (!log) return std::nullopt;
+  const hash::MerkleTree tree = log->tree();
+  const seal::Checkpoint& checkpoint = sealed.checkpoint;
+  if (log->torn) {
+    findings.add(Code::kFormat, LogView::line(static_cast<std::int64_t>(tree.size())),
+                 "does not end in a line feed");
+    return std::nullopt;
+  }
+  if (tree.size() > checkpoint.size && extends(tree, checkpoint)) {
+    findings.failed(Check::kClosing, Code::kClosing,
+                    LogView::line(static_cast<std::int64_t>(checkpoint.size)),
+                    "follows the lines that the checkpoint covers");
+    return std::nullopt;
+  }
+  if (tree.size() != checkpoint.size) {
+    findings.failed(Check::kLogRoot, Code::kLogRoot, name,
+                    cat(tree.size(), " lines, the checkpoint is over ", checkpoint.size));
+    return std::nullopt;
+  }
+  if (tree.root() != checkpoint.root) {
+    findings.failed(Check::kLogRoot, Code::kLogRoot, first_bad_line(layout.root, log->leaves),
+                    cat("not the log that was signed: expected root ", to_hex(checkpoint.root), ", found ",
+                        to_hex(tree.root())));
+    return std::nullopt;
+  }
+  findings.held(Check::kLogRoot);
+  return std::move(log->leaves);
+}
+
+void check_other_notes(const VerifyOptions& options, const Sealed& sealed,
+                       const std::vector<std::string>& leaves, Findings& findings) {
+  hash::MerkleTree tree;
+  for (const std::string& leaf : leaves) tree.append(hash::leaf_hash(leaf));
+  if (options.challenge)
+    check_other_note(options.challenge->note, "challenge note", options, sealed, tree, findings);
+  const fs::path own = trace::Layout{options.trace}.checkpoint();
+  if (!options.checkpoint || !is_there(own)) return;
+  const auto text =
+      read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
+  if (text) check_other_note(*text, "checkpoint", options, sealed, tree, findings);
+}
+
+void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
+                 const std::string& manifest, Findings& findings) {
+  const std::int64_t count = grid.step_blocks() + 1;
+  std::vector<bool> there(static_cast<std::size_t>(count));
+  for (const auto& entry : fs::directory_iterator(layout.root)) {
+    const std::string name = entry.path().filename().native();
+    if (!name.starts_with("segment-") || !name.ends_with(".h5")) continue;
+    const std::int64_t index = segment_index(layout, name, count);
+    if (index < 0)
+      findings.failed(Check::kClosing, Code::kClosing, name, "no segment of this run has this name");
+    else
+      there[static_cast<std::size_t>(index)] = true;
+  }
+  for (std::int64_t i = 0; i < count; ++i)
+    if (!there[static_cast<std::size_t>(i)])
+      findings.add(Code::kAbsent, layout.segment(i).filename().native(), "the file is not there");
+  check_manifest_proof(layout, sealed, manifest, findings);
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/findings.h"
+#include "audit/verify.h"
+#include "seal/note.h"
+#include "trace/layout.h"
+#include "trace/log.h"
+
+namespace aftune::audit {
+
+/// A checkpoint whose signature has been checked.
+struct Sealed {
+  std::string text;  ///< the signed note, verbatim
+  seal::Checkpoint checkpoint;
+};
+
+/// `signature`: reads the checkpoint (the auditor's copy or the trace's own) and checks it under the key, and
+/// that its origin is this key's. nullopt, with a reason, if it does not hold; nothing else of the trace is
+/// then worth looking at.
+std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings);
+
+/// `log-root`: reads log.jsonl and compares it with the checkpoint. nullopt, with a reason that names the
+/// first line that gives itself away, or else the file.
+std::optional<std::vector<std::string>> check_log_root(const trace::Layout& layout, const Sealed& sealed,
+                                                       Findings& findings);
+
+/// Other signed notes of this run that are at hand, the challenge's and the trace's own beside the auditor's:
+/// one that the log does not continue is `equivocation`.
+void check_other_notes(const VerifyOptions& options, const Sealed& sealed,
+                       const std::vector<std::string>& leaves, Findings& findings);
+
+/// The files of the trace directory: every segment that the grid gives is there, no other one is, and
+/// manifest.tlog-proof, if there, proves the first leaf.
+void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
+                 const std::string& manifest, Findings& findings);
+
+}  // namespace aftune::audit

@@ -1,0 +1,279 @@
+#include "audit/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "audit/client_check.h"
+#include "audit/findings.h"
+#include "audit/log_check.h"
+#include "audit/log_view.h"
+#include "audit/rejection.h"
+#include "audit/replay.h"
+#include "audit/seal_check.h"
+#include "audit/trace_source.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "hash/blake3.h"
+#include "kernels/ops.h"
+
+namespace aftune::audit {
+namespace {
+
+// One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
+// stand on.
+class Audit {
+ public:
+  explicit Audit(const VerifyOptions& options)
+      : options_(options), layout_{options.trace}, findings_(verdict_), pool_(std::max(1, options.threads)) {}
+
+  Verdict run();
+
+ private:
+  bool check_seal();
+  bool check_log();
+  bool check_arithmetic();
+  void check_client_files();
+  Challenge challenge() const;
+  void replay();
+  void check_every_segment(TraceSource& source);
+  void count_edges(const std::set<Cell>& checked);
+  void state_confidence();
+  void say_what_cells_leave_open(const std::set<Cell>& checked);
+  void say_what_was_not_checked();
+
+  const VerifyOptions& options_;
+  trace::Layout layout_;
+  Verdict verdict_;
+  Findings findings_;
+  ThreadPool pool_;
+  Sealed sealed_;
+  std::optional<LogView> log_;
+};
+
+Verdict Audit::run() {
+  verdict_.seed_kind = options_.challenge ? options_.challenge->seed_kind : options_.seed_kind;
+  try {
+    if (check_seal() && check_log()) replay();
+  } catch (const Error& e) {
+    // Every reader of provider bytes reports for itself, naming the object. If one did not, its error still
+    // is a verdict and not a way out of one.
+    if (e.fault() != Fault::kEvidence) throw;
+    findings_.add(Code::kFormat, "trace", e.what());
+  }
+  say_what_was_not_checked();
+  findings_.close();
+  conclude(verdict_, verdict_.asked);
+  return std::move(verdict_);
+}
+
+bool Audit::check_seal() {
+  auto sealed = check_signature(options_, findings_);
+  if (!sealed) return false;
+  sealed_ = std::move(*sealed);
+  verdict_.origin = sealed_.checkpoint.origin;
+  verdict_.root = to_hex(sealed_.checkpoint.root);
+  verdict_.bound["note"] = to_hex(hash::blake3(sealed_.text));
+  if (options_.policy) verdict_.bound["policy"] = to_hex(options_.policy->digest);
+  if (options_.challenge) verdict_.bound["challenge"] = to_hex(hash::blake3(to_text(*options_.challenge)));
+  return true;
+}
+
+bool Audit::check_log() {
+  auto leaves = check_log_root(layout_, sealed_, findings_);
+  if (!leaves) return false;
+  check_other_notes(options_, sealed_, *leaves, findings_);
+  log_.emplace(std::move(*leaves));
+  if (!check_structure(*log_, findings_)) return false;
+  const record::Manifest& manifest = log_->manifest();
+  const std::string origin = cat(options_.key.name(), "/", manifest.run);
+  findings_.expect(origin == sealed_.checkpoint.origin, Check::kClosing, Code::kClosing, LogView::line(0),
+                   cat("origin: expected ", origin, ", found ", sealed_.checkpoint.origin));
+  if (options_.policy) {
+    const auto contradictions = check_policy(*options_.policy, manifest);
+    for (const Reason& r : contradictions) findings_.failed(Check::kPolicy, r.code, r.where, r.detail);
+    if (contradictions.empty()) findings_.held(Check::kPolicy);
+  }
+  check_steps(*log_, findings_);
+  check_files(layout_, log_->grid(), sealed_, log_->leaves().front(), findings_);
+  if (!check_arithmetic()) return false;
+  if (!is_plausible_size(*log_, layout_.root)) {
+    findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
+                  "a model of this size cannot be in so small a trace");
+    return false;
+  }
+  check_base_digests(*log_, findings_);
+  check_export_digests(*log_, findings_);
+  check_client_files();
+  return true;
+}
+
+// What this build cannot compute it cannot confirm.
+bool Audit::check_arithmetic() {
+  int count = 0;
+  const char* const* names = kernels::op_names(&count);
+  const std::vector<std::string> known(names, names + count);
+  const record::Manifest& m = log_->manifest();
+  if (m.profile == "f32" && m.ops == known) return true;
+  std::string unknown;
+  for (const std::string& op : m.ops)
+    if (!std::binary_search(known.begin(), known.end(), op)) unknown += " " + op;
+  findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"),
+                cat("profile ", m.profile,
+                    unknown.empty() ? ": not this build's list of ops" : ": unknown ops:" + unknown));
+  return false;
+}
+
+// The client's own files: what is wrong with them is no evidence against the provider.
+void Audit::check_client_files() {
+  try {
+    if (options_.model) check_base_model(*log_, *options_.model, findings_);
+    if (options_.data)
+      check_data(*log_, *options_.data, options_.model ? &*options_.model : nullptr, findings_);
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    throw Error(Fault::kUsage, e.what());
+  }
+  if (options_.exported) check_exported(*log_, *options_.exported, findings_);
+}
+
+Challenge Audit::challenge() const {
+  if (options_.challenge) return *options_.challenge;
+  return {
+      .note = sealed_.text, .seed = options_.seed, .seed_kind = options_.seed_kind, .plan = options_.plan};
+}
+
+void Audit::replay() {
+  const Challenge drawn = challenge();
+  const std::vector<Cell> cells = draw_cells(drawn, log_->grid());
+  verdict_.cells = log_->grid().cells();
+  verdict_.asked = std::ssize(cells);
+  TraceSource source(layout_, *log_);
+  if (drawn.plan.all) check_every_segment(source);
+  const model::EngineOptions engine{.config = log_->config(),
+                                    .grid = log_->grid(),
+                                    .recipe = log_->manifest().recipe,
+                                    .recompute = false,
+                                    .pool = &pool_};
+  Progress progress("verify", verdict_.asked, options_.quiet);
+  const std::set<Cell> checked =
+      replay_cells(*log_, source, engine, cells, {.max_memory = options_.max_memory}, findings_, progress);
+  verdict_.checked = std::ssize(checked);
+  for (const Cell& cell : cells)
+    if (checked.count(cell) == 0) verdict_.unanswered.emplace_back(cell.block, cell.step_block);
+  count_edges(checked);
+  state_confidence();
+  say_what_cells_leave_open(checked);
+  const std::int64_t least = options_.policy ? options_.policy->min_cells.value_or(0) : 0;
+  if (verdict_.checked < least)
+    findings_.add(Code::kCoverage, "cells",
+                  cat("checked ", verdict_.checked, ", the policy asks for ", least));
+}
+
+void Audit::check_every_segment(TraceSource& source) {
+  for (std::int64_t i = 0; i <= log_->grid().step_blocks(); ++i) {
+    try {
+      source.segment(i);
+    } catch (const Rejection& rejection) {
+      report(rejection, findings_);
+    }
+  }
+  check_last_snapshot(*log_, source, findings_);
+}
+
+// Neighbours share one digest for each boundary and state between them, and each was compared with it.
+void Audit::count_edges(const std::set<Cell>& checked) {
+  const record::Grid& grid = log_->grid();
+  for (const Cell& cell : checked) {
+    if (checked.count({cell.block, cell.step_block + 1}) != 0) findings_.held(Check::kEdges);
+    for (const int stage : grid.stages_of_block(cell.block))
+      if (stage + 1 < grid.stages() && checked.count({grid.block_of_stage(stage + 1), cell.step_block}) != 0)
+        findings_.held(Check::kEdges);
+  }
+}
+
+// Only the uniform draw counts: an attacker who knows the plan keeps clear of the cells it is sure to hit.
+// Cells that were asked for and not checked count as not drawn.
+void Audit::state_confidence() {
+  const record::Grid& grid = log_->grid();
+  const Plan plan = challenge().plan;
+  const std::int64_t total = verdict_.cells;
+  const std::int64_t missing = verdict_.asked - verdict_.checked;
+  std::int64_t uniform = std::max<std::int64_t>(0, std::min(plan.uniform, total) - missing);
+  if (plan.all || verdict_.checked == total) uniform = verdict_.checked;
+  const auto bad = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(std::ceil(options_.tampered * static_cast<double>(total))), 1, total);
+  verdict_.confidence = detection_probability(total, bad, uniform);
+  verdict_.attacker = cat("at least ", bad, " of ", total, bad == 1 ? " cells is bad" : " cells are bad");
+  verdict_.one_cell = detection_probability(total, 1, uniform);
+  verdict_.one_column = detection_probability(total, grid.step_blocks(), uniform);
+}
+
+void Audit::say_what_was_not_checked() {
+  const auto open = unpinned(options_.policy ? &*options_.policy : nullptr);
+  if (!open.empty()) {
+    std::string list;
+    for (const std::string& field : open) list += (list.empty() ? "" : ", ") + field;
+    findings_.unchecked("policy: taken on the provider's word: " + list);
+  }
+  if (!options_.data)
+    findings_.unchecked("data: no --data; the rows and their order are taken on the provider's word");
+  else if (!options_.model)
+    findings_.unchecked("data: no --model; that the tokens are those of the rows was not checked");
+  if (!options_.model && !(options_.policy && options_.policy->base_root))
+    findings_.unchecked("base: no --model and no base_root in the policy; which model was tuned");
+  if (!options_.exported) findings_.unchecked("export: the shipped files were not given");
+  findings_.unchecked("other-histories: another signed history of this run would not be seen");
+  if (verdict_.seed_kind == "given")
+    findings_.unchecked(
+        "grinding: no protection against a run made to fit the seed, unless the provider did not know it "
+        "when "
+        "signing");
+}
+
+void Audit::say_what_cells_leave_open(const std::set<Cell>& checked) {
+  const record::Manifest& m = log_->manifest();
+  const std::int64_t last_row = log_->grid().step_blocks() - 1;
+  std::int64_t first = 0, last = 0;
+  for (const Cell& cell : checked) {
+    first += cell.step_block == 0;
+    last += cell.step_block == last_row;
+  }
+  const std::int64_t blocks = log_->grid().blocks();
+  if (verdict_.checked < verdict_.cells)
+    findings_.unchecked(
+        cat("cells: ", verdict_.cells - verdict_.checked, " of ", verdict_.cells, " were not replayed"));
+  if (first < blocks && (m.recipe.init || m.base.dtype != DType::kF32))
+    findings_.unchecked(
+        cat("state-before: that state 0 is the base model, for ", blocks - first, " of ", blocks, " blocks"));
+  if (last < blocks && log_->final().exported.dtype != DType::kF32)
+    findings_.unchecked(cat("export: that the export is the last state rounded, for ", blocks - last, " of ",
+                            blocks, " blocks"));
+  if (m.eval_every > 0) findings_.unchecked("eval: evaluation losses are not replayed");
+}
+
+void require_usable(const VerifyOptions& options) {
+  if (!fs::is_directory(options.trace)) fail(Fault::kUsage, options.trace.native(), ": not a folder");
+  if (options.policy && options.policy->vkey &&
+      seal::PublicKey::parse(*options.policy->vkey).vkey() != options.key.vkey())
+    fail(Fault::kUsage, "the key is not the one that the policy names");
+  if (!options.challenge) {
+    const auto& seed = options.seed;
+    const bool zero = std::all_of(seed.begin(), seed.end(), [](std::uint8_t b) { return b == 0; });
+    if (zero && !options.plan.all) fail(Fault::kUsage, "the challenge seed is all zeros, which no one drew");
+    const Plan& p = options.plan;
+    if (!p.all && p.uniform <= 0 && p.inputs <= 0 && p.objective <= 0 && p.ends <= 0)
+      fail(Fault::kUsage, "the plan draws no cell");
+  }
+  const char* op = nullptr;
+  if (!kernels::self_test(&op)) fail(Fault::kDevice, "self-test: ", op, " differs from its known answer");
+}
+
+}  // namespace
+
+Verdict verify(const VerifyOptions& options) {
+  require_usable(options);
+  return Audit(options).run();
+}
+
+}  // namespace aftune::audit

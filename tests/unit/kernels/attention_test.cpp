@@ -1,0 +1,282 @@
+#include "kernels/cpu/attention.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/ops.h"
+#include "unit/kernels/plain_ops.h"
+#include "unit/kernels/samples.h"
+
+namespace aftune::kernels {
+namespace {
+
+using Starts = std::vector<std::int64_t>;
+
+struct Case {
+  std::int64_t heads, kv_heads, head_dim;
+  Starts doc_starts;
+  std::int64_t tokens() const { return doc_starts.back(); }
+  std::int64_t q_row() const { return heads * head_dim; }
+  std::int64_t kv_row() const { return kv_heads * head_dim; }
+};
+
+struct Inputs {
+  Floats q, k, v, d_o;
+  explicit Inputs(const Case& of)
+      : q(awkward(of.tokens() * of.q_row(), 1, 3.0f)),
+        k(awkward(of.tokens() * of.kv_row(), 2, 3.0f)),
+        v(awkward(of.tokens() * of.kv_row(), 3)),
+        d_o(awkward(of.tokens() * of.q_row(), 4)) {}
+};
+
+struct Results {
+  Floats o, max, sum, dq, dk, dv;
+  // NaN, so that what is never written shows.
+  explicit Results(const Case& of) {
+    for (Floats* x : {&o, &dq}) x->assign(static_cast<std::size_t>(of.tokens() * of.q_row()), kNan);
+    for (Floats* x : {&max, &sum}) x->assign(static_cast<std::size_t>(of.tokens() * of.heads), kNan);
+    for (Floats* x : {&dk, &dv}) x->assign(static_cast<std::size_t>(of.tokens() * of.kv_row()), kNan);
+  }
+};
+
+void expect_same(const Results& a, const Results& b, const std::string& what) {
+  EXPECT_TRUE(same_bits(a.o, b.o)) << what << ": o";
+  EXPECT_TRUE(same_bits(a.max, b.max)) << what << ": max";
+  EXPECT_TRUE(same_bits(a.sum, b.sum)) << what << ": sum";
+  EXPECT_TRUE(same_bits(a.dq, b.dq)) << what << ": dq";
+  EXPECT_TRUE(same_bits(a.dk, b.dk)) << what << ": dk";
+  EXPECT_TRUE(same_bits(a.dv, b.dv)) << what << ": dv";
+}
+
+constexpr float kScale = 0.37f;
+
+float dot(std::int64_t n, const float* a, const float* b) {
+  float acc = 0.0f;
+  for (std::int64_t i = 0; i < n; ++i) acc = std::fma(a[i], b[i], acc);
+  return acc + 0.0f;
+}
+
+/// Attention and its gradients as docs/numerics.md words them: whole matrices of one head of one document.
+class PlainHead {
+ public:
+  PlainHead(const Case& of, const Inputs& in, Results& out, std::int64_t document, std::int64_t head)
+      : d_(of.head_dim),
+        length_(of.doc_starts[document + 1] - of.doc_starts[document]),
+        q_row_(of.q_row()),
+        kv_row_(of.kv_row()),
+        stat_row_(of.heads) {
+    const std::int64_t token = of.doc_starts[document];
+    q_at_ = token * q_row_ + head * d_;
+    kv_at_ = token * kv_row_ + head / (of.heads / of.kv_heads) * d_;
+    stat_at_ = token * of.heads + head;
+    q_ = in.q.data() + q_at_;
+    k_ = in.k.data() + kv_at_;
+    v_ = in.v.data() + kv_at_;
+    d_o_ = in.d_o.data() + q_at_;
+    o_ = out.o.data() + q_at_;
+    max_ = out.max.data() + stat_at_;
+    sum_ = out.sum.data() + stat_at_;
+    dq_ = out.dq.data() + q_at_;
+    p_.resize(static_cast<std::size_t>(length_ * length_));
+    ds_ = p_;
+  }
+
+  void forward() {
+    for (std::int64_t i = 0; i < length_; ++i) {
+      Floats e(static_cast<std::size_t>(i + 1));
+      float m = score(i, 0);
+      for (std::int64_t j = 1; j <= i; ++j) m = score(i, j) > m ? score(i, j) : m;
+      m += 0.0f;
+      for (std::int64_t j = 0; j <= i; ++j) e[static_cast<std::size_t>(j)] = plain::exp(score(i, j) - m);
+      const float l = plain::rowsum(
+          i + 1, [&](float acc, std::int64_t j) { return acc + e[static_cast<std::size_t>(j)]; });
+      for (std::int64_t c = 0; c < d_; ++c) o_[i * q_row_ + c] = value_sum(e, c) / l;
+      max_[i * stat_row_] = m;
+      sum_[i * stat_row_] = l;
+    }
+  }
+
+  void backward() {
+    for (std::int64_t i = 0; i < length_; ++i) {
+      const float* g = d_o_ + i * q_row_;
+      const float mean = plain::rowsum(
+          d_, [&](float acc, std::int64_t c) { return std::fma(g[c], o_[i * q_row_ + c], acc); });
+      for (std::int64_t j = 0; j <= i; ++j) {
+        p(i, j) = plain::exp(score(i, j) - max_[i * stat_row_]) / sum_[i * stat_row_];
+        ds(i, j) = (p(i, j) * (dot(d_, g, v_ + j * kv_row_) - mean)) * kScale;
+      }
+      for (std::int64_t c = 0; c < d_; ++c) {
+        float acc = 0.0f;
+        for (std::int64_t j = 0; j <= i; ++j) acc = std::fma(ds(i, j), k_[j * kv_row_ + c], acc);
+        dq_[i * q_row_ + c] = acc + 0.0f;
+      }
+    }
+  }
+
+  /// Continues the chains of dk and dv.
+  void continue_chains(float* dk, float* dv) {
+    for (std::int64_t j = 0; j < length_; ++j)
+      for (std::int64_t c = 0; c < d_; ++c)
+        for (std::int64_t i = j; i < length_; ++i) {
+          float& k_sum = dk[kv_at_ + j * kv_row_ + c];
+          float& v_sum = dv[kv_at_ + j * kv_row_ + c];
+          k_sum = std::fma(ds(i, j), q_[i * q_row_ + c], k_sum);
+          v_sum = std::fma(p(i, j), d_o_[i * q_row_ + c], v_sum);
+        }
+  }
+
+ private:
+  float score(std::int64_t i, std::int64_t j) const {
+    return dot(d_, q_ + i * q_row_, k_ + j * kv_row_) * kScale;
+  }
+  float value_sum(const Floats& e, std::int64_t c) const {
+    float total = 0.0f;
+    const auto keys = static_cast<std::int64_t>(e.size());
+    for (std::int64_t block = 0; block < keys; block += 512) {
+      float acc = 0.0f;
+      for (std::int64_t j = block; j < keys && j < block + 512; ++j)
+        acc = std::fma(e[static_cast<std::size_t>(j)], v_[j * kv_row_ + c], acc);
+      total = total + (acc + 0.0f);
+    }
+    return total;
+  }
+  float& p(std::int64_t i, std::int64_t j) { return p_[static_cast<std::size_t>(i * length_ + j)]; }
+  float& ds(std::int64_t i, std::int64_t j) { return ds_[static_cast<std::size_t>(i * length_ + j)]; }
+
+  std::int64_t d_, length_, q_row_, kv_row_, stat_row_, q_at_ = 0, kv_at_ = 0, stat_at_ = 0;
+  const float *q_, *k_, *v_, *d_o_;
+  float *o_, *max_, *sum_, *dq_;
+  Floats p_, ds_;
+};
+
+Results plain_attention(const Case& of, const Inputs& in) {
+  Results out(of);
+  for (Floats* x : {&out.dk, &out.dv}) std::fill(x->begin(), x->end(), 0.0f);
+  for (std::size_t document = 0; document + 1 < of.doc_starts.size(); ++document)
+    for (std::int64_t head = 0; head < of.heads; ++head) {
+      PlainHead plain(of, in, out, static_cast<std::int64_t>(document), head);
+      plain.forward();
+      plain.backward();
+      plain.continue_chains(out.dk.data(), out.dv.data());
+    }
+  for (Floats* x : {&out.dk, &out.dv})
+    for (float& value : *x) value += 0.0f;
+  return out;
+}
+
+Results tiled_attention(const Case& of, const Inputs& in, Isa isa, int threads) {
+  Results out(of);
+  ThreadPool pool(threads);
+  const AttentionBatch batch{of.heads,
+                             of.kv_heads,
+                             of.head_dim,
+                             kScale,
+                             static_cast<std::int64_t>(of.doc_starts.size()) - 1,
+                             of.doc_starts.data(),
+                             in.q.data(),
+                             in.k.data(),
+                             in.v.data()};
+  attention_forward(pool, isa, batch, out.o.data(), out.max.data(), out.sum.data());
+  attention_backward(pool, isa, batch,
+                     {out.o.data(), out.max.data(), out.sum.data(), in.d_o.data(), out.dq.data(),
+                      out.dk.data(), out.dv.data()});
+  return out;
+}
+
+void expect_plain(const Case& of, int threads = 1) {
+  const Inputs in(of);
+  const Results expected = plain_attention(of, in);
+  for (const Isa isa : usable_isas())
+    expect_same(expected, tiled_attention(of, in, isa, threads),
+                std::string(name(isa)) + ", " + std::to_string(of.tokens()) + " tokens, head_dim " +
+                    std::to_string(of.head_dim));
+}
+
+TEST(Attention, EveryLengthUpToSeveralTiles) {
+  for (std::int64_t length = 0; length <= 50; ++length) expect_plain({1, 1, 8, {0, length}});
+}
+
+TEST(Attention, LengthsAroundQueryBlocks) {
+  for (const std::int64_t length : {83, 84, 85, 95, 96, 97, 168, 169, 192, 193, 255, 256, 257})
+    expect_plain({2, 1, 3, {0, length}});
+}
+
+TEST(Attention, LengthsAroundKeyAndSumBlocks) {
+  for (const std::int64_t length : {511, 512, 513, 1025, 1100}) expect_plain({1, 1, 2, {0, length}});
+}
+
+TEST(Attention, EveryHeadDimAndGrouping) {
+  for (const std::int64_t head_dim : {1, 4, 15, 16, 17, 31, 32, 33, 64, 80}) {
+    expect_plain({2, 2, head_dim, {0, 37}});
+    expect_plain({6, 2, head_dim, {0, 19}});
+  }
+}
+
+TEST(Attention, ThreadsDecideNoBit) {
+  for (const int threads : {1, 2, 3}) {
+    expect_plain({2, 1, 4, {0, 1030}}, threads);
+    expect_plain({4, 2, 5, {0, 70, 171}}, threads);
+  }
+}
+
+Floats rows_of(const Floats& x, std::int64_t row, std::int64_t first, std::int64_t last) {
+  return Floats(x.begin() + first * row, x.begin() + last * row);
+}
+
+TEST(Attention, PackedDocumentsAreSeparateDocuments) {
+  const Case packed{4, 2, 16, {0, 5, 5, 45, 46, 160}};
+  const Inputs in(packed);
+  for (const Isa isa : usable_isas()) {
+    const Results whole = tiled_attention(packed, in, isa, 2);
+    for (std::size_t document = 0; document + 1 < packed.doc_starts.size(); ++document) {
+      const std::int64_t first = packed.doc_starts[document], last = packed.doc_starts[document + 1];
+      const Case alone{4, 2, 16, {0, last - first}};
+      const std::int64_t q_row = packed.q_row(), kv_row = packed.kv_row();
+      Inputs part(alone);
+      part.q = rows_of(in.q, q_row, first, last);
+      part.k = rows_of(in.k, kv_row, first, last);
+      part.v = rows_of(in.v, kv_row, first, last);
+      part.d_o = rows_of(in.d_o, q_row, first, last);
+      Results expected(alone);
+      expected.o = rows_of(whole.o, q_row, first, last);
+      expected.max = rows_of(whole.max, packed.heads, first, last);
+      expected.sum = rows_of(whole.sum, packed.heads, first, last);
+      expected.dq = rows_of(whole.dq, q_row, first, last);
+      expected.dk = rows_of(whole.dk, kv_row, first, last);
+      expected.dv = rows_of(whole.dv, kv_row, first, last);
+      expect_same(expected, tiled_attention(alone, part, isa, 1), "document " + std::to_string(document));
+    }
+  }
+}
+
+TEST(Attention, ANonFiniteScoreMakesTheRowNan) {
+  // -infinity would otherwise become a probability of 0.
+  for (const float bad : {kInf, -kInf, kNan}) {
+    const Case of{1, 1, 4, {0, 40}};
+    Inputs in(of);
+    in.k = uniform(of.tokens() * of.kv_row(), 2);
+    in.q = Floats(in.q.size(), 1.0f);
+    in.k[20 * 4 + 1] = bad;
+    for (const Isa isa : usable_isas()) {
+      const Results out = tiled_attention(of, in, isa, 1);
+      EXPECT_FALSE(std::isnan(out.o[19 * 4])) << name(isa);
+      for (const std::size_t row : {20, 21, 39}) EXPECT_TRUE(std::isnan(out.o[row * 4])) << name(isa) << row;
+    }
+  }
+}
+
+TEST(Attention, TheOpsCallIt) {
+  const Case of{4, 2, 8, {0, 9, 30}};
+  const Inputs in(of);
+  const Results expected = plain_attention(of, in);
+  Results out(of);
+  ThreadPool pool(2);
+  const AttentionShape shape{of.heads, of.kv_heads, of.head_dim, kScale};
+  attention(pool, shape, 2, of.doc_starts.data(), in.q.data(), in.k.data(), in.v.data(), out.o.data(),
+            out.max.data(), out.sum.data());
+  attention_grad(pool, shape, 2, of.doc_starts.data(), in.q.data(), in.k.data(), in.v.data(), out.o.data(),
+                 out.max.data(), out.sum.data(), in.d_o.data(), out.dq.data(), out.dk.data(), out.dv.data());
+  expect_same(expected, out, "ops.h");
+}
+
+}  // namespace
+}  // namespace aftune::kernels
