@@ -134,7 +134,7 @@ TEST(Load, AddedTokens) {
   EXPECT_EQ(error_after("qwen", [](Json& file) { file["added_tokens"][0].erase("lstrip"); }),
             "added_tokens: entry 0: entry: \"lstrip\" is missing");
   EXPECT_EQ(error_after("qwen", [](Json& file) { file["added_tokens"].push_back(file["added_tokens"][1]); }),
-            "added_tokens: entry 7: \"<s>\" stands twice");
+            "added_tokens: entry 8: \"<s>\" stands twice");
 }
 
 TEST(Load, PostProcessor) {

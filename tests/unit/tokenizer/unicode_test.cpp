@@ -71,7 +71,7 @@ TEST(Unicode, WhiteSpaceIsExactlyTheProperty) {
       U"\x202f\x205f\x3000";
   for (char32_t code = 0; code < 0x110000; ++code)
     ASSERT_EQ((classes_of(code) & kSpace) != 0, spaces.find(code) != std::u32string::npos)
-        << std::hex << code;
+        << std::hex << static_cast<std::uint32_t>(code);
 }
 
 TEST(Unicode, NfcComposes) {
@@ -105,7 +105,7 @@ TEST(Unicode, NfcIsIdempotentAndLeavesLatin1Alone) {
     if (code >= 0xd800 && code < 0xe000) continue;
     const char32_t text[] = {'e', code, 0x301, code};
     const std::string once = nfc_of(std::u32string_view(text, 4));
-    ASSERT_EQ(nfc(once), once) << std::hex << code;
+    ASSERT_EQ(nfc(once), once) << std::hex << static_cast<std::uint32_t>(code);
   }
 }
 

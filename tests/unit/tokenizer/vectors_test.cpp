@@ -54,7 +54,7 @@ TEST(TokenizerVectors, EncodeMayBeCalledFromSeveralThreads) {
 
 TEST(TokenizerVectors, IdsAndSizes) {
   const Tokenizer tokenizer = Tokenizer::read(kVectors / "llama3/tokenizer.json");
-  EXPECT_EQ(tokenizer.size(), 504);  // 500 of the model, four added that it did not have
+  EXPECT_EQ(tokenizer.size(), 505);  // 500 of the model, five added that it did not have
   EXPECT_EQ(tokenizer.id_of("<s>"), 1);
   EXPECT_EQ(tokenizer.id_of("<mask>"), 500);
   EXPECT_EQ(tokenizer.id_of("Ġt"), 259);
