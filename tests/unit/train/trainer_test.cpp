@@ -216,7 +216,13 @@ TEST_F(TrainerTest, BadJobsAreRefusedBeforeAnythingIsWritten) {
   refused([](TrainOptions& o) { o.nonce = "xy"; }, "--nonce");
   refused([](TrainOptions& o) { o.recipe.init = false; }, "model.safetensors");
   refused([&](TrainOptions& o) { o.data = job.folder() / "absent"; }, "absent");
-  refused([&](TrainOptions& o) { o.out = job.folder() / "base"; }, "base: exists and is not empty");
+  refused([&](TrainOptions& o) { o.out = job.folder() / "base"; }, "base: is the model");
+  refused([&](TrainOptions& o) { o.out = job.trace("a"); }, "a.aft: is the trace");
+  refused([&](TrainOptions& o) { o.out = job.folder(); }, ": exists and is not empty");
+  refused([&](TrainOptions& o) { o.out = job.folder() / "rows.jsonl"; },
+          "rows.jsonl: exists and is not a folder");
+  refused([&](TrainOptions& o) { o.record->trace = job.folder() / "base"; },
+          "base: exists and is not empty; use --resume");
   job.put("rows.jsonl", "{\"text\":\"fine\"}\n{\"txt\":\"not\"}\n");
   refused([](TrainOptions&) {}, "rows.jsonl: row 2");
 }
