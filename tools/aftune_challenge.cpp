@@ -13,6 +13,7 @@
 #include "seal/keys.h"
 #include "seal/note.h"
 #include "trace/layout.h"
+#include "trace/log.h"
 
 namespace aftune {
 namespace {
@@ -78,15 +79,15 @@ std::string first_line(const fs::path& path) {
   return text.substr(0, text.find('\n'));
 }
 
-/// The run's grid, if a proved manifest was given.
+/// The run's grid, if the trace or a proved manifest was given.
 std::optional<record::Grid> grid_of(const Args& args, const std::string& note) {
-  if (args.trace.empty() && args.manifest.empty()) return std::nullopt;
-  const trace::Layout layout{args.trace};
-  const fs::path manifest = args.trace.empty() ? args.manifest : layout.log();
-  const fs::path proof = args.trace.empty() ? args.proof : layout.manifest_proof();
-  const std::string leaf = first_line(manifest);
-  const std::string proof_text = read_file(proof, 2 * kMaxNote);
-  return within(manifest.native(), [&] { return audit::proved_grid(note, leaf, proof_text); });
+  const fs::path log = trace::Layout{args.trace}.log();
+  if (!args.trace.empty())
+    return within(log.native(), [&] { return audit::sealed_grid(note, trace::Log::read(log)); });
+  if (args.manifest.empty()) return std::nullopt;
+  const std::string leaf = first_line(args.manifest);
+  const std::string proof = read_file(args.proof, 2 * kMaxNote);
+  return within(args.manifest.native(), [&] { return audit::proved_grid(note, leaf, proof); });
 }
 
 std::array<std::uint8_t, 32> seed_of(const Args& args) {
@@ -125,8 +126,8 @@ std::string describe(const audit::Plan& plan, const audit::Odds& odds, double ta
   if (odds.total == 0) return text;
   return text + cat("of ", odds.total, " cells in the run\nP(detect) ", odds.detection, " if at least ",
                     odds.bad, tampered > 0 ? cat(" (", tampered, " of all)") : "",
-                    odds.bad == 1 ? " is" : " are", " bad, ", odds.one_cell, " if one is, ",
-                    odds.one_column, " if one layer block is throughout\n");
+                    odds.bad == 1 ? " is" : " are", " bad, ", odds.one_cell, " if one is, ", odds.one_column,
+                    " if one layer block is throughout\n");
 }
 
 /// False, with the reason on stderr, if the note is not signed by the key.

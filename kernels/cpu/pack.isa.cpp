@@ -126,13 +126,24 @@ std::int64_t pack_full(const Operand&, std::int64_t, float*) {
 #endif
 
 template <int kWidth>
-void pack_panels(const Operand& from, std::int64_t extent, std::int64_t depth, float* panels) {
+void pack_depths(const Operand& from, std::int64_t extent, std::int64_t k, std::int64_t count,
+                 std::int64_t depth, float* panels) {
   for (std::int64_t i = 0; i < extent; i += kWidth) {
-    float* panel = panels + i * depth;
+    float* panel = panels + i * depth + k * kWidth;
     const std::int64_t indices = extent - i < kWidth ? extent - i : kWidth;
-    const std::int64_t done = indices == kWidth ? pack_full<kWidth>(at(from, i, 0), depth, panel) : 0;
-    pack_plain(kWidth, at(from, i, done), indices, depth - done, panel + done * kWidth);
+    const std::int64_t done = indices == kWidth ? pack_full<kWidth>(at(from, i, k), count, panel) : 0;
+    pack_plain(kWidth, at(from, i, k + done), indices, count - done, panel + done * kWidth);
   }
+}
+
+// Where consecutive depths lie far apart, a few of them are taken across all panels: so a page of the matrix
+// is visited once and not once a panel.
+template <int kWidth>
+void pack_panels(const Operand& from, std::int64_t extent, std::int64_t depth, float* panels) {
+  constexpr std::int64_t kFewDepths = 32;
+  const std::int64_t step = from.depth_outer ? kFewDepths : depth;
+  for (std::int64_t k = 0; k < depth; k += step)
+    pack_depths<kWidth>(from, extent, k, depth - k < step ? depth - k : step, depth, panels);
 }
 
 }  // namespace

@@ -12,9 +12,9 @@ namespace {
 // Depth that is packed at once: a packed tile of the left factor (14 x 512 floats) takes most of the
 // first-level cache.
 constexpr std::int64_t kDepthBlock = 512;
-// Columns of a task: its packed share of the right factor takes a quarter of the second-level cache.
-constexpr std::int64_t kColsPerTask = 128;
-constexpr std::int64_t kTilesPerPacking = 4;
+// Columns of a task: its packed share of the right factor takes half of the second-level cache.
+constexpr std::int64_t kColsPerTask = 256;
+constexpr std::int64_t kTilesPerPacking = 8;
 // The packed left factor is bounded by cutting C into bands of rows; the right factor is packed again for
 // each.
 constexpr std::int64_t kLeftFloats = std::int64_t{16} << 20;

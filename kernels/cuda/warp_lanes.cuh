@@ -2,7 +2,7 @@
 
 #include "kernels/lanes.h"
 
-namespace aftune::kernels::cuda {
+namespace aftune::kernels::AFTUNE_ISA_NAMESPACE {
 
 /// The lanes of one warp; every thread of it must call together. See CpuLanes for what each function means.
 struct WarpLanes {
@@ -67,4 +67,4 @@ struct WarpLanes {
   }
 };
 
-}  // namespace aftune::kernels::cuda
+}  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

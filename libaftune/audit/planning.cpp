@@ -42,9 +42,16 @@ record::Grid proved_grid(std::string_view note, std::string_view manifest_leaf, 
   const seal::LeafProof leaf = seal::LeafProof::parse(proof);
   const bool first = leaf.index == 0 && hash::verify_inclusion(hash::leaf_hash(manifest_leaf), 0,
                                                                checkpoint.size, leaf.proof, checkpoint.root);
-  if (!first) fail(Fault::kEvidence, "the proof does not show that this manifest is the log's first leaf");
-  const record::Manifest manifest = record::parse_manifest(manifest_leaf);
-  return manifest.grid;
+  if (!first) fail(Fault::kEvidence, "the proof does not show that this is the first leaf of the sealed log");
+  return record::parse_manifest(manifest_leaf).grid;
+}
+
+record::Grid sealed_grid(std::string_view note, const trace::Log& log) {
+  const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(note).text);
+  if (checkpoint.size > log.leaves.size() || log.leaves.empty() ||
+      log.tree().root(checkpoint.size) != checkpoint.root)
+    fail(Fault::kEvidence, "not the log that the checkpoint seals");
+  return record::parse_manifest(log.leaves.front()).grid;
 }
 
 }  // namespace aftune::audit

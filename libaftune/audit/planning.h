@@ -6,6 +6,7 @@
 
 #include "audit/challenge.h"
 #include "seal/note.h"
+#include "trace/log.h"
 
 namespace aftune::audit {
 
@@ -25,8 +26,9 @@ struct Odds {
 };
 Odds odds_of(const Plan& plan, const record::Grid& grid, double tampered);
 
-/// The grid of the run that `note` seals, from its first leaf and the proof of it. Error{kEvidence} if the
-/// proof is not of that leaf in that log.
+/// The grid of the run that `note` seals, from its first leaf and the proof of it, or from the whole log.
+/// Error{kEvidence} if they are not what the note seals.
 record::Grid proved_grid(std::string_view note, std::string_view manifest_leaf, std::string_view proof);
+record::Grid sealed_grid(std::string_view note, const trace::Log& log);
 
 }  // namespace aftune::audit

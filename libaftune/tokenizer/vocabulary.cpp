@@ -15,6 +15,14 @@ std::int32_t checked_id(const std::string& token, const Json& id) {
   return static_cast<std::int32_t>(value);
 }
 
+// The first eight bytes as a number: of two texts the one with the smaller number is the smaller one.
+std::uint64_t head_of(std::string_view text) {
+  std::uint64_t head = 0;
+  for (std::size_t i = 0; i < 8; ++i)
+    head = head << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
+  return head;
+}
+
 }  // namespace
 
 Vocabulary Vocabulary::from_json(const Json& vocab) {
@@ -34,17 +42,21 @@ Vocabulary Vocabulary::from_json(const Json& vocab) {
     if (token.empty()) fail(Fault::kEvidence, "vocab: id ", id, " is an empty token");
     used[at] = true;
     out.tokens_[at] = token;
-    out.sorted_.push_back(id);
+    out.sorted_.push_back({head_of(token), id});
   }
   return out;
 }
 
 std::int32_t Vocabulary::id_of(std::string_view token) const {
-  const auto text = [this](std::int32_t id) -> std::string_view {
-    return tokens_[static_cast<std::size_t>(id)];
+  const std::uint64_t head = head_of(token);
+  const auto text = [this](const Entry& entry) -> std::string_view {
+    return tokens_[static_cast<std::size_t>(entry.id)];
   };
-  const auto found = std::ranges::lower_bound(sorted_, token, {}, text);
-  return found != sorted_.end() && text(*found) == token ? *found : -1;
+  const auto before = [&](const Entry& entry) {
+    return entry.head != head ? entry.head < head : text(entry) < token;
+  };
+  const auto found = std::ranges::partition_point(sorted_, before);
+  return found != sorted_.end() && text(*found) == token ? found->id : -1;
 }
 
 const std::string* Vocabulary::token(std::int32_t id) const {

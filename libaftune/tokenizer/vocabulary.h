@@ -30,8 +30,13 @@ class Vocabulary {
   std::size_t count() const { return sorted_.size(); }
 
  private:
-  std::vector<std::string> tokens_;   // by id; unused ids are empty
-  std::vector<std::int32_t> sorted_;  // ids, by text
+  // The first eight bytes of a token beside its id, so that a search seldom has to look at the token itself.
+  struct Entry {
+    std::uint64_t head;
+    std::int32_t id;
+  };
+  std::vector<std::string> tokens_;  // by id; unused ids are empty
+  std::vector<Entry> sorted_;        // by text
 };
 
 }  // namespace aftune::tokenizer

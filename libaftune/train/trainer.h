@@ -16,9 +16,9 @@ struct TrainOptions {
   fs::path data;   ///< JSONL
   fs::path out;    ///< folder to write; must not exist, or be empty, or be this run's own (resume)
   std::optional<fs::path> eval_data;
-  std::int64_t eval_every = 0;
-  record::Recipe recipe;  ///< steps resolved (from --epochs too)
-  double epochs = 0;      ///< used when recipe.steps is 0
+  std::int64_t eval_every = 0;  ///< 0: after the last step only
+  record::Recipe recipe;        ///< steps resolved (from --epochs too)
+  double epochs = 0;  ///< used when recipe.steps is 0: as many steps as cover epochs * rows positions
   int layers_per_block = 1;
   std::int64_t steps_per_block = 8;
   std::string profile = "f32";
@@ -45,7 +45,7 @@ struct StepReport {
 
 struct TrainSummary {
   std::int64_t steps = 0;
-  bool interrupted = false;  ///< SIGINT: the trace ends at a whole step block and can be resumed
+  bool interrupted = false;  ///< SIGINT or SIGTERM: nothing was exported; the trace can be resumed
 };
 
 /// Runs a fine-tuning job from flags to export. Throws Error as the parts do; nothing half-written has a

@@ -1,118 +1,120 @@
-// What a lying provider does before it is challenged: alters one weight in a stored state of a finished run,
-// makes every digest above it true again, and signs the new log.
+// What a lying provider does before anyone asks: alters one weight of one snapshot, writes the state leaf
+// that matches, rebuilds the log and signs it again with its own key. The demo and the tests show that it is
+// caught.
+//
+// usage: forge-snapshot TRACE KEY STATE TENSOR ELEMENT
+
+#include <charconv>
+#include <cstdio>
+#include <string>
 
 #include "base/error.h"
-#include "cli/cli.h"
 #include "hash/blake3.h"
+#include "model/config.h"
 #include "model/layer_block.h"
-#include "record/leaves.h"
 #include "seal/keys.h"
-#include "trace/commit.h"
+#include "seal/note.h"
 #include "trace/layout.h"
 #include "trace/log.h"
 #include "trace/segment.h"
 
-namespace aftune {
 namespace {
 
-struct Args {
-  fs::path trace, key;
-  std::int64_t state = -1;
-  int block = 1;
-};
+using namespace aftune;
 
-void flags(CLI::App& app, Args& args) {
-  cli::trace(app, args.trace)->required();
-  cli::key(app, args.key)->required();
-  cli::integer(app, "--state", args.state, "state to alter; the middle snapshot if not given", 1, 1 << 30);
-  cli::integer(app, "--block", args.block, "layer block to alter", 0, 1 << 16);
+std::int64_t number(const char* text) {
+  std::int64_t value = 0;
+  const char* end = text + std::string_view(text).size();
+  if (std::from_chars(text, end, value).ptr != end || value < 0) fail(Fault::kUsage, text, ": not a number");
+  return value;
 }
 
-bool has_snapshot(const trace::Layout& layout, std::int64_t state) {
-  const auto entries = trace::SegmentReader(layout.segment(trace::Layout::segment_of_state(state))).entries();
-  for (const auto& entry : entries)
-    if (entry.path.starts_with("/state/")) return true;
-  return false;
-}
-
-/// Neither the first state, which the base model fixes, nor the last, which the export does.
-std::int64_t middle_snapshot(const trace::Layout& layout, const record::Grid& grid) {
-  std::vector<std::int64_t> states;
-  for (std::int64_t s = 1; s < grid.step_blocks(); ++s)
-    if (has_snapshot(layout, s)) states.push_back(s);
-  if (states.empty()) fail(Fault::kUsage, "the trace has no snapshot between the first and the last state");
-  return states[states.size() / 2];
-}
-
-void flip_lowest_bit(Bytes& tensor, std::size_t element) {
-  tensor.at(element * sizeof(float)) ^= std::byte{1};
-}
-
-/// The segment with `changed` in place of its dataset of that name.
-void rewrite_segment(const fs::path& path, const std::string& dataset, const Bytes& changed) {
-  const trace::SegmentReader old(path);
-  trace::SegmentWriter writer(path);
-  for (const auto& entry : old.entries())
-    writer.add(entry.path, entry.dtype, entry.shape,
-               entry.path == dataset ? changed : old.read(entry.path, entry.dtype, entry.shape),
-               trace::Packing::kRaw);
+/// Writes the segment again with one element of one tensor moved by a quarter of itself, at least 0.01.
+void alter_weight(const fs::path& segment, const std::string& dataset, std::int64_t element) {
+  const trace::SegmentReader reader(segment);
+  trace::SegmentWriter writer(segment);
+  bool found = false;
+  for (const auto& entry : reader.entries()) {
+    Bytes bytes = reader.read(entry.path, entry.dtype, entry.shape);
+    if (entry.path == dataset) {
+      if (element >= element_count(entry.shape)) fail(Fault::kUsage, dataset, ": no element ", element);
+      float value = load_le<float>(bytes.data() + element * 4);
+      value = value * 1.25f + 0.01f;
+      std::memcpy(bytes.data() + element * 4, &value, sizeof value);
+      found = true;
+    }
+    writer.add(entry.path, entry.dtype, entry.shape, bytes, trace::Packing::kRaw);
+  }
+  if (!found) fail(Fault::kUsage, segment.native(), ": no dataset ", dataset);
   writer.commit();
 }
 
-std::vector<Digest> digests(const trace::SegmentReader& segment, const std::vector<TensorSpec>& specs) {
-  std::vector<Digest> out;
-  for (const TensorSpec& spec : specs)
-    out.push_back(hash::blake3(segment.read(trace::state_dataset(spec.name), spec.dtype, spec.shape)));
-  return out;
+Digest digest_of(const trace::SegmentReader& reader, const TensorSpec& spec) {
+  return hash::blake3(reader.read(trace::state_dataset(spec.name), spec.dtype, spec.shape));
 }
 
-void rewrite_log(const fs::path& path, const std::vector<std::string>& leaves) {
+/// The digest of the block's state as the segment now has it.
+Digest state_of_block(const fs::path& segment, const record::Manifest& manifest, int block) {
+  const model::Config config = model::Config::parse(manifest.config);
+  const trace::SegmentReader reader(segment);
+  record::BlockState state;
+  state.parameter_specs = model::block_parameter_specs(config, manifest.grid, block);
+  state.moment_specs = model::block_moment_specs(config, manifest.grid, manifest.recipe, block);
+  for (const TensorSpec& spec : state.parameter_specs) state.parameters.push_back(digest_of(reader, spec));
+  for (const TensorSpec& spec : state.moment_specs) state.moments.push_back(digest_of(reader, spec));
+  return record::block_digest(state);
+}
+
+int block_of_tensor(const record::Manifest& manifest, const std::string& tensor) {
+  const model::Config config = model::Config::parse(manifest.config);
+  for (int block = 0; block < manifest.grid.blocks(); ++block)
+    for (const TensorSpec& spec : model::block_parameter_specs(config, manifest.grid, block))
+      if (spec.name == tensor) return block;
+  fail(Fault::kUsage, tensor, ": no parameter of this model");
+}
+
+void reseal(const trace::Layout& layout, const std::vector<std::string>& leaves, const fs::path& key) {
   std::string text;
+  trace::Log log{leaves};
   for (const std::string& leaf : leaves) text += leaf + '\n';
-  write_file(path, text);
+  write_file(layout.log(), text);
+  const seal::Note old = seal::Note::parse(read_file(layout.checkpoint(), 1 << 16));
+  const seal::SecretKey secret = seal::SecretKey::read(key, [] { return std::string(); });
+  const seal::Checkpoint signed_as = {seal::Checkpoint::parse(old.text).origin, leaves.size(),
+                                      log.tree().root()};
+  write_file(layout.checkpoint(), seal::sign_checkpoint(signed_as, secret).to_text());
+  // The manifest's proof leads to the old root; a liar would not leave it lying about.
+  fs::remove(layout.manifest_proof());
 }
 
-cli::Exit forge(const Args& args) {
-  const trace::Layout layout{args.trace};
+void forge(const fs::path& trace, const fs::path& key, std::int64_t s, const std::string& tensor,
+           std::int64_t element) {
+  const trace::Layout layout{trace};
   std::vector<std::string> leaves = trace::Log::read(layout.log()).leaves;
   const record::Manifest manifest = record::parse_manifest(leaves.at(0));
-  const model::Config config = model::Config::parse(manifest.config);
-  const record::Grid& grid = manifest.grid;
-  const std::int64_t s = args.state >= 0 ? args.state : middle_snapshot(layout, grid);
-  if (args.block >= grid.blocks() || s >= grid.step_blocks())
-    fail(Fault::kUsage, "the run has no such block or state");
-
-  const fs::path path = layout.segment(trace::Layout::segment_of_state(s));
-  record::BlockState block;
-  block.parameter_specs = model::block_parameter_specs(config, grid, args.block);
-  block.moment_specs = model::block_moment_specs(config, grid, manifest.recipe, args.block);
-  const TensorSpec& target = block.parameter_specs.at(0);
-  Bytes tensor =
-      trace::SegmentReader(path).read(trace::state_dataset(target.name), target.dtype, target.shape);
-  flip_lowest_bit(tensor, 0);
-  rewrite_segment(path, trace::state_dataset(target.name), tensor);
-
-  const trace::SegmentReader forged(path);
-  block.parameters = digests(forged, block.parameter_specs);
-  block.moments = digests(forged, block.moment_specs);
-  std::string& leaf = leaves.at(static_cast<std::size_t>(grid.state_leaf(s)));
-  record::State state = record::parse_state(leaf, grid);
-  state.blocks.at(static_cast<std::size_t>(args.block)) = record::block_digest(block);
+  if (s > manifest.grid.step_blocks()) fail(Fault::kUsage, "state ", s, ": the run has no such state");
+  const fs::path segment = layout.segment(trace::Layout::segment_of_state(s));
+  alter_weight(segment, trace::state_dataset(tensor), element);
+  std::string& leaf = leaves.at(static_cast<std::size_t>(manifest.grid.state_leaf(s)));
+  record::State state = record::parse_state(leaf, manifest.grid);
+  const int block = block_of_tensor(manifest, tensor);
+  state.blocks.at(static_cast<std::size_t>(block)) = state_of_block(segment, manifest, block);
   leaf = record::to_leaf(state);
-  rewrite_log(layout.log(), leaves);
-
-  fs::remove(layout.checkpoint());
-  fs::remove(layout.manifest_proof());
-  const auto made = trace::commit(layout, seal::SecretKey::read(args.key, [] { return std::string(); }));
-  cli::print(cat("altered the last bit of ", target.name, "[0] in state ", s, "\nroot ",
-                 to_hex(made.checkpoint.root), '\n'));
-  return cli::Exit::kDone;
+  reseal(layout, leaves, key);
 }
 
 }  // namespace
-}  // namespace aftune
 
 int main(int argc, char** argv) {
-  return aftune::cli::run<aftune::Args>("forge-snapshot", "Alters one stored weight and seals the run anew.",
-                                        aftune::flags, aftune::forge, argc, argv);
+  if (argc != 6) {
+    std::fputs("usage: forge-snapshot TRACE KEY STATE TENSOR ELEMENT\n", stderr);
+    return 2;
+  }
+  try {
+    forge(argv[1], argv[2], number(argv[3]), argv[4], number(argv[5]));
+  } catch (const Error& e) {
+    std::fprintf(stderr, "forge-snapshot: error: %s\n", e.what());
+    return 2;
+  }
+  return 0;
 }

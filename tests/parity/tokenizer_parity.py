@@ -76,6 +76,13 @@ def text(rng, specials):
     return "".join(c for c in joined if not 0xD800 <= ord(c) < 0xE000)
 
 
+def every_code_point():
+    """Each code point beside letters, digits, spaces, marks, itself, and an added token of the vectors."""
+    for c in range(0x110000):
+        if not 0xD800 <= c < 0xE000:
+            yield f"{chr(c)}a{chr(c)}1{chr(c)} {chr(c)}{chr(c)} '{chr(c)}e \n{chr(c)}word cell{chr(c)}q\u0301{chr(c)}\u0327"
+
+
 def run(cli, path, mode, lines):
     stdin = "".join(json.dumps(line) + "\n" for line in lines)
     done = subprocess.run([cli, path, mode], input=stdin.encode("ascii"), stdout=subprocess.PIPE, check=True)
@@ -88,6 +95,15 @@ def differences(ours, theirs, inputs, what):
     for given, a, b in bad[:10]:
         print(f"  {what}: {ascii(given)}\n    ours   {ascii(a)}\n    theirs {ascii(b)}")
     return len(bad)
+
+
+def compare_every_code_point(cli, path):
+    theirs = Tokenizer.from_file(path)
+    texts = list(every_code_point())
+    ours = [answer["ids"] for answer in run(cli, path, "encode", texts)]
+    bad = differences(ours, [theirs.encode(t, add_special_tokens=False).ids for t in texts], texts, "encode")
+    print(f"{path}: every code point: {bad} differences")
+    return bad
 
 
 def compare(cli, path, count, seed):
@@ -116,8 +132,11 @@ def main():
     parser.add_argument("--cli", required=True)
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every-code-point", action="store_true", help="instead of random texts")
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
+    if args.every_code_point:
+        return 1 if sum([compare_every_code_point(args.cli, path) for path in args.files]) else 0
     return 1 if sum([compare(args.cli, path, args.count, args.seed) for path in args.files]) else 0
 
 

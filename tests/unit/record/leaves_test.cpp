@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "hash/blake3.h"
+#include "hash/merkle.h"
 
 namespace aftune::record {
 namespace {
@@ -102,7 +104,9 @@ void expect_strict(const std::string& leaf, const std::function<std::string(std:
       EXPECT_THROW(again(gone.dump()), Error) << at << "/" << key;
       Json wrong = json;
       wrong.at(at / key) = value.is_number() ? Json("1") : Json(1);
-      if (!(value.is_null())) EXPECT_THROW(again(wrong.dump()), Error) << at << "/" << key;
+      if (!value.is_null()) {
+        EXPECT_THROW(again(wrong.dump()), Error) << at << "/" << key;
+      }
       if (value.is_object()) damage(at / key);
     }
     Json more = json;
@@ -273,6 +277,29 @@ TEST(Digests, AgreeWithAnIndependentProgram) {
             "77dc4d93ab00a4e71c449b1e5e74b5e672f8139f989df9c70a1ea9747cf27cda");
   EXPECT_EQ(to_hex(block_digest(digest(1), digest(2))),
             "6c8ff4bfb33c94399203a956c6b91aa79e36112e407c69a80e9964e4370cdff0");
+}
+
+// The worked example of docs/trace.md.
+TEST(Digests, TheExampleOfTheDocument) {
+  const float values[2] = {1.0f, -2.0f};
+  const Digest w = hash::blake3(std::as_bytes(std::span(values)));
+  const Digest zero = hash::blake3(Bytes(8));
+  const BlockState block{
+      .parameter_specs = {{"w", DType::kF32, {2}}},
+      .parameters = {w},
+      .moment_specs = {{"w.exp_avg", DType::kF32, {2}}, {"w.exp_avg_sq", DType::kF32, {2}}},
+      .moments = {zero, zero}};
+  EXPECT_EQ(to_hex(w), "54847fa2028a3457068a78ba8e6a086cccf672def025d7e4cb2761b538edbf3f");
+  EXPECT_EQ(to_hex(list_digest(block.parameter_specs, block.parameters)),
+            "8105a693754f238d4eb180d63823b313a481763e9c2843bcbb940f9dc746ee51");
+  EXPECT_EQ(to_hex(tensor_root(block.parameter_specs, block.parameters)),
+            "40662137add59db4c409e614c2cbc922c2622b7ee8608f4bf0e0ad3ba0264f9e");
+  EXPECT_EQ(to_hex(list_digest(block.moment_specs, block.moments)),
+            "fbf261bc2da2601dcc2b057fffd38b4bd90b53b3d7b776e3c921964b640a2774");
+  EXPECT_EQ(to_hex(block_digest(block)), "e15a08423cf1b45f30ce40ff74786fe88a35a798d38da03786db6f147e9f5e71");
+  const State state{.state = 0, .steps_done = 0, .blocks = {block_digest(block)}};
+  EXPECT_EQ(to_hex(hash::leaf_hash(to_leaf(state))),
+            "33f0d96189a6eb9f0f6aa30e3ca26e43c6417843a5668220834b915df0c75b28");
 }
 
 TEST(Digests, TheRootDoesNotDependOnOrderButTheListDoes) {

@@ -41,7 +41,7 @@ TEST(Log, WhatIsAppendedIsRead) {
 TEST(Log, ATornLineIsLeftOutAndThenCut) {
   const Scratch scratch("log");
   const std::string whole = "one\ntwo\n";
-  for (const std::string torn : {std::string("x"), std::string(10000, 'y')}) {
+  for (const std::string& torn : {std::string("x"), std::string(10000, 'y')}) {
     write_file(scratch / "log.jsonl", whole + torn);
     const Log log = Log::read(scratch / "log.jsonl");
     EXPECT_TRUE(log.torn);

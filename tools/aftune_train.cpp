@@ -31,8 +31,8 @@ void input_flags(CLI::App& app, Args& args) {
   in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"))->required();
   in(cli::trace(app, args.record.trace));
   in(cli::path(app, "--eval-data", "FILE", args.eval_data, "rows to evaluate the loss on"));
-  in(cli::integer(app, "--eval-every", args.job.eval_every, "evaluate every N steps; 0 is after the last only", 0,
-                  kMany));
+  in(cli::integer(app, "--eval-every", args.job.eval_every,
+                  "evaluate every N steps; 0 is after the last only", 0, kMany));
 }
 
 void recipe_flags(CLI::App& app, Args& args) {
@@ -43,7 +43,8 @@ void recipe_flags(CLI::App& app, Args& args) {
   in(cli::integer(app, "--batch-size", r.batch_size, "rows of a step", 1, 1 << 24));
   in(cli::integer(app, "--seq-len", r.seq_len, "tokens that a row is cut to", 1, 1 << 24));
   in(cli::real(app, "--lr", r.lr, "peak learning rate", 0, 1e6));
-  in(cli::choice(app, "--schedule", {"constant", "linear", "cosine"}, r.schedule, "learning rate after the warm-up"));
+  in(cli::choice(app, "--schedule", {"constant", "linear", "cosine"}, r.schedule,
+                 "learning rate after the warm-up"));
   in(cli::integer(app, "--warmup-steps", r.warmup_steps, "steps of linear warm-up", 0, kMany));
   in(cli::choice(app, "--optimizer", {"adamw", "sgd"}, r.optimizer, "optimizer"));
   in(cli::real(app, "--beta1", r.beta1, "adamw: decay of the first moment", 0, 1));
@@ -52,7 +53,8 @@ void recipe_flags(CLI::App& app, Args& args) {
   in(cli::real(app, "--momentum", r.momentum, "sgd: momentum", 0, 1));
   in(cli::real(app, "--weight-decay", r.weight_decay, "weight decay of tensors of rank 2 and more", 0, 1e6));
   in(cli::toggle(app, "--decay-all", r.decay_all, "weight decay of all tensors"));
-  in(cli::real(app, "--clip-norm", r.clip_norm, "clip the gradient to this global norm; 0 is never", 0, 1e30));
+  in(cli::real(app, "--clip-norm", r.clip_norm, "clip the gradient to this global norm; 0 is never", 0,
+               1e30));
   in(cli::word64(app, "--seed", r.seed, "seed of the order of rows and of --init"));
   in(cli::toggle(app, "--pack", r.packing, "fill each row with documents while they fit"));
   in(cli::toggle(app, "--no-eos", args.no_eos, "append no end-of-sequence token to rows"));
@@ -81,7 +83,8 @@ void flags(CLI::App& app, Args& args) {
   recipe_flags(app, args);
   record_flags(app, args);
   const auto in = [](CLI::Option* option) { return option->group("execution (changes no bit)"); };
-  in(cli::integer(app, "--micro-batch", args.job.micro_batch, "rows at a time; 0 is about 2048 tokens", 0, 1 << 24));
+  in(cli::integer(app, "--micro-batch", args.job.micro_batch, "rows at a time; 0 is about 2048 tokens", 0,
+                  1 << 24));
   in(cli::toggle(app, "--recompute", args.job.recompute, "keep only stage inputs for the backward pass"));
   in(cli::device(app, args.device));
   in(cli::threads(app, args.threads));
@@ -98,7 +101,8 @@ void require_consistent(const Args& args) {
   if (args.record.resume && args.no_record) wrong("--resume needs --trace");
   if (args.job.eval_every > 0 && args.eval_data.empty()) wrong("--eval-every needs --eval-data");
   if (r.momentum > 0 && r.optimizer != "sgd") wrong("--momentum is for --optimizer sgd");
-  if (args.job.profile != "f32") wrong("--numerics: ", args.job.profile, " is not in this version, only f32 is");
+  if (args.job.profile != "f32")
+    wrong("--numerics: ", args.job.profile, " is not in this version, only f32 is");
   if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
 }
 
@@ -124,8 +128,9 @@ train::TrainOptions job_of(const Args& args) {
 }
 
 Json step_json(const train::StepReport& s) {
-  Json json = {{"step", s.step},           {"loss", cli::shortest(s.loss)}, {"lr", s.lr},
-               {"grad_norm", s.grad_norm}, {"tokens", s.tokens},            {"seconds", s.seconds}};
+  Json json = {{"step", s.step},     {"loss", cli::shortest(s.loss)},
+               {"lr", s.lr},         {"grad_norm", s.grad_norm},
+               {"tokens", s.tokens}, {"seconds", s.seconds}};
   if (s.eval_loss) json["eval_loss"] = cli::shortest(*s.eval_loss);
   return json;
 }
@@ -150,7 +155,8 @@ class Reporter {
                               {"steps", summary.steps},
                               {"out", args_.job.out.native()},
                               {"trace", trace}});
-    if (summary.interrupted) return cli::print(cat("interrupted after step ", summary.steps, "; nothing exported\n"));
+    if (summary.interrupted)
+      return cli::print(cat("interrupted after step ", summary.steps, "; nothing exported\n"));
     std::string text = cat(summary.steps, " steps");
     if (first_) text += cat(", loss ", *first_, " to ", *last_);
     text += cat("\nmodel in ", args_.job.out.native(), '\n');
@@ -177,6 +183,6 @@ cli::Exit train(const Args& args) {
 }  // namespace aftune
 
 int main(int argc, char** argv) {
-  return aftune::cli::run<aftune::Args>("aftune-train", "Fine-tunes a model and records the run.", aftune::flags,
-                                        aftune::train, argc, argv);
+  return aftune::cli::run<aftune::Args>("aftune-train", "Fine-tunes a model and records the run.",
+                                        aftune::flags, aftune::train, argc, argv);
 }

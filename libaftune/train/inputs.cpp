@@ -1,0 +1,116 @@
+#include "train/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "hash/blake3.h"
+
+namespace aftune::train {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{1} << 30;
+
+// transformers keeps the chat template in a file of its own, or as a member of tokenizer_config.json.
+std::string read_chat_template(const fs::path& model) {
+  const fs::path file = model / "chat_template.jinja", config = model / "tokenizer_config.json";
+  if (fs::exists(file)) return read_file(file, kMaxConfigBytes);
+  if (!fs::exists(config)) return "";
+  return within(config.native(), [&]() -> std::string {
+    const Json json = parse_json(read_file(config, kMaxTokenizerBytes));
+    const auto found = json.is_object() ? json.find("chat_template") : json.end();
+    if (found == json.end() || found->is_null()) return "";
+    if (!found->is_string())
+      fail(Fault::kUsage, "\"chat_template\" is not a string; several are not supported");
+    return found->get<std::string>();
+  });
+}
+
+// Steps that the first `epochs` * rows positions take.
+std::int64_t steps_of(double epochs, const Inputs& in) {
+  const double positions = std::ceil(epochs * static_cast<double>(in.dataset.rows()));
+  if (!(positions >= 1) || positions > 1e12)
+    fail(Fault::kUsage, "--epochs: ", epochs, " is not a number of epochs");
+  const auto end = static_cast<std::int64_t>(positions);
+  if (!in.recipe.packing) return (end + in.recipe.batch_size - 1) / in.recipe.batch_size;
+  // How many documents a packed batch holds is known only when they are tokens.
+  const data::Encoder encoder = in.encoder();
+  const data::Order order(in.recipe.seed, in.dataset.rows());
+  std::int64_t steps = 0;
+  for (std::int64_t at = 0; at < end; ++steps)
+    at = data::make_batch(in.dataset, encoder, order, in.recipe, at).to;
+  return steps;
+}
+
+void check_recipe(const Inputs& in) {
+  if (in.recipe.seq_len > in.config.max_position)
+    fail(Fault::kUsage, "--seq-len ", in.recipe.seq_len, " is beyond the ", in.config.max_position,
+         " positions of this model");
+  try {
+    record::recipe_from_json(record::to_json(in.recipe));
+  } catch (const Error& e) {
+    fail(Fault::kUsage, e.what());  // it came from flags
+  }
+}
+
+record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
+  if (options.layers_per_block < 1) fail(Fault::kUsage, "--layers-per-block must be at least 1");
+  if (options.steps_per_block < 1) fail(Fault::kUsage, "--steps-per-block must be at least 1");
+  return {.layers = in.config.layers,
+          .tied = in.config.tied,
+          .layers_per_block = options.layers_per_block,
+          .steps = in.recipe.steps,
+          .steps_per_block = options.steps_per_block};
+}
+
+}  // namespace
+
+Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
+  const fs::path tokenizer_file = options.model / "tokenizer.json";
+  const std::string tokenizer_text = read_file(tokenizer_file, kMaxTokenizerBytes);
+  std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);
+  const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
+  Inputs in{.config_text = std::move(config_text),
+            .config = config,
+            .base = std::nullopt,
+            .tokenizer =
+                within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); }),
+            .tokenizer_digest = hash::blake3(tokenizer_text),
+            .chat_template = read_chat_template(options.model),
+            .dataset = data::Dataset::read(options.data),
+            .eval = std::nullopt,
+            .recipe = options.recipe,
+            .grid = {}};
+  if (!in.recipe.init) in.base = model::Checkpoint::open(options.model);
+  if (in.recipe.eos && !in.config.eos.empty()) in.eos = in.config.eos.front();
+  const data::Encoder encoder = in.encoder();
+  within(options.data.native(), [&] { data::check_rows(in.dataset, encoder, pool); });
+  if (in.recipe.steps == 0) in.recipe.steps = steps_of(options.epochs, in);
+  check_recipe(in);
+  in.grid = grid_of(options, in);
+  if (options.eval_data) {
+    in.eval.emplace(data::Dataset::read(*options.eval_data));
+    within(options.eval_data->native(), [&] { data::check_rows(*in.eval, encoder, pool); });
+    in.eval_every = options.eval_every > 0 ? options.eval_every : in.recipe.steps;
+  }
+  return in;
+}
+
+data::Rows evaluation_rows(const data::Dataset& dataset, const data::Encoder& encoder) {
+  std::vector<std::int32_t> layout, tokens, labels;
+  for (std::int64_t i = 0; i < dataset.rows(); ++i) {
+    const data::Document document = encoder.encode(dataset.row(i), i);
+    layout.push_back(1);
+    layout.push_back(static_cast<std::int32_t>(document.tokens.size()));
+    tokens.insert(tokens.end(), document.tokens.begin(), document.tokens.end());
+    labels.insert(labels.end(), document.labels.begin(), document.labels.end());
+  }
+  data::Rows rows = data::rows_from_layout(layout, std::ssize(tokens));
+  rows.tokens = std::move(tokens);
+  rows.labels = std::move(labels);
+  return rows;
+}
+
+}  // namespace aftune::train

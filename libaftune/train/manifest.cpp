@@ -1,0 +1,109 @@
+#include "train/manifest.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/version.h"
+#include "hash/blake3.h"
+#include "kernels/ops.h"
+#include "train/recorded_log.h"
+
+namespace aftune::train {
+namespace {
+
+std::string random_run_id() {
+  std::byte id[16];
+  if (::getrandom(id, sizeof(id), 0) != static_cast<ssize_t>(sizeof(id)))
+    fail(Fault::kSystem, "no random numbers: ", std::strerror(errno));
+  return to_hex(id);
+}
+
+void check_hex(const std::string& text, std::string_view flag, bool right_length) {
+  try {
+    from_hex(text);
+  } catch (const Error& e) {
+    fail(Fault::kUsage, flag, ": ", e.what());
+  }
+  if (!right_length) fail(Fault::kUsage, flag, ": ", text.size(), " hex digits");
+}
+
+record::TensorList base_on_disk(const model::Checkpoint& base, std::vector<TensorSpec> specs,
+                                ThreadPool& pool) {
+  record::TensorList list;
+  for (TensorSpec& spec : specs) {
+    const model::Checkpoint::Entry* found = base.find(spec.name);
+    if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", spec.name, '"');
+    if (list.digests.empty()) list.dtype = found->spec.dtype;
+    if (found->spec.dtype != list.dtype)
+      fail(Fault::kUsage, "the model mixes types: ", describe(found->spec), " beside ", name(list.dtype));
+    spec = found->spec;
+    list.digests.push_back(hash::blake3(found->bytes, &pool));
+  }
+  list.root = record::tensor_root(specs, list.digests);
+  return list;
+}
+
+}  // namespace
+
+record::TensorList parameter_list(const std::vector<TensorSpec>& specs,
+                                  const std::vector<record::BlockState>& blocks) {
+  std::map<std::string, Digest> by_name;
+  for (const record::BlockState& b : blocks)
+    for (std::size_t i = 0; i < b.parameters.size(); ++i)
+      by_name[b.parameter_specs[i].name] = b.parameters[i];
+  record::TensorList list;
+  for (const TensorSpec& spec : specs) list.digests.push_back(by_name.at(spec.name));
+  list.root = record::tensor_root(specs, list.digests);
+  return list;
+}
+
+record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, const Blocks& initial,
+                             ThreadPool& pool) {
+  record::Manifest m;
+  m.run = options.run_id;
+  m.created = options.created;
+  m.software = kSoftware;
+  m.nonce = options.nonce;
+  m.config = in.config_text;
+  m.tokenizer = in.tokenizer_digest;
+  m.template_ = in.chat_template;
+  m.data_root = in.dataset.root();
+  m.data_rows = in.dataset.rows();
+  m.bos = in.config.bos;
+  m.eos = in.eos;
+  m.recipe = in.recipe;
+  m.grid = in.grid;
+  m.profile = options.profile;
+  int count = 0;
+  const char* const* ops = kernels::op_names(&count);
+  m.ops.assign(ops, ops + count);
+  if (in.eval) {
+    m.eval_root = in.eval->root();
+    m.eval_rows = in.eval->rows();
+    m.eval_every = in.eval_every;
+  }
+  if (in.base) {
+    m.base = base_on_disk(*in.base, model::all_tensors(in.config), pool);
+  } else {
+    std::vector<record::BlockState> blocks;
+    for (const auto& block : initial) blocks.push_back(block->state());
+    m.base = parameter_list(model::all_tensors(in.config), blocks);
+  }
+  check_hex(m.nonce, "--nonce", m.nonce.size() <= 2048);
+  if (!m.run.empty()) check_hex(m.run, "--run-id", m.run.size() == 32);
+  return m;
+}
+
+void settle_free_fields(record::Manifest& m, const TrainOptions& options) {
+  std::optional<record::Manifest> recorded;
+  if (options.record && options.record->resume) recorded = recorded_manifest(options.record->trace);
+  if (recorded) m.created = recorded->created;
+  if (recorded && m.run.empty()) m.run = recorded->run;
+  if (m.run.empty()) m.run = random_run_id();
+}
+
+}  // namespace aftune::train

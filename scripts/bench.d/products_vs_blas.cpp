@@ -1,0 +1,206 @@
+// The matrix products of kernels/ops.h beside OpenBLAS sgemm, which sums in an order of its own choosing, and
+// beside what the FMA units give from registers alone. Both sides get the plain row-major operands, so
+// packing is timed.
+//
+// usage: products_vs_blas [rounds [threads]]
+
+#include <cblas.h>
+#include <openblas_config.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "kernels/ops.h"
+
+namespace {
+
+using namespace aftune;
+
+struct Shape {
+  int m, n, k;
+  double gflop() const { return 2e-9 * m * n * k; }
+};
+
+double seconds(const std::function<void()>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+constexpr int kChains = 16, kPeakRounds = 1 << 18;
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) void fma_avx512(float* out) {
+  __m512 acc[kChains], a = _mm512_loadu_ps(out);
+  for (int c = 0; c < kChains; ++c) acc[c] = _mm512_set1_ps(static_cast<float>(c));
+  for (int i = 0; i < kPeakRounds; ++i)
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) acc[c] = _mm512_fmadd_ps(a, a, acc[c]);
+  for (int c = 1; c < kChains; ++c) acc[0] = _mm512_add_ps(acc[0], acc[c]);
+  _mm512_storeu_ps(out, acc[0]);
+}
+
+__attribute__((target("avx2,fma"))) void fma_avx2(float* out) {
+  constexpr int kFewer = 12;  // of 16 registers
+  __m256 acc[kFewer], a = _mm256_loadu_ps(out);
+  for (int c = 0; c < kFewer; ++c) acc[c] = _mm256_set1_ps(static_cast<float>(c));
+  for (int i = 0; i < kPeakRounds; ++i)
+#pragma GCC unroll 12
+    for (int c = 0; c < kFewer; ++c) acc[c] = _mm256_fmadd_ps(a, a, acc[c]);
+  for (int c = 1; c < kFewer; ++c) acc[0] = _mm256_add_ps(acc[0], acc[c]);
+  _mm256_storeu_ps(out, acc[0]);
+}
+#endif
+
+/// GFLOP/s of one thread on fused multiply-adds between registers; 0 where there is no loop for the
+/// instruction set.
+double fma_peak() {
+  alignas(64) static float sink[16] = {};
+#if defined(__x86_64__)
+  if (active_isa() == Isa::kAvx512)
+    return 2e-9 * 16 * kChains * kPeakRounds / seconds([] { fma_avx512(sink); });
+  if (active_isa() == Isa::kAvx2) return 2e-9 * 8 * 12 * kPeakRounds / seconds([] { fma_avx2(sink); });
+#endif
+  return 0;
+}
+
+std::vector<float> numbers(int rows, int cols) {
+  std::vector<float> x(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
+  unsigned state = 1;
+  for (float& value : x) {
+    state = state * 1664525u + 1013904223u;
+    value = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
+  }
+  return x;
+}
+
+struct Figure {
+  double median, least, most;
+};
+
+Figure figure(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return {values[values.size() / 2], values.front(), values.back()};
+}
+
+class Bench {
+ public:
+  Bench(int rounds, int threads) : rounds_(rounds), pool_(threads) {}
+
+  void forward(const Shape& s) {
+    const std::vector<float> x = numbers(s.m, s.k), w = numbers(s.n, s.k);
+    std::vector<float> c = numbers(s.m, s.n);
+    compare(
+        "linear", s, [&] { kernels::linear(pool_, s.m, s.k, s.n, x.data(), w.data(), c.data()); },
+        [&] {
+          cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s.m, s.n, s.k, 1.0f, x.data(), s.k, w.data(),
+                      s.k, 0.0f, c.data(), s.n);
+        });
+  }
+
+  void grad_input(const Shape& s) {
+    const std::vector<float> dy = numbers(s.m, s.k), w = numbers(s.k, s.n);
+    std::vector<float> c = numbers(s.m, s.n);
+    compare(
+        "linear_grad_input", s,
+        [&] {
+          kernels::linear_grad_input(pool_, s.m, s.n, s.k, dy.data(), w.data(), c.data(),
+                                     kernels::Into::kStore);
+        },
+        [&] {
+          cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, s.m, s.n, s.k, 1.0f, dy.data(), s.k,
+                      w.data(), s.n, 0.0f, c.data(), s.n);
+        });
+  }
+
+  /// Rows of 256 tokens, whose results we add one by one; the peer sums over all tokens at once.
+  void grad_weight(const Shape& s) {
+    const std::vector<float> dy = numbers(s.k, s.m), x = numbers(s.k, s.n);
+    std::vector<float> c = numbers(s.m, s.n);
+    std::vector<std::int64_t> starts;
+    for (int token = 0; token <= s.k; token += 256) starts.push_back(token);
+    compare(
+        "linear_grad_weight", s,
+        [&] {
+          kernels::linear_grad_weight(pool_, static_cast<std::int64_t>(starts.size()) - 1, starts.data(), s.n,
+                                      s.m, dy.data(), x.data(), c.data());
+        },
+        [&] {
+          cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, s.m, s.n, s.k, 1.0f, dy.data(), s.m, x.data(),
+                      s.n, 1.0f, c.data(), s.n);
+        });
+  }
+
+ private:
+  // Round by round, one after the other, so that what else the machine does meets both.
+  void compare(const char* product, const Shape& s, const std::function<void()>& ours,
+               const std::function<void()>& peer) {
+    std::vector<double> our_rate, peer_rate, ratio, peak;
+    ours();
+    peer();
+    for (int round = 0; round < rounds_; ++round) {
+      peak.push_back(fma_peak());
+      our_rate.push_back(s.gflop() / seconds(ours));
+      peer_rate.push_back(s.gflop() / seconds(peer));
+      ratio.push_back(our_rate.back() / peer_rate.back());
+    }
+    const Figure ours_now = figure(our_rate), peer_now = figure(peer_rate), ratios = figure(ratio);
+    std::printf("%-18s %4dx%4dx%4d  %7.1f (%6.1f-%6.1f)  %7.1f (%6.1f-%6.1f)  %5.2f (%.2f-%.2f)  %7.1f\n",
+                product, s.m, s.n, s.k, ours_now.median, ours_now.least, ours_now.most, peer_now.median,
+                peer_now.least, peer_now.most, ratios.median, ratios.least, ratios.most, figure(peak).median);
+    std::fflush(stdout);
+  }
+
+  int rounds_;
+  ThreadPool pool_;
+};
+
+int run(int rounds, int threads) {
+  openblas_set_num_threads(threads);
+  std::printf("%s, %s, %d thread%s; OpenBLAS: %s, core %s\n", std::string(cpu_name()).c_str(),
+              std::string(name(active_isa())).c_str(), threads, threads == 1 ? "" : "s",
+              openblas_get_config(), openblas_get_corename());
+  for (const char* variable : {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"})
+    if (std::getenv(variable) != nullptr)
+      std::printf("warning: %s is set and decides the peer's speed\n", variable);
+  std::printf("GFLOP/s: median (least-most) of %d rounds; peak: one thread, registers only\n", rounds);
+  std::printf("%-18s %14s  %23s  %23s  %17s  %7s\n", "product", "MxNxK", "ours", "OpenBLAS sgemm",
+              "ours/OpenBLAS", "peak");
+  Bench bench(rounds, threads);
+  for (const Shape& s : {Shape{1024, 1024, 1024}, Shape{512, 4096, 1024}, Shape{512, 1024, 4096}}) {
+    bench.forward(s);
+    bench.grad_input(s);
+    bench.grad_weight(s);
+  }
+  return 0;
+}
+
+int positive(const char* text) {
+  char* end = nullptr;
+  const long value = std::strtol(text, &end, 10);
+  if (end == text || *end != '\0' || value < 1 || value > 1000)
+    fail(Fault::kUsage, text, ": not a number from 1 to 1000");
+  return static_cast<int>(value);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc > 1 ? positive(argv[1]) : 7, argc > 2 ? positive(argv[2]) : 1);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "products_vs_blas: error: %s\n", e.what());
+    return 2;
+  }
+}

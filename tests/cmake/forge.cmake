@@ -1,0 +1,4 @@
+# The lying provider of the demo. Not installed.
+add_executable(forge-snapshot ${CMAKE_CURRENT_SOURCE_DIR}/forge/forge_snapshot.cpp)
+target_link_libraries(forge-snapshot PRIVATE aftune_model aftune_trace aftune_seal)
+set_target_properties(forge-snapshot PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)

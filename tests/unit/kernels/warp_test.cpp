@@ -1,0 +1,108 @@
+// The bodies of the ops on CUDA's lanes, a warp of 32 emulated threads, against the CPU's lanes.
+
+#include <gtest/gtest.h>
+
+#include "unit/kernels/warp_emulator.h"
+// After the names that it uses.
+#include "kernels/cross_entropy.h"
+#include "kernels/cuda/warp_lanes.cuh"
+#include "kernels/embedding.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/rowsum.h"
+#include "kernels/swiglu.h"
+#include "unit/kernels/samples.h"
+
+namespace aftune::kernels {
+namespace {
+
+using portable::CpuLanes;
+using portable::WarpLanes;
+
+const std::vector<std::int64_t> kFewLengths = {1, 31, 32, 33, 1023, 1024, 1025, 2100};
+
+/// body(lanes, out) with either lanes leaves the same bits in out, which starts as `before`.
+template <class Body>
+void expect_same_lanes(const Floats& before, const Body& body) {
+  Floats cpu = before, warp = before;
+  body(CpuLanes{}, cpu.data());
+  Warp().run([&] { body(WarpLanes{}, warp.data()); });
+  EXPECT_TRUE(same_bits(cpu, warp)) << before.size();
+}
+
+TEST(Warp, Sums) {
+  for (const std::int64_t n : kFewLengths) {
+    const Floats x = awkward(n, 1);
+    expect_same_lanes(Floats(2), [&](auto lanes, float* out) {
+      const float sum = portable::RowSum{}.row(lanes, n, x.data());
+      const float squares = portable::SumSquares{}.block(lanes, n, x.data());
+      lanes.one(0, [&](std::int64_t) { out[0] = sum; });
+      lanes.one(1, [&](std::int64_t) { out[1] = squares; });
+    });
+  }
+}
+
+TEST(Warp, RmsNorm) {
+  for (const std::int64_t h : kFewLengths) {
+    const Floats x = awkward(h, 2, 3), w = awkward(h, 3), dy = awkward(h, 4);
+    const portable::RmsNorm op{h, 1e-6f};
+    expect_same_lanes(Floats(x.size()), [&](auto lanes, float* y) { op.row(lanes, x.data(), w.data(), y); });
+    for (const bool add : {false, true})
+      expect_same_lanes(dy, [&](auto lanes, float* dx) {
+        op.row_grad_input(lanes, x.data(), w.data(), 0.8f, dy.data(), dx, add);
+      });
+  }
+}
+
+TEST(Warp, ColumnChains) {
+  const std::int64_t h = 45, length = 6, positions[] = {0, 2, 5};
+  const Floats x = awkward(length * h, 5), dy = awkward(length * h, 6), inv = uniform(length, 7);
+  expect_same_lanes(awkward(h, 8), [&](auto lanes, float* dw) {
+    portable::RmsNorm{h, 0}.columns_grad_weight(lanes, h, length, x.data(), inv.data(), dy.data(), dw);
+    portable::Embedding{h}.columns_grad(lanes, h, 3, positions, dy.data(), dw);
+  });
+}
+
+TEST(Warp, ElementsAndRope) {
+  for (const std::int64_t n : kFewLengths) {
+    const Floats gate = awkward(n, 9, 40), up = awkward(n, 10), dy = awkward(n, 11);
+    expect_same_lanes(Floats(3 * gate.size()), [&](auto lanes, float* out) {
+      portable::SwiGlu{}.elements(lanes, n, gate.data(), up.data(), out);
+      portable::SwiGlu{}.elements_grad(lanes, n, gate.data(), up.data(), dy.data(), out + n, out + 2 * n);
+    });
+    expect_same_lanes(awkward(4 * n, 12), [&](auto lanes, float* q) {
+      portable::Rope{2, 2 * n, true}.row(lanes, up.data(), dy.data(), q);
+    });
+  }
+}
+
+TEST(Warp, CrossEntropy) {
+  for (const std::int64_t vocab : kFewLengths)
+    for (const bool grad : {false, true})
+      for (const std::int64_t label : {std::int64_t{-100}, std::int64_t{0}, vocab - 1}) {
+        Floats before = awkward(vocab, 13, 20);
+        before.push_back(0);  // the loss
+        const portable::CrossEntropy op{vocab, 0.3f, grad};
+        expect_same_lanes(before, [&](auto lanes, float* logits) {
+          const float loss = op.row(lanes, static_cast<std::int32_t>(label), logits);
+          lanes.one(0, [&](std::int64_t) { logits[vocab] = loss; });
+        });
+      }
+}
+
+TEST(Warp, LargestShowsBadValuesFromAnyLane) {
+  for (const float bad : {kNan, kInf, -kInf})
+    for (std::int64_t at = 0; at < 70; at += 23) {
+      Floats x = awkward(70, 14);
+      x[static_cast<std::size_t>(at)] = bad;
+      Floats largest(Warp::kThreads);
+      Warp().run([&] {
+        largest[Warp::this_lane] =
+            WarpLanes{}.largest_finite(70, [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; });
+      });
+      for (const float value : largest) EXPECT_TRUE(std::isnan(value));
+    }
+}
+
+}  // namespace
+}  // namespace aftune::kernels
