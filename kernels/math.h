@@ -65,10 +65,6 @@ AFTUNE_OP float log32(float x) {
   return x > 0.0f && x < kInfinity32 ? result : special;
 }
 
-/// 1 / (1 + e^-x)
-AFTUNE_OP float sigmoid32(float x) {
-  return 1.0f / (1.0f + exp32(-x));
-}
 /// x / (1 + e^-x)
 AFTUNE_OP float silu32(float x) {
   return x / (1.0f + exp32(-x));

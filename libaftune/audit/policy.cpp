@@ -1,6 +1,7 @@
 #include "audit/policy.h"
 
 #include <algorithm>
+#include <limits>
 #include <variant>
 
 #include "base/error.h"
@@ -65,7 +66,9 @@ T pinned(std::string_view name, const Json& value) {
       return static_cast<T>(u64_from_hex(value.get_ref<const std::string&>()));
     if (!value.is_number_integer() || value < 0 || value > kMaxJsonInteger)
       bad("an integer from 0 to 2^53 - 1");
-    if (value > static_cast<std::int64_t>(std::numeric_limits<T>::max())) bad("in its range");
+    if (sizeof(T) < sizeof(std::int64_t) &&
+        value.get<std::int64_t>() > static_cast<std::int64_t>(std::numeric_limits<T>::max()))
+      bad("in its range");
   }
   return value.get<T>();
 }

@@ -17,7 +17,9 @@ double detection_probability(std::int64_t total, std::int64_t bad, std::int64_t 
   if (draws > total - hits) return 1;
   double miss = 1;
   double hit = 0;
-  for (std::int64_t i = 0; i < draws && miss > 0; ++i) {
+  // Below kNothing nothing more is added; a subnormal would be multiplied by 3/4 for ever and stay.
+  constexpr double kNothing = 1e-300;
+  for (std::int64_t i = 0; i < draws && miss > kNothing; ++i) {
     const auto left = static_cast<double>(total - i);
     hit += miss * (static_cast<double>(hits) / left);
     miss *= static_cast<double>(total - hits - i) / left;

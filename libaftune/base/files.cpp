@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -70,11 +71,16 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links
   return text;
 }
 
+// Exclusive creation neither follows a link nor meets another writer; a name left over from a killed process
+// is passed over.
 AtomicFile::AtomicFile(fs::path path, unsigned mode) : path_(std::move(path)) {
-  temporary_ = path_;
-  temporary_ += cat(".tmp.", ::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (fd_ < 0) fail_errno(path_, "create");
+  static std::atomic<unsigned> next_name{0};
+  for (int tries = 0; fd_ < 0; ++tries) {
+    temporary_ = path_;
+    temporary_ += cat(".tmp.", ::getpid(), '.', next_name++);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd_ < 0 && (errno != EEXIST || tries == 1000)) fail_errno(path_, "create");
+  }
 }
 
 AtomicFile::~AtomicFile() {

@@ -5,6 +5,15 @@
 namespace aftune {
 namespace {
 
+// A key as messages show it: of a length and of characters that cannot hurt a log or a terminal.
+std::string shown(std::string_view key) {
+  constexpr std::size_t kMost = 60;
+  std::string out(key.substr(0, kMost));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
+  return key.size() > kMost ? out + "..." : out;
+}
+
 // nlohmann's parser is iterative, so depth costs no stack; it is bounded all the same, and duplicate keys,
 // which it would silently merge, are refused while they are met.
 class StrictParse {
@@ -12,7 +21,11 @@ class StrictParse {
   explicit StrictParse(const JsonLimits& limits) : limits_(limits) {}
 
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > limits_.max_depth) fail(Fault::kEvidence, "JSON nested deeper than ", limits_.max_depth);
+    // `depth` counts what encloses the event, so a container that begins is one deeper.
+    const bool begins =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    if (depth + (begins ? 1 : 0) > limits_.max_depth)
+      fail(Fault::kEvidence, "JSON nested deeper than ", limits_.max_depth);
     switch (event) {
       case Json::parse_event_t::object_start:
         keys_.emplace_back();
@@ -22,16 +35,19 @@ class StrictParse {
         break;
       case Json::parse_event_t::key:
         if (!keys_.back().insert(parsed.get<std::string>()).second)
-          fail(Fault::kEvidence, "duplicate JSON key \"", parsed.get<std::string>(), '"');
+          fail(Fault::kEvidence, "duplicate JSON key \"", shown(parsed.get<std::string>()), '"');
         break;
       default:
         break;
     }
+    if (++values_ > limits_.max_values)
+      fail(Fault::kEvidence, "JSON of more than ", limits_.max_values, " values");
     return true;
   }
 
  private:
   const JsonLimits& limits_;
+  std::size_t values_ = 0;
   std::vector<std::set<std::string>> keys_;
 };
 
@@ -75,8 +91,10 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
   if (!is_utf8(text)) fail(Fault::kEvidence, "JSON text is not UTF-8");
   try {
     return Json::parse(text.begin(), text.end(), StrictParse(limits));
-  } catch (const nlohmann::json::exception& e) {
-    fail(Fault::kEvidence, "not JSON: ", e.what());
+  } catch (const nlohmann::json::parse_error& e) {
+    fail(Fault::kEvidence, "not JSON: syntax error at byte ", e.byte);
+  } catch (const nlohmann::json::exception&) {
+    fail(Fault::kEvidence, "not JSON: a number is out of range");
   }
 }
 
@@ -102,7 +120,7 @@ Fields::Fields(const Json& object, std::string what) : object_(object), what_(st
 }
 
 void Fields::bad(std::string_view key, std::string_view why) const {
-  fail(Fault::kEvidence, what_, ": \"", key, "\" ", why);
+  fail(Fault::kEvidence, what_, ": \"", shown(key), "\" ", why);
 }
 
 bool Fields::has(std::string_view key) const {

@@ -19,6 +19,7 @@ inline constexpr std::int64_t kMaxJsonInteger = (std::int64_t{1} << 53) - 1;
 struct JsonLimits {
   std::size_t max_bytes = std::size_t{64} << 20;
   int max_depth = 64;
+  std::size_t max_values = std::size_t{1} << 23;  ///< each takes some 50 bytes, however short its text
 };
 
 /// Parses one JSON text, strictly: well-formed UTF-8, no duplicate key, bounded size and depth.

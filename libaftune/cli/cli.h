@@ -1,56 +1,28 @@
 #pragma once
 
 // The contract of every tool (aftune(7)): exit 0 done or ACCEPT, 1 REJECT, 2 could not do the job, 3
-// INCOMPLETE, 130 interrupted. stdout carries the result and nothing else; diagnostics are one line "tool:
-// error: ..." on stderr, a bad use adds one "tool: hint: ..." line. Output appears whole or not at all. A
-// flag means the same in every tool.
+// INCOMPLETE, 130 interrupted. stdout carries the result and nothing else; a failure is one line "tool:
+// error:
+// ..." on stderr, lower case, without a final period, and a bad use ends it with "; hint: ...". Output
+// appears whole or not at all. A flag means the same in every tool and is given at most once.
 
-#include <CLI/CLI.hpp>
-#include <cstdint>
-#include <string>
-#include <string_view>
+#include <functional>
 
-#include "base/files.h"
-#include "base/json.h"
+#include "cli/flags.h"
+#include "cli/streams.h"
 
 namespace aftune::cli {
 
 enum class Exit : int { kDone = 0, kReject = 1, kFailed = 2, kIncomplete = 3, kInterrupted = 130 };
 
-// Flags that several tools share, each declared once.
-void model(CLI::App& app, fs::path& to);
-void data(CLI::App& app, fs::path& to);
-void trace(CLI::App& app, fs::path& to);
-void out(CLI::App& app, fs::path& to, const std::string& what);
-void key(CLI::App& app, fs::path& to);
-void pubkey(CLI::App& app, fs::path& to);
-void challenge(CLI::App& app, fs::path& to);
-void policy(CLI::App& app, fs::path& to);
-void checkpoint(CLI::App& app, fs::path& to);
-void challenge_seed(CLI::App& app, std::string& to);
-void json(CLI::App& app, bool& to);
-void quiet(CLI::App& app, bool& to);
-void verbose(CLI::App& app, bool& to);
-void threads(CLI::App& app, int& to);
-void device(CLI::App& app, std::string& to);
-
-/// Parses `text` fully as a decimal; Error{kUsage} naming the flag otherwise.
-double parse_real(std::string_view flag, std::string_view text);
-std::int64_t parse_integer(std::string_view flag, std::string_view text);
-
-/// Writes to stdout and fails (Error{kSystem}) if it cannot be written and flushed.
-void print(std::string_view text);
-void print_json(const Json& value);  ///< one line
-
-/// Writes `text` to the file, or to stdout if path is "-".
-void write_output(const fs::path& path, std::string_view text);
-/// Reads the file, or stdin if path is "-".
-std::string read_input(const fs::path& path, std::uint64_t max_bytes);
-/// Prompts on the terminal without echo; Error{kUsage} if there is none. AFTUNE_PASSPHRASE_FILE names a file
-/// instead.
-std::string ask_passphrase(std::string_view prompt);
+/// One line on stderr: "tool: warning: ...", "tool: error: ...", or "tool: ...". Errors that were thrown are
+/// printed by run(); complain() is for a bad answer that is no failure.
+void warn(std::string_view message);
+void complain(std::string_view message);
+void note(std::string_view message);
 
 /// The one way a tool starts: declares flags, parses, runs, prints any Error once, maps it to the exit code.
+/// `summary` is the line under the tool's name in --help.
 int run_tool(const char* tool, const char* summary, int argc, char** argv,
              const std::function<void(CLI::App&)>& flags, const std::function<Exit()>& body);
 

@@ -1,4 +1,4 @@
-// Initial values.
+// Initial values: the random words of a tensor, turned into normal values by the active instruction set.
 
 #include <algorithm>
 #include <array>

@@ -1,0 +1,146 @@
+#include "cli/streams.h"
+
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace aftune::cli {
+namespace {
+
+constexpr std::uint64_t kMaxPassphrase = 4096;
+
+void append_json(std::string& out, const Json& value);
+
+void append_object(std::string& out, const Json& value) {
+  char separator = '{';
+  for (const auto& [key, item] : value.items()) {
+    out += separator;
+    out += Json(key).dump();
+    out += ':';
+    append_json(out, item);
+    separator = ',';
+  }
+  out += value.empty() ? "{}" : "}";
+}
+
+void append_array(std::string& out, const Json& value) {
+  char separator = '[';
+  for (const Json& item : value) {
+    out += separator;
+    append_json(out, item);
+    separator = ',';
+  }
+  out += value.empty() ? "[]" : "]";
+}
+
+// nlohmann's own writer is round-trip but not always shortest.
+void append_json(std::string& out, const Json& value) {
+  if (value.is_object()) return append_object(out, value);
+  if (value.is_array()) return append_array(out, value);
+  if (!value.is_number_float() || !std::isfinite(value.get<double>())) {
+    out += value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  char digits[32];
+  out.append(digits, std::to_chars(digits, digits + sizeof(digits), value.get<double>()).ptr);
+}
+
+/// The terminal with its echo off, for the lifetime of one question.
+class SilentTerminal {
+ public:
+  SilentTerminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC)) {
+    if (fd_ < 0)
+      fail(Fault::kUsage,
+           "no terminal to ask for a passphrase; set AFTUNE_PASSPHRASE_FILE or use --no-passphrase");
+    ::tcgetattr(fd_, &before_);
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(fd_, TCSAFLUSH, &silent);
+  }
+  SilentTerminal(const SilentTerminal&) = delete;
+  SilentTerminal& operator=(const SilentTerminal&) = delete;
+  ~SilentTerminal() {
+    ::tcsetattr(fd_, TCSAFLUSH, &before_);
+    say("\n");
+    ::close(fd_);
+  }
+
+  void say(std::string_view text) {
+    [[maybe_unused]] const auto put = ::write(fd_, text.data(), text.size());
+  }
+  std::string line() {
+    std::string text;
+    char c = 0;
+    while (::read(fd_, &c, 1) == 1 && c != '\n' && text.size() < kMaxPassphrase) text += c;
+    return text;
+  }
+
+ private:
+  int fd_;
+  termios before_{};
+};
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail(Fault::kSystem, "stdout: write: ", std::strerror(errno));
+}
+
+std::string json_text(const Json& value) {
+  std::string text;
+  append_json(text, value);
+  return text;
+}
+
+void print_json(const Json& value) {
+  print(json_text(value) + "\n");
+}
+
+double shortest(float value) {
+  if (!std::isfinite(value)) return static_cast<double>(value);
+  char digits[32];
+  const char* end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+  double wide = 0;
+  std::from_chars(digits, end, wide);
+  return wide;
+}
+
+void write_output(const fs::path& path, std::string_view text) {
+  if (path == "-") return print(text);
+  write_file(path, text);
+}
+
+std::string read_input(const fs::path& path, std::uint64_t max_bytes) {
+  if (path != "-") return read_file(path, max_bytes);
+  std::string text;
+  char buffer[65536];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), stdin)) {
+    text.append(buffer, got);
+    if (text.size() > max_bytes)
+      fail(Fault::kEvidence, "stdin: more than the ", max_bytes, " bytes allowed here");
+  }
+  if (std::ferror(stdin) != 0) fail(Fault::kSystem, "stdin: read: ", std::strerror(errno));
+  return text;
+}
+
+std::string ask_passphrase(std::string_view prompt) {
+  if (const char* file = std::getenv("AFTUNE_PASSPHRASE_FILE"); file != nullptr && *file != '\0') {
+    const std::string text = read_file(file, kMaxPassphrase);
+    return text.substr(0, text.find('\n'));
+  }
+  SilentTerminal terminal;
+  terminal.say(cat(prompt, ": "));
+  return terminal.line();
+}
+
+}  // namespace aftune::cli
