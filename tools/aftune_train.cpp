@@ -169,7 +169,7 @@ class Reporter {
   std::optional<float> first_, last_;
 };
 
-cli::Exit run(const Args& args) {
+cli::Exit fine_tune(const Args& args) {
   require_consistent(args);
   catch_interrupts();
   Reporter reporter(args);
@@ -184,5 +184,5 @@ cli::Exit run(const Args& args) {
 
 int main(int argc, char** argv) {
   return aftune::cli::run<aftune::Args>("aftune-train", "Fine-tunes a model and records the run.",
-                                        aftune::flags, aftune::run, argc, argv);
+                                        aftune::flags, aftune::fine_tune, argc, argv);
 }
