@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kMany = std::int64_t{1} << 40;
 
 struct Args {
-  train::TrainOptions job{.model = {}, .data = {}, .out = {}, .eval_data = {}, .recipe = {}, .record = {}};
+  train::TrainOptions job;
   train::RecordOptions record;
   fs::path eval_data;
   std::string store = "nothing", device = "cpu";
@@ -169,7 +169,7 @@ class Reporter {
   std::optional<float> first_, last_;
 };
 
-cli::Exit train(const Args& args) {
+cli::Exit fine_tune(const Args& args) {
   require_consistent(args);
   catch_interrupts();
   Reporter reporter(args);
@@ -184,5 +184,5 @@ cli::Exit train(const Args& args) {
 
 int main(int argc, char** argv) {
   return aftune::cli::run<aftune::Args>("aftune-train", "Fine-tunes a model and records the run.",
-                                        aftune::flags, aftune::train, argc, argv);
+                                        aftune::flags, aftune::fine_tune, argc, argv);
 }
