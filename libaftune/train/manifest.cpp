@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
 #include "train/recorded_log.h"
@@ -65,7 +66,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   record::Manifest m;
   m.run = options.run_id;
   m.created = options.created;
-  m.software = kSoftware;
+  m.software = std::string(kSoftware);
   m.nonce = options.nonce;
   m.config = in.config_text;
   m.tokenizer = in.tokenizer_digest;
