@@ -72,7 +72,9 @@ std::int64_t parse_integer(std::string_view flag, std::string_view text) {
 }
 
 CLI::Option* toggle(CLI::App& app, const std::string& flag, bool& to, const std::string& what) {
-  return app.add_flag(flag, to, what)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->disable_flag_override();
+  return app.add_flag(flag, to, what)
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+      ->disable_flag_override();
 }
 
 CLI::Option* text(CLI::App& app, const std::string& flag, const std::string& metavar, std::string& to,
@@ -89,11 +91,12 @@ CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_lis
                     std::string& to, const std::string& what) {
   const std::vector<std::string> list(names.begin(), names.end());
   const std::string shown_default = to.empty() ? "" : cat(" [", to, "]");
-  return value(app, flag, joined(list, "|"), what + shown_default, [&to, flag, list](const std::string& given) {
-    if (std::find(list.begin(), list.end(), given) == list.end())
-      fail(Fault::kUsage, flag, ": \"", given, "\" is not one of ", joined(list, ", "));
-    to = given;
-  });
+  return value(app, flag, joined(list, "|"), what + shown_default,
+               [&to, flag, list](const std::string& given) {
+                 if (std::find(list.begin(), list.end(), given) == list.end())
+                   fail(Fault::kUsage, flag, ": \"", given, "\" is not one of ", joined(list, ", "));
+                 to = given;
+               });
 }
 
 CLI::Option* integer(CLI::App& app, const std::string& flag, std::int64_t& to, const std::string& what,

@@ -52,13 +52,17 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-// What an export that was killed left beside the folder.
+// What an export that was killed left beside the folder: its name, ".tmp." and a process id.
 void remove_leftovers(const fs::path& out) {
   if (!fs::is_directory(parent_of(out))) return;
   const std::string prefix = out.filename().native() + ".tmp.";
   std::vector<fs::path> leftovers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(out)))
-    if (entry.path().filename().native().starts_with(prefix)) leftovers.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(out))) {
+    const std::string name = entry.path().filename().native();
+    if (name.starts_with(prefix) && name.size() > prefix.size() &&
+        name.find_first_not_of("0123456789", prefix.size()) == name.npos)
+      leftovers.push_back(entry.path());
+  }
   for (const fs::path& path : leftovers) fs::remove_all(path);
 }
 
@@ -80,10 +84,19 @@ bool same_files(const fs::path& folder, const std::map<std::string, Digest>& fil
 
 }  // namespace
 
-void check_output(const fs::path& out, bool resume) {
-  if (!fs::exists(out) || resume) return;
+void check_output(const TrainOptions& options) {
+  const auto is_out = [&](const fs::path& other) {
+    return fs::weakly_canonical(without_slash(other)) == fs::weakly_canonical(without_slash(options.out));
+  };
+  const fs::path& out = options.out;
+  if (is_out(options.model))
+    fail(Fault::kUsage, out.native(), ": is the model; the output needs a folder of its own");
+  if (options.record && is_out(options.record->trace))
+    fail(Fault::kUsage, out.native(), ": is the trace; the output needs a folder of its own");
+  if (!fs::exists(out)) return;
   if (!fs::is_directory(out)) fail(Fault::kUsage, out.native(), ": exists and is not a folder");
-  if (!fs::is_empty(out)) fail(Fault::kUsage, out.native(), ": exists and is not empty");
+  const bool resume = options.record && options.record->resume;
+  if (!resume && !fs::is_empty(out)) fail(Fault::kUsage, out.native(), ": exists and is not empty");
 }
 
 std::string exported_config(const std::string& config_text) {

@@ -8,8 +8,9 @@
 
 namespace aftune::train {
 
-/// Refuses (Error{kUsage}) an output folder that holds something, unless it may be this run's own.
-void check_output(const fs::path& out, bool resume);
+/// Refuses (Error{kUsage}) an output folder that is the model or the trace, or that holds something, unless
+/// it may be this run's own (resume).
+void check_output(const TrainOptions& options);
 
 /// Writes the trained model as transformers loads it: model.safetensors (F32), config.json (its dtype set to
 /// float32), and the tokenizer's files as they are. The folder appears whole or not at all; one that is there

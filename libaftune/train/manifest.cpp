@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
 #include "train/recorded_log.h"

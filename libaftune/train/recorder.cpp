@@ -29,13 +29,6 @@ void check_leaf_sizes(const record::Manifest& m) {
   record::to_leaf(record::State{kMaxJsonInteger, kMaxJsonInteger, digests(m.grid.blocks())});
 }
 
-// A trace may be started where there is nothing, or what a start that failed at once left behind.
-void check_is_new(const fs::path& trace) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(trace))
-    if (entry.path().filename() != "lock")
-      fail(Fault::kUsage, trace.native(), ": exists and is not empty; use --resume to go on with it");
-}
-
 fs::path made(const fs::path& trace) {
   std::error_code error;
   fs::create_directories(trace, error);
@@ -44,6 +37,16 @@ fs::path made(const fs::path& trace) {
 }
 
 }  // namespace
+
+// A trace may be started where there is nothing, or what a start that failed at once left behind.
+void check_trace(const RecordOptions& options) {
+  if (!fs::exists(options.trace)) return;
+  if (!fs::is_directory(options.trace)) fail(Fault::kUsage, options.trace.native(), ": is not a folder");
+  if (options.resume) return;
+  for (const fs::directory_entry& entry : fs::directory_iterator(options.trace))
+    if (entry.path().filename() != "lock")
+      fail(Fault::kUsage, options.trace.native(), ": exists and is not empty; use --resume to go on with it");
+}
 
 struct Recorder::State {
   RecordOptions options;
@@ -61,6 +64,7 @@ struct Recorder::State {
   std::vector<std::string> leaves;  // made since the last segment and not in the log yet
   std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
   bool job_known = false;
+  std::optional<std::optional<std::int64_t>> snapshot;  // to resume from; unset until looked for
 
   SegmentFiles files;     // used by the background thread only, once that has begun
   Background background;  // last: its thread must stop before the rest goes
@@ -81,6 +85,8 @@ struct Recorder::State {
   void put(std::int64_t index, std::string leaf) {
     if (!recorded.confirms(index, leaf)) leaves.push_back(std::move(leaf));
   }
+  std::optional<trace::SegmentReader> existing(std::int64_t segment) const;
+  std::optional<std::int64_t> find_snapshot(const Blocks& model) const;
   bool is_whole(std::int64_t segment, const Blocks& model) const;
   void open_job(std::int64_t segment, const Blocks& model);
   void close_job(const Blocks& model);
@@ -88,26 +94,39 @@ struct Recorder::State {
   void count(const record::Step& step);
 };
 
-// Whether a segment that an interrupted run left needs no writing again: it is undamaged, has its state if
-// one is due, and its steps.
-bool Recorder::State::is_whole(std::int64_t segment, const Blocks& model) const {
-  const fs::path path = layout.segment(segment);
-  if (!fs::exists(path)) return false;
+// A segment that an interrupted run left, if it is there and undamaged.
+std::optional<trace::SegmentReader> Recorder::State::existing(std::int64_t segment) const {
+  if (!fs::exists(layout.segment(segment))) return std::nullopt;
   try {
-    const trace::SegmentReader reader(path);
-    if (snapshot_due(segment) && !holds_state(reader, model, manifest.recipe)) return false;
-    if (segment == 0) return true;
-    const int last = grid.boundaries() - 1;
-    for (std::int64_t t = grid.step_begin(segment - 1); t < grid.step_end(segment - 1); ++t)
-      if (!reader.has(trace::step_dataset(t, "layout")) || !reader.has(trace::step_dataset(t, "tokens")) ||
-          !reader.has(trace::step_dataset(t, "labels")) ||
-          (options.store_boundaries && !reader.has(trace::gradient_dataset(t, last))))
-        return false;
-    return true;
+    return trace::SegmentReader(layout.segment(segment));
   } catch (const Error& e) {
     if (e.fault() != Fault::kEvidence) throw;
-    return false;
+    return std::nullopt;
   }
+}
+
+// Whichever interval wrote it, a snapshot is one to resume from.
+std::optional<std::int64_t> Recorder::State::find_snapshot(const Blocks& model) const {
+  for (std::int64_t s = grid.step_blocks(); s >= 0; --s) {
+    if (!recorded.has(grid.state_leaf(s))) continue;
+    const auto segment = existing(s);
+    if (segment && holds_state(*segment, model, manifest.recipe)) return s;
+  }
+  return std::nullopt;
+}
+
+// Whether a segment needs no writing again: it has its state, if one is due, and its steps.
+bool Recorder::State::is_whole(std::int64_t segment, const Blocks& model) const {
+  const auto reader = existing(segment);
+  if (!reader || (snapshot_due(segment) && !holds_state(*reader, model, manifest.recipe))) return false;
+  if (segment == 0) return true;
+  const int last = grid.boundaries() - 1;
+  for (std::int64_t t = grid.step_begin(segment - 1); t < grid.step_end(segment - 1); ++t) {
+    for (const char* what : {"layout", "tokens", "labels"})
+      if (!reader->has(trace::step_dataset(t, what))) return false;
+    if (options.store_boundaries && !reader->has(trace::gradient_dataset(t, last))) return false;
+  }
+  return true;
 }
 
 void Recorder::State::open_job(std::int64_t segment, const Blocks& model) {
@@ -149,7 +168,7 @@ void Recorder::State::count(const record::Step& step) {
 Recorder::Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool) {
   check_leaf_sizes(manifest);
   state_ = std::make_unique<State>(options, manifest, pool);
-  if (!options.resume) check_is_new(options.trace);
+  check_trace(options);
   state_->recorded.confirms(0, record::to_leaf(manifest));
   if (state_->recorded.size() > manifest.grid.log_size())
     fail(Fault::kUsage, state_->layout.log().native(), ": has more leaves than this run");
@@ -158,11 +177,9 @@ Recorder::Recorder(const RecordOptions& options, const record::Manifest& manifes
 Recorder::~Recorder() = default;
 
 std::optional<std::int64_t> Recorder::resume_state(const Blocks& blocks) {
-  const record::Grid& grid = state_->grid;
-  for (std::int64_t s = grid.step_blocks(); s >= 0; --s)
-    if (state_->recorded.has(grid.state_leaf(s)) && state_->snapshot_due(s) && state_->is_whole(s, blocks))
-      return s;
-  return std::nullopt;
+  State& st = *state_;
+  if (!st.snapshot) st.snapshot = st.find_snapshot(blocks);
+  return *st.snapshot;
 }
 
 void Recorder::restore(Blocks& blocks) {
@@ -184,10 +201,6 @@ std::int64_t Recorder::resume_step() const {
 
 std::int64_t Recorder::resume_position() const {
   return state_->position;
-}
-
-bool Recorder::complete() const {
-  return state_->recorded.size() == state_->grid.log_size();
 }
 
 void Recorder::begin(const Blocks& blocks) {

@@ -22,6 +22,9 @@ struct RecordOptions {
   bool resume = false;
 };
 
+/// Refuses (Error{kUsage}) a trace that is there already, unless it is to be resumed.
+void check_trace(const RecordOptions& options);
+
 /// Writes a trace while a run goes on: digests on the way, one segment per step block, its leaves after it.
 /// Segments are written by a thread of their own while the next steps compute. Leaves that are already in the
 /// log (resume) are compared instead, and a difference is Error{kUsage}, nothing touched.
@@ -45,8 +48,6 @@ class Recorder {
   /// The step and the position of the order at which training goes on.
   std::int64_t resume_step() const;
   std::int64_t resume_position() const;
-  /// True if the log is complete already: nothing is left but to look whether the export is there.
-  bool complete() const;
 
   /// State 0: writes segment 0, the manifest and the first state leaf.
   void begin(const Blocks& blocks);

@@ -142,8 +142,8 @@ void Job::finish() {
 }  // namespace
 
 TrainSummary train(const TrainOptions& options, const std::function<void(const StepReport&)>& on_step) {
-  const bool resume = options.record && options.record->resume;
-  check_output(options.out, resume);
+  check_output(options);
+  if (options.record) check_trace(*options.record);
   check_kernels();
   return Job(options, on_step).run();
 }

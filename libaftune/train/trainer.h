@@ -11,9 +11,6 @@
 
 namespace aftune::train {
 
-/// Program and version, as the manifest has it.
-inline constexpr const char* kSoftware = "aftune 0.1.0";
-
 struct TrainOptions {
   fs::path model;  ///< folder: config.json, weights unless recipe.init, tokenizer.json
   fs::path data;   ///< JSONL

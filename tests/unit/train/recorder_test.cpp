@@ -212,6 +212,20 @@ TEST_F(RecorderTest, LostOrDamagedSegmentsAreMadeAgain) {
   }
 }
 
+TEST_F(RecorderTest, ASnapshotIsUsedWhateverTheIntervalIsNow) {
+  const auto expected = whole(3);
+  run(3).go(7);  // snapshots of states 0, 3 and 4
+  fs::remove(layout.segment(4));
+  toy::Run again = resumed(2);
+  std::int64_t first = -1;
+  again.before_step = [&](std::int64_t t) {
+    if (first < 0) first = t;
+  };
+  again.go(kAll);
+  EXPECT_EQ(first, 6);  // state 3, though 3 is not due any more
+  EXPECT_EQ(text_of(layout.log()), expected.at("log.jsonl"));
+}
+
 TEST_F(RecorderTest, AnotherRecipeIsRefusedAndNothingIsTouched) {
   run().go(5);
   overwrite(layout.log(), text_of(layout.log()) + "torn");
