@@ -107,7 +107,7 @@ TEST(BaseOfARun, AnotherConfigThanTheClients) {
   std::string text = read_file(run.model() / "config.json", 1 << 20);
   text.replace(text.find("10000"), 5, "20000");
   write_file(run.model() / "config.json", text);
-  expect_only(verify(run), Code::kPolicy, "config");
+  expect_only(verify(run), Code::kStateBefore, "config");
 }
 
 TEST(Export, AFileEditedAfterTraining) {
