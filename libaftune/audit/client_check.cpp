@@ -94,7 +94,8 @@ void check_data(const LogView& log, const fs::path& data, const fs::path* model,
 void check_base_model(const LogView& log, const fs::path& model, Findings& findings) {
   const record::Manifest& m = log.manifest();
   const std::string config = read_file(model / "config.json", kMaxConfigBytes);
-  findings.expect(config == m.config, Check::kPolicy, Code::kPolicy, cat(LogView::line(0), " config"),
+  findings.expect(config == m.config, Check::kStateBefore, Code::kStateBefore,
+                  cat(LogView::line(0), " config"),
                   cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
   check_copied_files(log, model, findings);
   if (m.recipe.init) return;

@@ -53,9 +53,11 @@ void check_range(const std::string& flag, Number number, Number least, Number mo
   fail(Fault::kUsage, flag, ": ", shown(number), " is more than ", shown(most));
 }
 
-std::string joined(const std::vector<std::string>& names, std::string_view separator) {
+/// "a, b or c"
+std::string listed(const std::vector<std::string>& names) {
   std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : std::string(separator)) + name;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    all += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
   return all;
 }
 
@@ -90,13 +92,12 @@ CLI::Option* path(CLI::App& app, const std::string& flag, const std::string& met
 CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
                     std::string& to, const std::string& what) {
   const std::vector<std::string> list(names.begin(), names.end());
-  const std::string shown_default = to.empty() ? "" : cat(" [", to, "]");
-  return value(app, flag, joined(list, "|"), what + shown_default,
-               [&to, flag, list](const std::string& given) {
-                 if (std::find(list.begin(), list.end(), given) == list.end())
-                   fail(Fault::kUsage, flag, ": \"", given, "\" is not one of ", joined(list, ", "));
-                 to = given;
-               });
+  const std::string described = cat(what, ": ", listed(list), " [", to, "]");
+  return value(app, flag, "NAME", described, [&to, flag, list](const std::string& given) {
+    if (std::find(list.begin(), list.end(), given) == list.end())
+      fail(Fault::kUsage, flag, ": \"", given, "\" is not ", listed(list));
+    to = given;
+  });
 }
 
 CLI::Option* integer(CLI::App& app, const std::string& flag, std::int64_t& to, const std::string& what,

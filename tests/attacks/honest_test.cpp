@@ -36,7 +36,7 @@ TEST(Honest, EveryCheckIsMade) {
   EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
   for (int c = 0; c <= static_cast<int>(audit::Check::kExport); ++c) {
     const auto check = static_cast<audit::Check>(c);
-    if (check == audit::Check::kPolicy) continue;  // none was given; config is compared under this name
+    if (check == audit::Check::kPolicy) continue;  // none was given
     EXPECT_GT(verdict.checks.at(check).done, 0) << name(check);
     EXPECT_EQ(verdict.checks.at(check).failed, 0) << name(check);
   }

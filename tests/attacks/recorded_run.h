@@ -19,7 +19,7 @@ struct RunShape {
   bool tied = true;
   bool store_boundaries = false;
   bool packing = false;
-  bool init = true;        ///< else from base weights, which are the export of another run
+  bool init = true;             ///< else from base weights, which are the export of another run
   std::string base_dtype = "";  ///< with init false: F32 (default), F16 or BF16
   std::int64_t snapshot_interval = 1;
   std::int64_t steps = 6;
