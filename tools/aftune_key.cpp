@@ -18,7 +18,8 @@ struct Args {
 
 void flags(CLI::App& app, Args& args) {
   app.require_subcommand(1);
-  CLI::App& generate = *app.add_subcommand("generate", "make a key pair: PREFIX.key (secret) and PREFIX.vkey");
+  CLI::App& generate =
+      *app.add_subcommand("generate", "make a key pair: PREFIX.key (secret) and PREFIX.vkey");
   generate.callback([&args] { args.generate = true; });
   cli::text(generate, "--name", "NAME", args.name, "who the key speaks for, for example audit.example/acme")
       ->required();
@@ -31,15 +32,17 @@ void flags(CLI::App& app, Args& args) {
 }
 
 void print_key(const seal::PublicKey& key, bool json) {
-  if (!json) return cli::print(key.vkey() + "\n");
-  cli::print_json({{"name", key.name()},
-                   {"id", to_hex(as_bytes(key.vkey())).empty() ? "" : cat(std::hex, key.id())},
-                   {"vkey", key.vkey()}});
+  const std::string vkey = key.vkey();
+  if (!json) return cli::print(vkey + "\n");
+  // name+id+key; a name holds no '+'.
+  const std::string id = vkey.substr(key.name().size() + 1, 8);
+  cli::print_json({{"name", key.name()}, {"id", id}, {"vkey", vkey}});
 }
 
 std::string new_passphrase() {
   const std::string passphrase = cli::ask_passphrase("passphrase for the new key");
-  if (passphrase.empty()) fail(Fault::kUsage, "an empty passphrase; use --no-passphrase for an unencrypted key");
+  if (passphrase.empty())
+    fail(Fault::kUsage, "an empty passphrase; use --no-passphrase for an unencrypted key");
   if (cli::ask_passphrase("the same again") != passphrase) fail(Fault::kUsage, "the passphrases differ");
   return passphrase;
 }
@@ -51,7 +54,8 @@ fs::path with_suffix(const fs::path& prefix, const char* suffix) {
 cli::Exit generate(const Args& args) {
   const fs::path secret = with_suffix(args.out, ".key"), shared = with_suffix(args.out, ".vkey");
   for (const fs::path& path : {secret, shared})
-    if (fs::exists(fs::symlink_status(path))) fail(Fault::kUsage, path.native(), ": exists; keys are not overwritten");
+    if (fs::exists(fs::symlink_status(path)))
+      fail(Fault::kUsage, path.native(), ": exists; keys are not overwritten");
   seal::check_key_name(args.name);
   const seal::SecretKey key = seal::SecretKey::generate(args.name);
   const std::string passphrase = args.no_passphrase ? "" : new_passphrase();
@@ -63,12 +67,13 @@ cli::Exit generate(const Args& args) {
 
 cli::Exit show(const Args& args) {
   constexpr std::uint64_t kMaxKeyFile = 65536;
-  const std::string text = read_file(args.shown, kMaxKeyFile);
+  const std::string text = cli::read_input(args.shown, kMaxKeyFile);
+  const bool secret = text.starts_with("PRIVATE+KEY+") || text.starts_with("aftune-secret-key/");
   const auto passphrase = [] { return cli::ask_passphrase("passphrase"); };
-  // Every secret form says so in its first line; a vkey begins with its name.
-  const bool is_secret = text.find("PRIVATE") != std::string::npos || text.find("SECRET") != std::string::npos;
-  print_key(is_secret ? seal::SecretKey::read(args.shown, passphrase).public_key() : seal::PublicKey::read(args.shown),
-            args.json);
+  const auto key = within(args.shown.native(), [&] {
+    return secret ? seal::SecretKey::parse(text, passphrase).public_key() : seal::PublicKey::parse(text);
+  });
+  print_key(key, args.json);
   return cli::Exit::kDone;
 }
 
@@ -80,6 +85,7 @@ cli::Exit run(const Args& args) {
 }  // namespace aftune
 
 int main(int argc, char** argv) {
-  return aftune::cli::run<aftune::Args>("aftune-key", "Makes and shows Ed25519 signing keys (C2SP vkey text).",
+  return aftune::cli::run<aftune::Args>("aftune-key",
+                                        "Makes and shows Ed25519 signing keys (C2SP vkey text).",
                                         aftune::flags, aftune::run, argc, argv);
 }

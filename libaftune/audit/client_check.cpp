@@ -61,6 +61,22 @@ void check_batches(const LogView& log, const data::Dataset& dataset, const fs::p
     check_batch(log, dataset, encoder, order, log.step(t), findings);
 }
 
+// Files of the export that are neither weights nor decided by the manifest are copies of the base model's.
+void check_copied_files(const LogView& log, const fs::path& model, Findings& findings) {
+  constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;
+  for (const auto& [name, found] : log.final().files) {
+    if (name == "model.safetensors" || name == "config.json") continue;
+    const fs::path path = model / name;
+    const std::string where = cat(LogView::line(log.grid().final_leaf()), " ", name);
+    if (!fs::exists(path)) {
+      findings.failed(Check::kExport, Code::kExport, where, "the base model has no such file");
+      continue;
+    }
+    const Digest expected = hash::blake3(read_file(path, kMaxFileBytes));
+    findings.expect(found == expected, Check::kExport, Code::kExport, where, expected_found(expected, found));
+  }
+}
+
 }  // namespace
 
 void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings) {
@@ -78,8 +94,10 @@ void check_data(const LogView& log, const fs::path& data, const fs::path* model,
 void check_base_model(const LogView& log, const fs::path& model, Findings& findings) {
   const record::Manifest& m = log.manifest();
   const std::string config = read_file(model / "config.json", kMaxConfigBytes);
-  findings.expect(config == m.config, Check::kPolicy, Code::kPolicy, cat(LogView::line(0), " config"),
+  findings.expect(config == m.config, Check::kStateBefore, Code::kStateBefore,
+                  cat(LogView::line(0), " config"),
                   cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
+  check_copied_files(log, model, findings);
   if (m.recipe.init) return;
   const model::Checkpoint checkpoint = model::Checkpoint::open(model);
   for (std::size_t i = 0; i < log.tensors().size(); ++i) {

@@ -11,8 +11,8 @@ namespace aftune::audit {
 /// are exceptions.
 void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings);
 
-/// The client's base model folder against the manifest: config (`policy`), and every base tensor
-/// (`state-before`).
+/// `state-before` against the client's base model folder: config.json and every base tensor are the
+/// manifest's; `export`: the files that were to be copied are its.
 void check_base_model(const LogView& log, const fs::path& model, Findings& findings);
 
 /// `export`: the shipped folder holds exactly the files and tensors that `final` names. It is the provider's:

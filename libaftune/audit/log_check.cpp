@@ -1,13 +1,15 @@
 #include "audit/log_check.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <map>
+#include <optional>
 
 #include "audit/block_lists.h"
 #include "base/error.h"
-#include "kernels/ops.h"
+#include "hash/blake3.h"
 #include "optim/optimizer.h"
+#include "train/export.h"
 
 namespace aftune::audit {
 namespace {
@@ -41,6 +43,11 @@ bool check_size(const LogView& log, Findings& findings) {
                              " lines, found ", lines));
 }
 
+// After every eval_every-th step and after the last.
+bool evaluation_due(const Manifest& m, std::int64_t t) {
+  return m.eval_root && ((t + 1) % m.eval_every == 0 || t + 1 == m.grid.steps);
+}
+
 // Sums of the steps that `final` must repeat.
 struct Totals {
   std::int64_t positions = 0, tokens = 0, predicted = 0;
@@ -52,6 +59,8 @@ bool check_step_leaves(const LogView& log, Findings& findings, Totals& totals) {
     all &= readable(findings, log.grid().step_leaf(t), [&] {
       const record::Step step = log.step(t);
       require_equal("step", t, step.step);
+      require_equal("an evaluation loss is there", evaluation_due(log.manifest(), t),
+                    step.eval_loss.has_value());
       const record::Recipe& recipe = log.manifest().recipe;
       if (step.tokens > recipe.batch_size * recipe.seq_len)
         fail(Fault::kEvidence, step.tokens, " tokens do not fit ", recipe.batch_size, " rows of ",
@@ -87,6 +96,10 @@ bool check_config(LogView& log, Findings& findings) {
     require_equal("tied", log.config().tied, m.grid.tied);
     const std::int64_t eos = m.recipe.eos && !log.config().eos.empty() ? log.config().eos.front() : -1;
     require_equal("eos", eos, m.eos);
+    require_equal("bos", std::int64_t{log.config().bos}, m.bos);
+    if (m.recipe.seq_len > log.config().max_position)
+      fail(Fault::kEvidence, "rows of ", m.recipe.seq_len, " tokens for a model of ",
+           log.config().max_position, " positions");
     for (const TensorSpec& spec : log.tensors()) element_count(spec.shape);  // throws on overflow
     check_list(log, m.base, "base");
   });
@@ -152,6 +165,33 @@ void check_numbers(const LogView& log, Findings& findings, const record::Step& s
                       float_hex(clip), ", found ", double_hex(step.norm), " and ", float_hex(step.clip)));
 }
 
+// Files of an export beside its weights that the manifest decides, or that the client can compare with its
+// own.
+constexpr std::string_view kModelFiles[] = {"model.safetensors",      "config.json",
+                                            "tokenizer.json",         "tokenizer_config.json",
+                                            "generation_config.json", "special_tokens_map.json",
+                                            "chat_template.jinja"};
+
+// A loader decides by names what it loads: a file of another name could replace what was checked.
+void check_exported_files(const LogView& log, const record::Final& final, Findings& findings) {
+  const std::string line = LogView::line(log.grid().final_leaf());
+  for (const auto& [name, digest] : final.files)
+    if (std::find(std::begin(kModelFiles), std::end(kModelFiles), name) == std::end(kModelFiles))
+      findings.failed(Check::kExport, Code::kExport, cat(line, " ", name), "no file that an export has");
+  const auto require = [&](const std::string& name, const std::optional<Digest>& expected) {
+    const auto found = final.files.find(name);
+    const std::string where = cat(line, " ", name);
+    if (!findings.expect(found != final.files.end(), Check::kExport, Code::kExport, where, "not in the list"))
+      return;
+    if (expected)
+      findings.expect(found->second == *expected, Check::kExport, Code::kExport, where,
+                      cat("expected ", to_hex(*expected), ", found ", to_hex(found->second)));
+  };
+  require("model.safetensors", std::nullopt);
+  require("tokenizer.json", log.manifest().tokenizer);
+  require("config.json", hash::blake3(train::exported_config(log.manifest().config)));
+}
+
 }  // namespace
 
 bool check_structure(LogView& log, Findings& findings) {
@@ -207,6 +247,7 @@ void check_base_digests(const LogView& log, Findings& findings) {
 
 void check_export_digests(const LogView& log, Findings& findings) {
   const record::Final final = log.final();
+  check_exported_files(log, final, findings);
   if (final.exported.dtype != DType::kF32) return;
   const record::State state = log.state(log.grid().step_blocks());
   for (int block = 0; block < log.grid().blocks(); ++block) {

@@ -26,7 +26,8 @@ void check_steps(const LogView& log, Findings& findings);
 /// zero moments. Says what of it is left to the tensors themselves.
 void check_base_digests(const LogView& log, Findings& findings);
 
-/// `export` from the log alone: for an f32 export, `final`'s list must be the last state's parameters.
+/// `export` from the log alone: the exported config and tokenizer are the manifest's, no other file takes
+/// part, and for an f32 export `final`'s list is the last state's parameters.
 void check_export_digests(const LogView& log, Findings& findings);
 
 }  // namespace aftune::audit

@@ -98,10 +98,25 @@ void check_other_note(const std::string& text, const std::string& where, const V
     findings.failed(Check::kSignature, Code::kSignature, where, problem);
     return;
   }
-  if (other.checkpoint.origin == sealed.checkpoint.origin && !extends(tree, other.checkpoint))
+  const seal::Checkpoint& a = sealed.checkpoint;
+  const seal::Checkpoint& b = other.checkpoint;
+  if (a.origin != b.origin) return;
+  const bool two_roots = a.size == b.size && a.root != b.root;
+  if (two_roots || extends(tree, a) != extends(tree, b))
     findings.add(Code::kEquivocation, where,
-                 cat("a signed root ", to_hex(other.checkpoint.root), " of size ", other.checkpoint.size,
-                     " that this log does not extend"));
+                 cat("this run is signed with two roots that no log continues: ", to_hex(a.root), " of size ",
+                     a.size, " and ", to_hex(b.root), " of size ", b.size));
+}
+
+void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
+                       Findings& findings) {
+  if (options.challenge)
+    check_other_note(options.challenge->note, "challenge note", options, sealed, tree, findings);
+  const fs::path own = trace::Layout{options.trace}.checkpoint();
+  if (!options.checkpoint || !is_there(own)) return;
+  const auto text =
+      read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
+  if (text) check_other_note(*text, "checkpoint", options, sealed, tree, findings);
 }
 
 void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed, const std::string& manifest,
@@ -149,12 +164,14 @@ std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& fi
   }
 }
 
-std::optional<std::vector<std::string>> check_log_root(const trace::Layout& layout, const Sealed& sealed,
+std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                                        Findings& findings) {
+  const trace::Layout layout{options.trace};
   const std::string name = layout.log().filename().native();
   auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
   if (!log) return std::nullopt;
   const hash::MerkleTree tree = log->tree();
+  check_other_notes(options, sealed, tree, findings);
   const seal::Checkpoint& checkpoint = sealed.checkpoint;
   if (log->torn) {
     findings.add(Code::kFormat, LogView::line(static_cast<std::int64_t>(tree.size())),
@@ -180,19 +197,6 @@ std::optional<std::vector<std::string>> check_log_root(const trace::Layout& layo
   }
   findings.held(Check::kLogRoot);
   return std::move(log->leaves);
-}
-
-void check_other_notes(const VerifyOptions& options, const Sealed& sealed,
-                       const std::vector<std::string>& leaves, Findings& findings) {
-  hash::MerkleTree tree;
-  for (const std::string& leaf : leaves) tree.append(hash::leaf_hash(leaf));
-  if (options.challenge)
-    check_other_note(options.challenge->note, "challenge note", options, sealed, tree, findings);
-  const fs::path own = trace::Layout{options.trace}.checkpoint();
-  if (!options.checkpoint || !is_there(own)) return;
-  const auto text =
-      read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
-  if (text) check_other_note(*text, "checkpoint", options, sealed, tree, findings);
 }
 
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,

@@ -24,14 +24,11 @@ struct Sealed {
 std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings);
 
 /// `log-root`: reads log.jsonl and compares it with the checkpoint. nullopt, with a reason that names the
-/// first line that gives itself away, or else the file.
-std::optional<std::vector<std::string>> check_log_root(const trace::Layout& layout, const Sealed& sealed,
+/// first line that gives itself away, or else the file. Other signed notes of this run that are at hand (the
+/// challenge's, and the trace's own beside the auditor's) are compared too: two that no one log continues are
+/// `equivocation`.
+std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                                        Findings& findings);
-
-/// Other signed notes of this run that are at hand, the challenge's and the trace's own beside the auditor's:
-/// one that the log does not continue is `equivocation`.
-void check_other_notes(const VerifyOptions& options, const Sealed& sealed,
-                       const std::vector<std::string>& leaves, Findings& findings);
 
 /// The files of the trace directory: every segment that the grid gives is there, no other one is, and
 /// manifest.tlog-proof, if there, proves the first leaf.

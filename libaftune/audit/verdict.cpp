@@ -113,7 +113,7 @@ std::string_view name(ReasonClass c) {
 
 void conclude(Verdict& verdict, std::int64_t asked) {
   verdict.asked = asked;
-  if (verdict.checked < asked || verdict.checked <= 0)
+  if (verdict.reasons.empty() && (verdict.checked < asked || verdict.checked <= 0))
     verdict.reasons.push_back(
         {Code::kCoverage, "cells", cat("checked ", verdict.checked, " of ", asked, " cells asked for")});
   const bool wrong = std::any_of(verdict.reasons.begin(), verdict.reasons.end(),

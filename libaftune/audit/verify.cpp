@@ -80,9 +80,8 @@ bool Audit::check_seal() {
 }
 
 bool Audit::check_log() {
-  auto leaves = check_log_root(layout_, sealed_, findings_);
+  auto leaves = check_log_root(options_, sealed_, findings_);
   if (!leaves) return false;
-  check_other_notes(options_, sealed_, *leaves, findings_);
   log_.emplace(std::move(*leaves));
   if (!check_structure(*log_, findings_)) return false;
   const record::Manifest& manifest = log_->manifest();

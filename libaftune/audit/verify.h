@@ -15,16 +15,18 @@ namespace aftune::audit {
 struct VerifyOptions {
   fs::path trace;
   seal::PublicKey key;
-  std::optional<fs::path> checkpoint;  ///< the note as the auditor received it; default: the trace's own
-  Plan plan;
+  /// The note as the auditor received it; default: the trace's own.
+  std::optional<fs::path> checkpoint = std::nullopt;
+  Plan plan = {};
   std::array<std::uint8_t, 32> seed{};
   std::string seed_kind = "given";
-  std::optional<Challenge> challenge;  ///< instead of plan and seed; its note must equal the checkpoint
-  std::optional<Policy> policy;
-  std::optional<fs::path> data;      ///< the client's rows: data and order are checked against them
-  std::optional<fs::path> model;     ///< the client's base model folder: tokenizer, base weights
-  std::optional<fs::path> exported;  ///< the shipped folder
-  double tampered = 0;               ///< attacker: fraction of cells that are bad; 0: one bad cell
+  /// Instead of plan and seed; its note must be one that the log continues.
+  std::optional<Challenge> challenge = std::nullopt;
+  std::optional<Policy> policy = std::nullopt;
+  std::optional<fs::path> data = std::nullopt;      ///< the client's rows, for `data` and `order`
+  std::optional<fs::path> model = std::nullopt;     ///< the client's base model: tokenizer, base weights
+  std::optional<fs::path> exported = std::nullopt;  ///< the shipped folder
+  double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell
   int threads = 1;
   std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
   bool quiet = false;

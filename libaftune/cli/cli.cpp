@@ -17,7 +17,7 @@ const char* g_tool = "aftune";  // for warn(); set once by run_tool
 
 void say(std::string_view kind, std::string_view message) {
   // One line whatever the message holds: names of files may have line ends in them.
-  std::string line = cat(g_tool, ": ", kind, ": ");
+  std::string line = cat(g_tool, ": ", kind);
   for (const char c : message) line += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? '?' : c;
   line += '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
@@ -40,8 +40,8 @@ std::string unknown_argument(const CLI::App& app) {
   const std::string given = rest.empty() ? std::string("?") : rest.front();
   const bool is_flag = given.starts_with("-");
   const std::string near = nearest(command, given);
-  return cat(is_flag ? "unknown flag " : "unexpected argument ", given, "; hint: ",
-             near.empty() ? see_help(app) : cat("did you mean ", near, '?'));
+  return cat(is_flag ? "unknown flag " : "unexpected argument ", given,
+             "; hint: ", near.empty() ? see_help(app) : cat("did you mean ", near, '?'));
 }
 
 /// The first required flag, positional or command that was not given.
@@ -87,7 +87,7 @@ std::optional<Exit> parse(CLI::App& app, int argc, char** argv) {
     print(cat(g_tool, ' ', kVersion, '\n'));
     return Exit::kDone;
   } catch (const CLI::ParseError& e) {
-    say("error", usage_error(app, e));
+    say("error: ", usage_error(app, e));
     return Exit::kFailed;
   } catch (Error& e) {
     fail(e.fault(), e.what(), "; hint: ", see_help(app));
@@ -108,7 +108,15 @@ Exit parse_and_run(const char* summary, int argc, char** argv, const std::functi
 }  // namespace
 
 void warn(std::string_view message) {
-  say("warning", message);
+  say("warning: ", message);
+}
+
+void complain(std::string_view message) {
+  say("error: ", message);
+}
+
+void note(std::string_view message) {
+  say("", message);
 }
 
 int run_tool(const char* tool, const char* summary, int argc, char** argv,
@@ -119,13 +127,13 @@ int run_tool(const char* tool, const char* summary, int argc, char** argv,
   try {
     exit = parse_and_run(summary, argc, argv, flags, body);
   } catch (const Error& e) {
-    say("error", e.what());
+    say("error: ", e.what());
   } catch (const std::bad_alloc&) {
-    say("error", "out of memory");
+    say("error: ", "out of memory");
   } catch (const fs::filesystem_error& e) {
-    say("error", cat(e.path1().native(), ": ", e.code().message()));
+    say("error: ", cat(e.path1().native(), ": ", e.code().message()));
   } catch (const std::exception& e) {
-    say("error", cat("internal error: ", e.what()));
+    say("error: ", cat("internal error: ", e.what()));
   }
   return static_cast<int>(exit);
 }

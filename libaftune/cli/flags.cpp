@@ -53,9 +53,11 @@ void check_range(const std::string& flag, Number number, Number least, Number mo
   fail(Fault::kUsage, flag, ": ", shown(number), " is more than ", shown(most));
 }
 
-std::string joined(const std::vector<std::string>& names, std::string_view separator) {
+/// "a, b or c"
+std::string listed(const std::vector<std::string>& names) {
   std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : std::string(separator)) + name;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    all += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
   return all;
 }
 
@@ -72,7 +74,9 @@ std::int64_t parse_integer(std::string_view flag, std::string_view text) {
 }
 
 CLI::Option* toggle(CLI::App& app, const std::string& flag, bool& to, const std::string& what) {
-  return app.add_flag(flag, to, what)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->disable_flag_override();
+  return app.add_flag(flag, to, what)
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+      ->disable_flag_override();
 }
 
 CLI::Option* text(CLI::App& app, const std::string& flag, const std::string& metavar, std::string& to,
@@ -88,10 +92,10 @@ CLI::Option* path(CLI::App& app, const std::string& flag, const std::string& met
 CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
                     std::string& to, const std::string& what) {
   const std::vector<std::string> list(names.begin(), names.end());
-  const std::string shown_default = to.empty() ? "" : cat(" [", to, "]");
-  return value(app, flag, joined(list, "|"), what + shown_default, [&to, flag, list](const std::string& given) {
+  const std::string described = cat(what, ": ", listed(list), " [", to, "]");
+  return value(app, flag, "NAME", described, [&to, flag, list](const std::string& given) {
     if (std::find(list.begin(), list.end(), given) == list.end())
-      fail(Fault::kUsage, flag, ": \"", given, "\" is not one of ", joined(list, ", "));
+      fail(Fault::kUsage, flag, ": \"", given, "\" is not ", listed(list));
     to = given;
   });
 }

@@ -11,8 +11,9 @@
 
 namespace aftune::cli {
 
-// Declaring a flag. `metavar` names its value in help and manual. Numbers are parsed whole and checked against
-// [least, most]; a default that lies inside is shown in help. Returns CLI11's option, for ->required() and
+// Declaring a flag. `metavar` names its value in help and manual. Numbers are parsed whole and checked
+// against [least, most]; a default that lies inside is shown in help. Returns CLI11's option, for
+// ->required() and
 // ->group().
 CLI::Option* toggle(CLI::App& app, const std::string& flag, bool& to, const std::string& what);
 CLI::Option* text(CLI::App& app, const std::string& flag, const std::string& metavar, std::string& to,

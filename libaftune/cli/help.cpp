@@ -9,7 +9,7 @@
 namespace aftune::cli {
 namespace {
 
-constexpr std::size_t kColumn = 28;
+constexpr std::size_t kColumn = 26;
 
 std::string invocation(const CLI::Option& option) {
   const std::string name = option.get_positional() ? option.get_type_name() : option.get_name();

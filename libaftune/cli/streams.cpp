@@ -74,7 +74,9 @@ class SilentTerminal {
     ::close(fd_);
   }
 
-  void say(std::string_view text) { [[maybe_unused]] const auto put = ::write(fd_, text.data(), text.size()); }
+  void say(std::string_view text) {
+    [[maybe_unused]] const auto put = ::write(fd_, text.data(), text.size());
+  }
   std::string line() {
     std::string text;
     char c = 0;

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "seal/keys.h"
 
-// The two text forms of a secret key (docs/audit.md, "Key files").
+// The two text forms of a secret key (docs/seal.md, "Key files").
 namespace aftune::seal {
 
 /// Cost of turning a passphrase into a key with Argon2id, one lane.

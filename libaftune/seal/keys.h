@@ -38,7 +38,7 @@ class PublicKey {
 };
 
 /// A secret key; its memory is locked, guarded and wiped. File forms: "PRIVATE+KEY+<name>+<8 hex>+<base64>"
-/// as x/mod/sumdb/note writes it, or the same seed encrypted under a passphrase (docs/audit.md, "Key files").
+/// as x/mod/sumdb/note writes it, or the same seed encrypted under a passphrase (docs/seal.md, "Key files").
 class SecretKey {
  public:
   static SecretKey generate(std::string name);

@@ -1,0 +1,64 @@
+#include "trace/commit.h"
+
+#include <optional>
+
+#include "base/error.h"
+#include "record/leaves.h"
+#include "trace/log.h"
+
+namespace aftune::trace {
+namespace {
+
+constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
+
+/// The checkpoint that is there, or nothing. One that another key or run signed is not ours to replace.
+std::optional<seal::Checkpoint> earlier_checkpoint(const fs::path& path, const std::string& origin,
+                                                   const seal::PublicKey& key) {
+  if (!fs::exists(fs::symlink_status(path))) return std::nullopt;
+  return within(path.native(), [&] {
+    const auto note = seal::Note::parse(read_file(path, kMaxNoteBytes, Links::kRefuse));
+    if (seal::check_note(note, key) != seal::NoteCheck::kValid)
+      fail(Fault::kUsage, "exists and is not signed by ", key.vkey());
+    auto checkpoint = seal::Checkpoint::parse(note.text);
+    if (checkpoint.origin != origin) fail(Fault::kUsage, "seals ", checkpoint.origin, ", not ", origin);
+    return std::optional(checkpoint);
+  });
+}
+
+bool is_extended(const seal::Checkpoint& earlier, const hash::MerkleTree& tree) {
+  return earlier.size <= tree.size() && tree.root(earlier.size) == earlier.root;
+}
+
+Log read_whole(const fs::path& path) {
+  Log log = Log::read(path);
+  if (log.torn) fail(Fault::kUsage, path.native(), ": the last line is torn; aftune-train --resume mends it");
+  if (log.leaves.empty()) fail(Fault::kUsage, path.native(), ": empty");
+  sync_file(path);  // only what is on disk is signed
+  return log;
+}
+
+}  // namespace
+
+Commitment commit(const Layout& layout, const seal::SecretKey& key) {
+  if (!fs::is_directory(layout.root)) fail(Fault::kUsage, layout.root.native(), ": not a trace directory");
+  if (!fs::exists(layout.log())) fail(Fault::kUsage, layout.log().native(), ": no such file; not a trace");
+  const FileLock lock(layout.lock());
+  const Log log = read_whole(layout.log());
+  const record::Manifest manifest = within(cat(layout.log().native(), ": line 1"),
+                                           [&] { return record::parse_manifest(log.leaves.front()); });
+  const hash::MerkleTree tree = log.tree();
+  Commitment made;
+  made.checkpoint = {
+      .origin = cat(key.public_key().name(), "/", manifest.run), .size = tree.size(), .root = tree.root()};
+  made.closed = static_cast<std::int64_t>(tree.size()) == manifest.grid.log_size();
+  const auto earlier = earlier_checkpoint(layout.checkpoint(), made.checkpoint.origin, key.public_key());
+  made.extends = !earlier || is_extended(*earlier, tree);
+  if (!made.extends) return made;
+  const std::string note = seal::sign_checkpoint(made.checkpoint, key).to_text();
+  const seal::LeafProof proof{.index = 0, .proof = tree.inclusion(0, tree.size()), .note = note};
+  write_file(layout.checkpoint(), note);
+  write_file(layout.manifest_proof(), proof.to_text());
+  return made;
+}
+
+}  // namespace aftune::trace

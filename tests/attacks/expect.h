@@ -1,0 +1,45 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "audit/verdict.h"
+#include "audit/verify.h"
+
+namespace aftune::attacks {
+
+inline bool leaves_open(const audit::Verdict& verdict, const std::string& prefix) {
+  return std::any_of(verdict.unchecked.begin(), verdict.unchecked.end(),
+                     [&](const std::string& item) { return item.starts_with(prefix); });
+}
+
+/// The first reason with this code; nullptr if there is none.
+inline const audit::Reason* find_reason(const audit::Verdict& verdict, audit::Code code) {
+  for (const audit::Reason& reason : verdict.reasons)
+    if (reason.code == code) return &reason;
+  return nullptr;
+}
+
+/// Not ACCEPT, as the code's class demands, and every reason is this code; `where` names the object.
+inline void expect_only(const audit::Verdict& verdict, audit::Code code, const std::string& where = "") {
+  const auto outcome =
+      class_of(code) == audit::ReasonClass::kAbsent ? audit::Outcome::kIncomplete : audit::Outcome::kReject;
+  EXPECT_EQ(verdict.outcome, outcome) << describe(verdict);
+  EXPECT_FALSE(verdict.reasons.empty());
+  for (const audit::Reason& reason : verdict.reasons) EXPECT_EQ(reason.code, code) << describe(verdict);
+  if (where.empty() || verdict.reasons.empty()) return;
+  EXPECT_NE(verdict.reasons[0].where.find(where), std::string::npos) << describe(verdict);
+}
+
+/// REJECT, and this code is among the reasons, at this object.
+inline void expect_among(const audit::Verdict& verdict, audit::Code code, const std::string& where = "") {
+  EXPECT_EQ(verdict.outcome, audit::Outcome::kReject) << describe(verdict);
+  const bool found = std::any_of(verdict.reasons.begin(), verdict.reasons.end(), [&](const audit::Reason& r) {
+    return r.code == code && r.where.find(where) != std::string::npos;
+  });
+  EXPECT_TRUE(found) << name(code) << " at " << where << " in\n" << describe(verdict);
+}
+
+}  // namespace aftune::attacks

@@ -1,0 +1,180 @@
+// Rows 35-40 as far as a trace at hand goes, and every bit of it: whatever the bytes, a verdict that names
+// the object, in bounded time.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <random>
+
+#include "attacks/expect.h"
+#include "attacks/forgery.h"
+#include "base/error.h"
+#include "trace/layout.h"
+
+namespace aftune::attacks {
+namespace {
+
+using audit::Code;
+
+audit::Verdict verify(const RecordedRun& run) {
+  return audit::verify(run.options());
+}
+
+// Flips `count` random bits of the bytes [from, to) of a file, one at a time, and expects each to be found.
+void flip_and_verify(const RecordedRun& run, const fs::path& file, std::uint64_t from, std::uint64_t to,
+                     int count, const std::string& where) {
+  static std::mt19937_64 random(std::random_device{}());
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t bit = std::uniform_int_distribution<std::uint64_t>(8 * from, 8 * to - 1)(random);
+    flip_bit(file, bit);
+    const audit::Verdict verdict = verify(run);
+    EXPECT_EQ(verdict.outcome, audit::Outcome::kReject) << file << " bit " << bit << '\n'
+                                                        << describe(verdict);
+    ASSERT_FALSE(verdict.reasons.empty()) << file << " bit " << bit;
+    EXPECT_NE(verdict.reasons[0].where.find(where), std::string::npos) << file << " bit " << bit << '\n'
+                                                                       << describe(verdict);
+    flip_bit(file, bit);
+  }
+}
+
+class EveryBit : public testing::TestWithParam<bool> {
+ protected:
+  EveryBit() : run(fresh_copy({.store_boundaries = GetParam(), .snapshot_interval = 2})) {}
+  ~EveryBit() override { EXPECT_EQ(verify(run).outcome, audit::Outcome::kAccept); }
+  RecordedRun run;
+  trace::Layout layout() const { return {run.trace()}; }
+};
+
+TEST_P(EveryBit, OfEverySegment) {
+  for (int i = 0; i <= 3; ++i) {
+    const fs::path file = layout().segment(i);
+    flip_and_verify(run, file, 0, fs::file_size(file), 12, file.filename().native());
+    flip_and_verify(run, file, 0, 512, 4, file.filename().native());
+  }
+}
+
+TEST_P(EveryBit, OfEveryLogLine) {
+  const std::string text = read_file(layout().log(), 1 << 24);
+  std::uint64_t from = 0;
+  for (int line = 1; from < text.size(); ++line) {
+    const std::uint64_t to = text.find('\n', from) + 1;
+    flip_and_verify(run, layout().log(), from, to, 4, "log");
+    flip_and_verify(run, layout().log(), to - 1, to, 1, "log");  // the line feed
+    from = to;
+  }
+}
+
+TEST_P(EveryBit, OfTheCheckpoint) {
+  const std::uint64_t size = fs::file_size(layout().checkpoint());
+  flip_and_verify(run, layout().checkpoint(), 0, size, 60, "checkpoint");
+}
+
+INSTANTIATE_TEST_SUITE_P(Boundaries, EveryBit, testing::Bool(),
+                         [](const auto& tested) { return tested.param ? "Stored" : "MadeAgain"; });
+
+TEST(Hostile, FilesThatAreNotFiles) {
+  const auto with = [](const std::function<fs::path(const trace::Layout&)>& which,
+                       const std::function<void(const fs::path&)>& replace) {
+    const RecordedRun run = fresh_copy({});
+    const fs::path path = which(trace::Layout{run.trace()});
+    const fs::path moved = run.root / "moved";
+    fs::rename(path, moved);
+    replace(path);
+    const audit::Verdict verdict = verify(run);
+    EXPECT_NE(verdict.outcome, audit::Outcome::kAccept);
+    EXPECT_FALSE(verdict.reasons.empty());
+    return verdict;
+  };
+  const std::function<fs::path(const trace::Layout&)> files[] = {
+      [](const trace::Layout& l) { return l.log(); }, [](const trace::Layout& l) { return l.checkpoint(); },
+      [](const trace::Layout& l) { return l.segment(1); }};
+  for (const auto& file : files) {
+    expect_only(with(file, [](const fs::path&) {}), Code::kAbsent);
+    expect_only(with(file, [](const fs::path& p) { fs::create_symlink("../moved", p); }), Code::kFormat);
+    expect_only(with(file, [](const fs::path& p) { fs::create_symlink("nowhere", p); }), Code::kFormat);
+    expect_only(with(file, [](const fs::path& p) { fs::create_directory(p); }), Code::kFormat);
+    expect_only(with(file, [](const fs::path& p) { ASSERT_EQ(::mkfifo(p.c_str(), 0600), 0); }),
+                Code::kFormat);
+    expect_only(with(file, [](const fs::path& p) { write_file(p, ""); }),
+                &file == &files[0] ? Code::kLogRoot : Code::kFormat);
+    expect_only(with(file, [](const fs::path& p) { write_file(p, std::string(70000, 'x')); }), Code::kFormat);
+  }
+}
+
+TEST(Hostile, FilesThatAreCutOrGrown) {
+  for (int i = 0; i <= 3; ++i)
+    for (const int change : {-1, 1, -1000}) {
+      const RecordedRun run = fresh_copy({});
+      const fs::path file = trace::Layout{run.trace()}.segment(i);
+      const auto size = static_cast<std::int64_t>(fs::file_size(file));
+      fs::resize_file(file, static_cast<std::uintmax_t>(size + change));
+      expect_only(verify(run), Code::kFormat, file.filename().native());
+    }
+}
+
+TEST(Hostile, SegmentsThatTheManifestDoesNotGive) {
+  for (const char* name : {"segment-000004.h5", "segment-1.h5", "segment-0000001.h5", "segment-.h5",
+                           "segment-x.h5", "segment-999999999999999999999.h5"}) {
+    const RecordedRun run = fresh_copy({});
+    fs::copy_file(trace::Layout{run.trace()}.segment(1), run.trace() / name);
+    expect_only(verify(run), Code::kClosing, name);
+  }
+  Forgery forgery(fresh_copy({}));
+  forgery.add_dataset(1, "/state/model.layers.9.extra");
+  expect_only(verify(forgery.run()), Code::kFormat, "segment-000001.h5 /state/model.layers.9.extra");
+}
+
+TEST(Hostile, ATornLastLine) {
+  const RecordedRun run = fresh_copy({});
+  const fs::path log = trace::Layout{run.trace()}.log();
+  std::string text = read_file(log, 1 << 24);
+  text.pop_back();
+  write_file(log, text);
+  expect_only(verify(run), Code::kFormat, "log line 12");
+}
+
+// Sizes that only the manifest claims cost nothing.
+TEST(Hostile, SizesThatOnlyTheManifestClaims) {
+  const auto timed = [](const std::function<void(record::Manifest&)>& edit) {
+    Forgery forgery(fresh_copy({}));
+    forgery.edit_manifest(edit);
+    const RecordedRun run = forgery.seal();
+    const auto begin = std::chrono::steady_clock::now();
+    const audit::Verdict verdict = verify(run);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+    EXPECT_NE(verdict.outcome, audit::Outcome::kAccept);
+    return verdict;
+  };
+  const auto config = [](const std::string& from, const std::string& to) {
+    return [=](record::Manifest& m) { m.config.replace(m.config.find(from), from.size(), to); };
+  };
+  expect_only(timed([](auto& m) { m.recipe.steps = (std::int64_t{1} << 40) - 1; }), Code::kClosing);
+  expect_only(timed([](auto& m) { m.grid.layers = 1 << 20; }), Code::kClosing);
+  expect_only(timed(config("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4000")), Code::kClosing);
+  EXPECT_EQ(timed(config("\"vocab_size\": 257", "\"vocab_size\": 16000000")).reasons.size(), 1u);
+  const auto huge = timed([&](record::Manifest& m) {
+    config("\"vocab_size\": 257", "\"vocab_size\": 16000000")(m);
+    config("\"hidden_size\": 16", "\"hidden_size\": 1000000, \"head_dim\": 8")(m);
+    const std::vector<TensorSpec> specs = model::all_tensors(model::Config::parse(m.config));
+    m.base.root = record::tensor_root(specs, m.base.digests);
+  });
+  EXPECT_FALSE(huge.reasons.empty());
+}
+
+TEST(Hostile, MoreMemoryThanTheAuditorAllows) {
+  for (const bool boundaries : {true, false}) {
+    audit::VerifyOptions options = fresh_copy({.store_boundaries = boundaries}).options();
+    options.max_memory = 1000;
+    expect_only(audit::verify(options), Code::kTooLarge, boundaries ? "block" : "the whole model");
+  }
+}
+
+TEST(Hostile, AManifestProofThatProvesNothing) {
+  const RecordedRun run = fresh_copy({});
+  const trace::Layout layout{run.trace()};
+  write_file(layout.manifest_proof(), "nothing");
+  expect_only(verify(run), Code::kFormat, "manifest.tlog-proof");
+}
+
+}  // namespace
+}  // namespace aftune::attacks

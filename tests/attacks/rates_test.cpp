@@ -1,0 +1,69 @@
+// Cheats that are caught with some probability are caught at the predicted rate.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "attacks/expect.h"
+#include "attacks/forgery.h"
+#include "base/error.h"
+#include "hash/blake3.h"
+
+namespace aftune::attacks {
+namespace {
+
+// Verdicts over `rounds` seeds; how many reject, and the rate that each states for one bad cell or column.
+struct Measured {
+  int rejected = 0;
+  double one_cell = 0;
+  double one_column = 0;
+};
+
+Measured measure(audit::VerifyOptions options, int rounds) {
+  Measured measured;
+  for (int round = 0; round < rounds; ++round) {
+    options.seed = hash::blake3(cat("rate ", round)).bytes;
+    const audit::Verdict verdict = audit::verify(options);
+    measured.rejected += verdict.outcome == audit::Outcome::kReject;
+    if (verdict.outcome != audit::Outcome::kAccept) continue;
+    measured.one_cell = verdict.one_cell;
+    measured.one_column = verdict.one_column;
+  }
+  return measured;
+}
+
+void expect_rate(int found, double p, int rounds) {
+  EXPECT_NEAR(found, p * rounds, 5 * std::sqrt(p * (1 - p) * rounds) + 1e-9);
+}
+
+audit::VerifyOptions sampled(const RecordedRun& run, std::int64_t uniform) {
+  audit::VerifyOptions options = run.options();
+  options.plan = {.uniform = uniform};
+  options.data.reset();
+  options.model.reset();
+  options.exported.reset();
+  return options;
+}
+
+TEST(Rates, OneBadCell) {
+  Forgery forgery(fresh_copy({.store_boundaries = true}));
+  forgery.edit_step(3, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
+  const Measured measured = measure(sampled(forgery.seal(), 3), 120);
+  EXPECT_NEAR(measured.one_cell, 3.0 / 9, 1e-12);
+  expect_rate(measured.rejected, measured.one_cell, 120);
+}
+
+TEST(Rates, OneBadColumn) {
+  Forgery forgery(fresh_copy({.store_boundaries = true}));
+  for (std::int64_t t = 0; t < 6; ++t)
+    forgery.edit_step(t, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
+  audit::VerifyOptions options = sampled(forgery.seal(), 2);
+  const Measured measured = measure(options, 120);
+  EXPECT_NEAR(measured.one_column, audit::detection_probability(9, 3, 2), 1e-12);
+  expect_rate(measured.rejected, measured.one_column, 120);
+  // One cell of the objective is enough against a lie in all of them.
+  options.plan = {.objective = 1};
+  EXPECT_EQ(measure(options, 10).rejected, 10);
+}
+
+}  // namespace
+}  // namespace aftune::attacks

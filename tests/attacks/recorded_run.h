@@ -1,0 +1,54 @@
+#pragma once
+
+// A real run, small enough to be made in a moment: a Llama of two layers on a data set of its own, trained by
+// train::train, sealed with the provider's key. Tests copy it and cheat on the copy.
+
+#include <string>
+
+#include "audit/verify.h"
+#include "base/files.h"
+#include "seal/keys.h"
+#include "train/trainer.h"
+
+namespace aftune::attacks {
+
+/// The provider's key: "audit.example/acme" from a fixed seed.
+seal::SecretKey provider_key();
+
+struct RunShape {
+  bool tied = true;
+  bool store_boundaries = false;
+  bool packing = false;
+  bool init = true;             ///< else from base weights, which are the export of another run
+  std::string base_dtype = "";  ///< with init false: F32 (default), F16 or BF16
+  std::int64_t snapshot_interval = 1;
+  std::int64_t steps = 6;
+  std::int64_t steps_per_block = 2;
+  int layers_per_block = 1;
+  std::uint64_t seed = 7;
+  std::int64_t data_rows = 7;
+  bool evaluate = false;
+  std::string nonce = "";
+};
+
+/// The folders of one run: model (the client's base), data.jsonl, out (the export), run.aft (the trace).
+struct RecordedRun {
+  fs::path root;
+  fs::path model() const { return root / "model"; }
+  fs::path data() const { return root / "data.jsonl"; }
+  fs::path out() const { return root / "out"; }
+  fs::path trace() const { return root / "run.aft"; }
+
+  /// Every cell, with the client's data, base model and the shipped files.
+  audit::VerifyOptions options() const;
+};
+
+/// Trains and seals under `root`, which must not exist.
+RecordedRun record_run(const fs::path& root, const RunShape& shape);
+/// Such a run made once in this process and copied for the caller, who may change everything in it.
+RecordedRun fresh_copy(const RunShape& shape);
+
+/// Signs the log as it is in the trace.
+void seal(const fs::path& trace);
+
+}  // namespace aftune::attacks

@@ -1,0 +1,188 @@
+// Fine-tunes a model and records the run.
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/cli.h"
+#include "train/trainer.h"
+
+namespace aftune {
+namespace {
+
+constexpr std::int64_t kMany = std::int64_t{1} << 40;
+
+struct Args {
+  train::TrainOptions job;
+  train::RecordOptions record;
+  fs::path eval_data;
+  std::string store = "nothing", device = "cpu";
+  bool no_record = false, no_eos = false, json = false, verbose = false;
+  int threads = 0;
+};
+
+void input_flags(CLI::App& app, Args& args) {
+  const auto in = [](CLI::Option* option) { return option->group("inputs and outputs"); };
+  in(cli::model(app, args.job.model))->required();
+  in(cli::data(app, args.job.data))->required();
+  in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"))->required();
+  in(cli::trace(app, args.record.trace));
+  in(cli::path(app, "--eval-data", "FILE", args.eval_data, "rows to evaluate the loss on"));
+  in(cli::integer(app, "--eval-every", args.job.eval_every,
+                  "evaluate every N steps; 0 is after the last only", 0, kMany));
+}
+
+void recipe_flags(CLI::App& app, Args& args) {
+  record::Recipe& r = args.job.recipe;
+  const auto in = [](CLI::Option* option) { return option->group("recipe"); };
+  in(cli::integer(app, "--steps", r.steps, "optimizer steps", 1, kMany));
+  in(cli::real(app, "--epochs", args.job.epochs, "instead of --steps: passes over the data", 1e-6, 1e6));
+  in(cli::integer(app, "--batch-size", r.batch_size, "rows of a step", 1, 1 << 24));
+  in(cli::integer(app, "--seq-len", r.seq_len, "tokens that a row is cut to", 1, 1 << 24));
+  in(cli::real(app, "--lr", r.lr, "peak learning rate", 0, 1e6));
+  in(cli::choice(app, "--schedule", {"constant", "linear", "cosine"}, r.schedule,
+                 "learning rate after the warm-up"));
+  in(cli::integer(app, "--warmup-steps", r.warmup_steps, "steps of linear warm-up", 0, kMany));
+  in(cli::choice(app, "--optimizer", {"adamw", "sgd"}, r.optimizer, "optimizer"));
+  in(cli::real(app, "--beta1", r.beta1, "adamw: decay of the first moment", 0, 1));
+  in(cli::real(app, "--beta2", r.beta2, "adamw: decay of the second moment", 0, 1));
+  in(cli::real(app, "--eps", r.eps, "adamw: added to the denominator", 0, 1));
+  in(cli::real(app, "--momentum", r.momentum, "sgd: momentum", 0, 1));
+  in(cli::real(app, "--weight-decay", r.weight_decay, "weight decay of tensors of rank 2 and more", 0, 1e6));
+  in(cli::toggle(app, "--decay-all", r.decay_all, "weight decay of all tensors"));
+  in(cli::real(app, "--clip-norm", r.clip_norm, "clip the gradient to this global norm; 0 is never", 0,
+               1e30));
+  in(cli::word64(app, "--seed", r.seed, "seed of the order of rows and of --init"));
+  in(cli::toggle(app, "--pack", r.packing, "fill each row with documents while they fit"));
+  in(cli::toggle(app, "--no-eos", args.no_eos, "append no end-of-sequence token to rows"));
+  in(cli::toggle(app, "--init", r.init, "draw the first weights from the seed; config.json is enough"));
+  in(cli::text(app, "--numerics", "f32", args.job.profile, "arithmetic [f32]"));
+}
+
+void record_flags(CLI::App& app, Args& args) {
+  const auto in = [](CLI::Option* option) { return option->group("record"); };
+  in(cli::integer(app, "--layers-per-block", args.job.layers_per_block, "layers of a cell", 1, 1 << 16));
+  in(cli::integer(app, "--steps-per-block", args.job.steps_per_block, "steps of a cell", 1, kMany));
+  in(cli::integer(app, "--snapshot-interval", args.record.snapshot_interval,
+                  "keep the state every N step blocks; 0 is first and last only", 0, kMany));
+  in(cli::choice(app, "--store", {"nothing", "boundaries"}, args.store, "tensors to keep besides snapshots"));
+  in(cli::toggle(app, "--compress", args.record.compress, "compress snapshots too"));
+  in(cli::hex(app, "--run-id", args.job.run_id, 16, "the run's name, 16 bytes; random if not given"));
+  in(cli::hex(app, "--nonce", args.job.nonce, 0, "the client's nonce, bound by the manifest"));
+  in(cli::toggle(app, "--resume", args.record.resume, "go on from the last snapshot of the trace"));
+  in(cli::toggle(app, "--no-record", args.no_record, "train without a trace"));
+}
+
+void flags(CLI::App& app, Args& args) {
+  args.job.recipe.batch_size = 8;
+  args.job.recipe.seq_len = 512;
+  input_flags(app, args);
+  recipe_flags(app, args);
+  record_flags(app, args);
+  const auto in = [](CLI::Option* option) { return option->group("execution (changes no bit)"); };
+  in(cli::integer(app, "--micro-batch", args.job.micro_batch, "rows at a time; 0 is about 2048 tokens", 0,
+                  1 << 24));
+  in(cli::toggle(app, "--recompute", args.job.recompute, "keep only stage inputs for the backward pass"));
+  in(cli::device(app, args.device));
+  in(cli::threads(app, args.threads));
+  in(cli::json(app, args.json));
+  in(cli::quiet(app, args.job.quiet));
+  in(cli::verbose(app, args.verbose));
+}
+
+void require_consistent(const Args& args) {
+  const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
+  const record::Recipe& r = args.job.recipe;
+  if ((r.steps > 0) == (args.job.epochs > 0)) wrong("give one of --steps and --epochs");
+  if (args.record.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
+  if (args.record.resume && args.no_record) wrong("--resume needs --trace");
+  if (args.job.eval_every > 0 && args.eval_data.empty()) wrong("--eval-every needs --eval-data");
+  if (r.momentum > 0 && r.optimizer != "sgd") wrong("--momentum is for --optimizer sgd");
+  if (args.job.profile != "f32")
+    wrong("--numerics: ", args.job.profile, " is not in this version, only f32 is");
+  if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
+}
+
+/// SOURCE_DATE_EPOCH, so that a run can be made again to the byte, or now.
+std::int64_t creation_time() {
+  const char* pinned = std::getenv("SOURCE_DATE_EPOCH");
+  if (pinned == nullptr || *pinned == '\0') return std::time(nullptr);
+  const std::int64_t time = cli::parse_integer("SOURCE_DATE_EPOCH", pinned);
+  if (time < 0 || time > kMaxJsonInteger) fail(Fault::kUsage, "SOURCE_DATE_EPOCH: out of range");
+  return time;
+}
+
+train::TrainOptions job_of(const Args& args) {
+  train::TrainOptions job = args.job;
+  job.recipe.eos = !args.no_eos;
+  job.created = creation_time();
+  job.threads = cli::thread_count(args.threads);
+  if (!args.eval_data.empty()) job.eval_data = args.eval_data;
+  if (args.no_record) return job;
+  job.record = args.record;
+  job.record->store_boundaries = args.store == "boundaries";
+  return job;
+}
+
+Json step_json(const train::StepReport& s) {
+  Json json = {{"step", s.step},     {"loss", cli::shortest(s.loss)},
+               {"lr", s.lr},         {"grad_norm", s.grad_norm},
+               {"tokens", s.tokens}, {"seconds", s.seconds}};
+  if (s.eval_loss) json["eval_loss"] = cli::shortest(*s.eval_loss);
+  return json;
+}
+
+/// Reports steps as they come, and remembers what the summary says.
+class Reporter {
+ public:
+  explicit Reporter(const Args& args) : args_(args) {}
+
+  void step(const train::StepReport& s) {
+    if (!first_) first_ = s.loss;
+    last_ = s.loss;
+    if (args_.json) cli::print_json(step_json(s));
+    if (args_.verbose && (s.step + 1) % args_.job.steps_per_block == 0)
+      cli::note(cat("step ", s.step + 1, "  loss ", s.loss, "  lr ", s.lr, "  ", s.seconds, " s"));
+  }
+
+  void done(const train::TrainSummary& summary) const {
+    const Json trace = args_.no_record ? Json() : Json(args_.record.trace.native());
+    if (args_.json)
+      return cli::print_json({{"done", !summary.interrupted},
+                              {"steps", summary.steps},
+                              {"out", args_.job.out.native()},
+                              {"trace", trace}});
+    if (summary.interrupted)
+      return cli::print(cat("interrupted after step ", summary.steps, "; nothing exported\n"));
+    std::string text = cat(summary.steps, " steps");
+    if (first_) text += cat(", loss ", *first_, " to ", *last_);
+    text += cat("\nmodel in ", args_.job.out.native(), '\n');
+    if (!args_.no_record) text += cat("trace in ", args_.record.trace.native(), '\n');
+    cli::print(text);
+  }
+
+ private:
+  const Args& args_;
+  std::optional<float> first_, last_;
+};
+
+cli::Exit fine_tune(const Args& args) {
+  require_consistent(args);
+  catch_interrupts();
+  Reporter reporter(args);
+  const train::TrainSummary summary =
+      train::train(job_of(args), [&](const train::StepReport& step) { reporter.step(step); });
+  reporter.done(summary);
+  return summary.interrupted ? cli::Exit::kInterrupted : cli::Exit::kDone;
+}
+
+}  // namespace
+}  // namespace aftune
+
+int main(int argc, char** argv) {
+  return aftune::cli::run<aftune::Args>("aftune-train", "Fine-tunes a model and records the run.",
+                                        aftune::flags, aftune::fine_tune, argc, argv);
+}

@@ -1,0 +1,112 @@
+// Checks a sealed trace by replaying sampled cells exactly.
+
+#include "audit/verify.h"
+
+#include "base/error.h"
+#include "cli/cli.h"
+
+namespace aftune {
+namespace {
+
+constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
+
+struct Args {
+  fs::path trace, pubkey, checkpoint, challenge, policy, data, model, exported;
+  std::string seed;
+  std::int64_t cells = 0;
+  bool all = false, json = false, quiet = false;
+  double tampered = 0;
+  int threads = 0;
+  std::uint64_t max_memory = 0;
+};
+
+void flags(CLI::App& app, Args& args) {
+  cli::trace(app, args.trace)->required();
+  cli::pubkey(app, args.pubkey)->required();
+  cli::checkpoint(app, args.checkpoint);
+  cli::challenge(app, args.challenge);
+  cli::challenge_seed(app, args.seed);
+  cli::integer(app, "--cells", args.cells, "replay this many cells, drawn by the seed", 1,
+               std::int64_t{1} << 40);
+  cli::toggle(app, "--all", args.all, "replay every cell");
+  cli::policy(app, args.policy);
+  cli::data(app, args.data);
+  cli::model(app, args.model);
+  cli::path(app, "--export", "DIR", args.exported, "the shipped model, compared with the last state");
+  cli::real(app, "--tampered", args.tampered,
+            "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
+  cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
+  cli::threads(app, args.threads);
+  cli::json(app, args.json);
+  cli::quiet(app, args.quiet);
+}
+
+void require_consistent(const Args& args) {
+  const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
+  const bool by_seed = args.cells > 0 || !args.seed.empty();
+  if (!args.challenge.empty() && (by_seed || args.all))
+    wrong("--challenge says which cells; --challenge-seed, --cells and --all do not go with it");
+  if (args.all && by_seed) wrong("--all needs no --challenge-seed and no --cells");
+  if (args.challenge.empty() && !args.all && (args.cells == 0 || args.seed.empty()))
+    wrong("give --challenge, or --challenge-seed and --cells, or --all");
+}
+
+std::optional<fs::path> given(const fs::path& path) {
+  return path.empty() ? std::nullopt : std::optional(path);
+}
+
+audit::VerifyOptions options_of(const Args& args) {
+  audit::VerifyOptions options{
+      .trace = args.trace,
+      .key = within(args.pubkey.native(), [&] { return seal::PublicKey::read(args.pubkey); }),
+      .checkpoint = given(args.checkpoint),
+      .plan = {},
+      .challenge = {},
+      .policy = {},
+      .data = given(args.data),
+      .model = given(args.model),
+      .exported = given(args.exported),
+      .tampered = args.tampered,
+      .threads = cli::thread_count(args.threads),
+      .max_memory = args.max_memory,
+      .quiet = args.quiet};
+  options.plan.all = args.all;
+  options.plan.uniform = args.cells;
+  if (!args.seed.empty()) options.seed = digest_from_hex(args.seed).bytes;
+  if (!args.challenge.empty())
+    options.challenge = within(args.challenge.native(), [&] {
+      return audit::parse_challenge(cli::read_input(args.challenge, kMaxText));
+    });
+  if (!args.policy.empty())
+    options.policy = within(args.policy.native(),
+                            [&] { return audit::parse_policy(cli::read_input(args.policy, kMaxText)); });
+  return options;
+}
+
+cli::Exit exit_of(audit::Outcome outcome) {
+  switch (outcome) {
+    case audit::Outcome::kAccept:
+      return cli::Exit::kDone;
+    case audit::Outcome::kReject:
+      return cli::Exit::kReject;
+    case audit::Outcome::kIncomplete:
+      break;
+  }
+  return cli::Exit::kIncomplete;
+}
+
+cli::Exit verify(const Args& args) {
+  require_consistent(args);
+  const audit::Verdict verdict = audit::verify(options_of(args));
+  args.json ? cli::print_json(audit::to_json(verdict)) : cli::print(audit::describe(verdict));
+  return exit_of(verdict.outcome);
+}
+
+}  // namespace
+}  // namespace aftune
+
+int main(int argc, char** argv) {
+  return aftune::cli::run<aftune::Args>("aftune-verify",
+                                        "Checks a sealed trace by replaying sampled cells exactly.",
+                                        aftune::flags, aftune::verify, argc, argv);
+}
