@@ -1,18 +1,10 @@
 #include "base/json.h"
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace aftune {
 namespace {
-
-// A key as messages show it: of a length and of characters that cannot hurt a log or a terminal.
-std::string shown(std::string_view key) {
-  constexpr std::size_t kMost = 60;
-  std::string out(key.substr(0, kMost));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
-  return key.size() > kMost ? out + "..." : out;
-}
 
 // nlohmann's parser is iterative, so depth costs no stack; it is bounded all the same, and duplicate keys,
 // which it would silently merge, are refused while they are met.
@@ -35,7 +27,7 @@ class StrictParse {
         break;
       case Json::parse_event_t::key:
         if (!keys_.back().insert(parsed.get<std::string>()).second)
-          fail(Fault::kEvidence, "duplicate JSON key \"", shown(parsed.get<std::string>()), '"');
+          fail(Fault::kEvidence, "duplicate JSON key \"", printable(parsed.get<std::string>()), '"');
         break;
       default:
         break;
@@ -120,7 +112,7 @@ Fields::Fields(const Json& object, std::string what) : object_(object), what_(st
 }
 
 void Fields::bad(std::string_view key, std::string_view why) const {
-  fail(Fault::kEvidence, what_, ": \"", shown(key), "\" ", why);
+  fail(Fault::kEvidence, what_, ": \"", printable(key), "\" ", why);
 }
 
 bool Fields::has(std::string_view key) const {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/printable.h"
 #include "data/dataset.h"
 #include "data/row_name.h"
 
@@ -39,7 +40,7 @@ RowText read_row(const Json& row) {
   if (!row.is_object()) fail(Fault::kUsage, "not a JSON object");
   for (const auto& [key, value] : row.items())
     if (key != "text" && key != "prompt" && key != "completion")
-      fail(Fault::kUsage, key, ": not a known field (a row has text, or prompt and completion)");
+      fail(Fault::kUsage, printable(key), ": not a known field (a row has text, or prompt and completion)");
   const bool pair = row.contains("prompt") || row.contains("completion");
   if (row.contains("text") && pair) fail(Fault::kUsage, "text: cannot stand beside prompt or completion");
   if (!pair) return {.text = string_field(row, "text"), .prompt = {}};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "model/layer_block.h"
 #include "model/llama_head.h"
 #include "model/llama_layer.h"
+#include "model/rope_table.h"
 #include "optim/optimizer.h"
 
 namespace aftune::model {
@@ -25,6 +27,11 @@ class HeadSaved : public Saved {
  public:
   Matrix d_input;
 };
+
+std::string unit_name(const Config& config, int unit) {
+  if (unit == 0) return "the embedding";
+  return unit == config.layers + 1 ? "the head" : cat("layer ", unit - 1);
+}
 
 class LlamaBlock : public LayerBlock {
  public:
@@ -44,11 +51,14 @@ class LlamaBlock : public LayerBlock {
  private:
   bool is_head(int stage) const { return stage == options_.grid.stages() - 1; }
   UnitSpan span_of(int unit) const;
+  Parameter* parameters_of(int unit) { return &parameters_[span_of(unit).first]; }
+  Parameter& head_weight() { return parameters_of(options_.config.layers + 1)[1]; }
+  void check_rows(int stage, const data::Rows& rows) const;
   StageOutput embed(const data::Rows& rows);
   StageOutput run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep);
   StageOutput run_head(const data::Rows& rows, const Matrix& in, bool keep);
   Matrix layers_backward(int stage, const data::Rows& rows, LayersSaved& saved, const Matrix& grad_out);
-  Matrix forward_layer(int unit, const data::Rows& rows, Matrix x, LayerActivations& keep);
+  void join_uses();
 
   EngineOptions options_;
   int index_;
@@ -58,20 +68,23 @@ class LlamaBlock : public LayerBlock {
   std::vector<Parameter> parameters_;
   std::vector<UnitSpan> units_;
   Buffer head_use_;  ///< tied: gradient of the embedding matrix by its use in the head
+  bool joined_ = false;
+  bool finite_losses_ = true;
   StepContext context_;
 };
 
-// Only blocks of layers rotate; positions beyond seq_len never occur.
-RopeTable rope_for(const EngineOptions& options, int index) {
-  const int stage = options.grid.stages_of_block(index).front();
-  const bool layers = stage > 0 && stage < options.grid.stages() - 1;
-  return RopeTable::make(options.config, layers ? options.recipe.seq_len : 0);
+Matrix copy(const Matrix& from) {
+  Matrix to;
+  to.rows = from.rows;
+  to.cols = from.cols;
+  to.values = from.values.clone();
+  return to;
 }
 
 LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
     : options_(options),
       index_(index),
-      rope_(rope_for(options, index)),
+      rope_(options_.config),
       layer_(options_.config, rope_, *options_.pool),
       head_(options_.config, *options_.pool) {
   const std::size_t moments = optim::moment_names(options_.recipe).size();
@@ -95,8 +108,29 @@ LayerBlock::UnitSpan LlamaBlock::span_of(int unit) const {
   return *found;
 }
 
+// Whoever made the rows has checked them; an index beyond a table must not get as far as the kernels.
+void LlamaBlock::check_rows(int stage, const data::Rows& rows) const {
+  const auto within = [vocab = options_.config.vocab](std::int32_t least) {
+    return [=](std::int32_t id) { return id >= least && id < vocab; };
+  };
+  const auto n = static_cast<std::size_t>(rows.size());
+  AFTUNE_CHECK(rows.positions.size() == n);
+  if (stage == 0) {
+    AFTUNE_CHECK(rows.tokens.size() == n);
+    AFTUNE_CHECK(std::all_of(rows.tokens.begin(), rows.tokens.end(), within(0)));
+  } else if (is_head(stage)) {
+    AFTUNE_CHECK(rows.labels.size() == n);
+    AFTUNE_CHECK(std::all_of(rows.labels.begin(), rows.labels.end(), within(data::kNoLabel)));
+  } else {
+    const auto inside = [&](std::int32_t position) { return position >= 0 && position < rope_.positions(); };
+    AFTUNE_CHECK(std::all_of(rows.positions.begin(), rows.positions.end(), inside));
+  }
+}
+
 void LlamaBlock::begin_step(const StepContext& context) {
   context_ = context;
+  joined_ = false;
+  finite_losses_ = true;
   const auto zero = [](Buffer& gradient, std::int64_t count) {
     if (gradient.size() != count) gradient = Buffer(count);
     std::memset(gradient.data(), 0, static_cast<std::size_t>(count) * sizeof(float));
@@ -107,8 +141,12 @@ void LlamaBlock::begin_step(const StepContext& context) {
 
 StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) {
   AFTUNE_CHECK(options_.grid.block_of_stage(stage) == index_);
+  AFTUNE_CHECK(stage == 0 ||
+               (in != nullptr && in->rows == rows.size() && in->cols == options_.config.hidden));
+  if (stage > 0 && !is_head(stage) && !rows.positions.empty())
+    rope_.cover(1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
+  check_rows(stage, rows);
   if (stage == 0) return embed(rows);
-  AFTUNE_CHECK(in != nullptr && in->rows == rows.size() && in->cols == options_.config.hidden);
   return is_head(stage) ? run_head(rows, *in, keep) : run_layers(stage, rows, *in, keep);
 }
 
@@ -120,46 +158,39 @@ StageOutput LlamaBlock::embed(const data::Rows& rows) {
   return result;
 }
 
-Matrix LlamaBlock::forward_layer(int unit, const data::Rows& rows, Matrix x, LayerActivations& keep) {
-  return layer_.forward(&parameters_[span_of(unit).first], rows, std::move(x), keep);
-}
-
 StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep) {
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   StageOutput result;
   auto saved = std::make_unique<LayersSaved>();
-  Matrix x(in.rows, in.cols);
-  std::memcpy(x.data(), in.data(), in.bytes().size());
-  if (keep && options_.recompute) {
-    saved->input = Matrix(in.rows, in.cols);
-    std::memcpy(saved->input.data(), in.data(), in.bytes().size());
-  }
+  if (keep && options_.recompute) saved->input = copy(in);
+  result.out = copy(in);
   for (int unit = range.first; unit < range.last; ++unit) {
     LayerActivations activations;
-    x = forward_layer(unit, rows, std::move(x), activations);
+    result.out = layer_.forward(parameters_of(unit), rows, std::move(result.out), activations);
     if (keep && !options_.recompute) saved->layers.push_back(std::move(activations));
   }
-  result.out = std::move(x);
   if (keep) result.saved = std::move(saved);
   return result;
 }
 
 StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool keep) {
-  const UnitSpan span = span_of(options_.config.layers + 1);
-  Parameter& norm = parameters_[span.first];
   const bool tied = options_.grid.tied;
-  Parameter& weight = tied ? parameters_[0] : parameters_[span.first + 1];
-  Buffer& d_weight = tied ? head_use_ : weight.gradient;
-  const auto inv_predicted =
-      static_cast<float>(1.0 / static_cast<double>(std::max<std::int64_t>(1, context_.predicted)));
-  HeadResult head = head_.run(norm, weight.value, &d_weight, rows, in, inv_predicted, keep);
+  Parameter& norm = *parameters_of(options_.config.layers + 1);
+  Parameter& weight = tied ? parameters_[0] : head_weight();
+  const HeadWeights weights{norm, weight.value, keep ? (tied ? &head_use_ : &weight.gradient) : nullptr};
+  float inv_predicted = 0.0f;
+  if (keep) {
+    AFTUNE_CHECK(context_.predicted > 0);
+    inv_predicted = static_cast<float>(1.0 / static_cast<double>(context_.predicted));
+  }
+  HeadResult head = head_.run(weights, rows, in, inv_predicted);
   StageOutput result;
   result.row_losses = std::move(head.row_losses);
-  if (keep) {
-    auto saved = std::make_unique<HeadSaved>();
-    saved->d_input = std::move(head.d_input);
-    result.saved = std::move(saved);
-  }
+  if (!keep) return result;
+  for (const double loss : result.row_losses) finite_losses_ = finite_losses_ && std::isfinite(loss);
+  auto saved = std::make_unique<HeadSaved>();
+  saved->d_input = std::move(head.d_input);
+  result.saved = std::move(saved);
   return result;
 }
 
@@ -180,34 +211,42 @@ Matrix LlamaBlock::layers_backward(int stage, const data::Rows& rows, LayersSave
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   if (options_.recompute) {
     Matrix x = std::move(saved.input);
-    for (int unit = range.first; unit < range.last; ++unit) {
-      saved.layers.emplace_back();
-      x = forward_layer(unit, rows, std::move(x), saved.layers.back());
-    }
+    for (int unit = range.first; unit < range.last; ++unit)
+      x = layer_.forward(parameters_of(unit), rows, std::move(x), saved.layers.emplace_back());
   }
-  Matrix gradient(grad_out.rows, grad_out.cols);
-  std::memcpy(gradient.data(), grad_out.data(), grad_out.bytes().size());
+  Matrix gradient = copy(grad_out);
   for (int unit = range.last - 1; unit >= range.first; --unit) {
     gradient =
-        layer_.backward(&parameters_[span_of(unit).first], rows, saved.layers.back(), std::move(gradient));
+        layer_.backward(parameters_of(unit), rows, std::move(saved.layers.back()), std::move(gradient));
     saved.layers.pop_back();
   }
   return gradient;
 }
 
+// Uses of one matrix are added in stage order, once, when each is complete.
+void LlamaBlock::join_uses() {
+  if (joined_ || head_use_.empty()) return;
+  Buffer& embedding_use = parameters_[0].gradient;
+  kernels::add(*options_.pool, embedding_use.size(), embedding_use.data(), head_use_.data(),
+               embedding_use.data());
+  joined_ = true;
+}
+
+// A NaN or infinity anywhere in the step reaches a loss or a parameter's gradient: every product over a row
+// takes all its tokens, and the operations that compare turn it into NaN (docs/numerics.md). So it is looked
+// for here only.
 std::vector<double> LlamaBlock::sum_squares() {
-  if (!head_use_.empty()) {
-    Buffer& gradient = parameters_[0].gradient;
-    kernels::add(*options_.pool, gradient.size(), gradient.data(), head_use_.data(), gradient.data());
-  }
+  join_uses();
+  if (!finite_losses_) fail(Fault::kUsage, "step ", context_.step, ": non-finite loss");
   std::vector<double> sums;
   for (const UnitSpan& span : units_) {
     double sum = 0.0;
     for (std::size_t i = span.first; i < span.last; ++i)
       sum += kernels::sum_squares(*options_.pool, parameters_[i].gradient.size(),
                                   parameters_[i].gradient.data());
-    if (!(sum - sum == 0.0))
-      fail(Fault::kUsage, "step ", context_.step, ": non-finite gradient in unit ", span.unit);
+    if (!std::isfinite(sum))
+      fail(Fault::kUsage, "step ", context_.step, ", block ", index_, ": non-finite gradient of ",
+           unit_name(options_.config, span.unit));
     sums.push_back(sum);
   }
   return sums;
@@ -218,7 +257,8 @@ void LlamaBlock::update(float clip) {
     bool nonfinite = false;
     optim::update(options_.recipe, context_.step, context_.lr, clip, p.spec.shape, p.value, p.moments,
                   p.gradient, *options_.pool, &nonfinite);
-    if (nonfinite) fail(Fault::kUsage, "step ", context_.step, ": non-finite update of ", p.spec.name);
+    if (nonfinite)
+      fail(Fault::kUsage, "step ", context_.step, ", block ", index_, ": non-finite update of ", p.spec.name);
   }
 }
 

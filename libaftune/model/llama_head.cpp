@@ -20,6 +20,7 @@ struct LlamaHead::Chunk {
   std::vector<std::int32_t> labels;
   std::vector<std::int64_t> row_starts{0};
 
+  // Whole rows from `row` on, which is moved behind them: at least one, then as long as the logits fit.
   static Chunk from(const data::Rows& rows, std::int64_t& row, std::int64_t vocab) {
     Chunk chunk;
     do {
@@ -36,53 +37,62 @@ struct LlamaHead::Chunk {
   static bool fits(const Chunk& chunk, std::int64_t more, std::int64_t vocab) {
     return (static_cast<std::int64_t>(chunk.at.size()) + more) * vocab <= kMaxLogits;
   }
-  std::int64_t size() const { return static_cast<std::int64_t>(at.size()); }
+
+  Matrix gather(const Matrix& from) const {
+    Matrix to(std::ssize(at), from.cols);
+    for (std::int64_t i = 0; i < to.rows; ++i)
+      std::memcpy(to.row(i), from.row(at[static_cast<std::size_t>(i)]), row_bytes(from));
+    return to;
+  }
+  void scatter(const Matrix& from, Matrix& to) const {
+    for (std::int64_t i = 0; i < from.rows; ++i)
+      std::memcpy(to.row(at[static_cast<std::size_t>(i)]), from.row(i), row_bytes(from));
+  }
+  static std::size_t row_bytes(const Matrix& m) { return static_cast<std::size_t>(m.cols) * sizeof(float); }
 };
 
-void LlamaHead::run_chunk(const Buffer& weight, Buffer* d_weight, const Chunk& chunk, const Matrix& normed,
-                          float inv_predicted, Matrix* d_normed, std::vector<double>& row_losses) const {
-  const std::int64_t n = chunk.size(), hidden = config_.hidden, vocab = config_.vocab;
-  Matrix x(n, hidden), logits(n, vocab);
-  for (std::int64_t i = 0; i < n; ++i)
-    std::memcpy(x.row(i), normed.row(chunk.at[i]), static_cast<std::size_t>(hidden) * sizeof(float));
-  kernels::linear(pool_, n, hidden, vocab, x.data(), weight.data(), logits.data());
-  Buffer loss(n);
-  kernels::cross_entropy(pool_, n, vocab, logits.data(), chunk.labels.data(), inv_predicted,
-                         d_normed != nullptr, loss.data());
+void LlamaHead::run_chunk(const HeadWeights& weights, const Chunk& chunk, float inv_predicted,
+                          const Matrix& normed, Matrix& d_normed, std::vector<double>& row_losses) const {
+  const bool learn = weights.d_weight != nullptr;
+  Matrix x = chunk.gather(normed), logits(x.rows, config_.vocab);
+  kernels::linear(pool_, x.rows, x.cols, logits.cols, x.data(), weights.weight.data(), logits.data());
+  Buffer loss(x.rows);
+  kernels::cross_entropy(pool_, x.rows, logits.cols, logits.data(), chunk.labels.data(), inv_predicted, learn,
+                         loss.data());
   for (std::size_t r = 0; r + 1 < chunk.row_starts.size(); ++r)
     row_losses.push_back(
         kernels::rowsum(chunk.row_starts[r + 1] - chunk.row_starts[r], loss.data() + chunk.row_starts[r]));
-  if (d_normed == nullptr) return;
-  kernels::linear_grad_weight(pool_, static_cast<std::int64_t>(chunk.row_starts.size()) - 1,
-                              chunk.row_starts.data(), hidden, vocab, logits.data(), x.data(),
-                              d_weight->data());
-  kernels::linear_grad_input(pool_, n, hidden, vocab, logits.data(), weight.data(), x.data(),
-                             kernels::Into::kStore);
-  for (std::int64_t i = 0; i < n; ++i)
-    std::memcpy(d_normed->row(chunk.at[i]), x.row(i), static_cast<std::size_t>(hidden) * sizeof(float));
+  if (!learn) return;
+  const Matrix& d_logits = logits;  // cross_entropy put them there
+  kernels::linear_grad_weight(pool_, std::ssize(chunk.row_starts) - 1, chunk.row_starts.data(), x.cols,
+                              logits.cols, d_logits.data(), x.data(), weights.d_weight->data());
+  Matrix& dx = x;  // no longer needed: its memory takes its gradient
+  kernels::linear_grad_input(pool_, dx.rows, dx.cols, d_logits.cols, d_logits.data(), weights.weight.data(),
+                             dx.data(), kernels::Into::kStore);
+  chunk.scatter(dx, d_normed);
 }
 
-HeadResult LlamaHead::run(Parameter& norm, const Buffer& weight, Buffer* d_weight, const data::Rows& rows,
-                          const Matrix& x, float inv_predicted, bool learn) const {
+HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
+                          float inv_predicted) const {
   const std::int64_t n = x.rows, hidden = config_.hidden;
+  Parameter& norm = weights.norm;
   Matrix normed(n, hidden), d_normed;
   Buffer inv_rms(n);
   kernels::rmsnorm(pool_, n, hidden, config_.rms_eps, x.data(), norm.value.data(), normed.data(),
                    inv_rms.data());
+  const bool learn = weights.d_weight != nullptr;
   if (learn) {
-    d_normed.rows = n;
-    d_normed.cols = hidden;
-    d_normed.values = Buffer::zeros(n * hidden);
+    d_normed = Matrix(n, hidden);
+    std::memset(d_normed.data(), 0, d_normed.bytes().size());
   }
   HeadResult result;
-  for (std::int64_t row = 0; row < rows.rows();) {
-    const Chunk chunk = Chunk::from(rows, row, config_.vocab);
-    run_chunk(weight, d_weight, chunk, normed, inv_predicted, learn ? &d_normed : nullptr, result.row_losses);
-  }
+  for (std::int64_t row = 0; row < rows.rows();)
+    run_chunk(weights, Chunk::from(rows, row, config_.vocab), inv_predicted, normed, d_normed,
+              result.row_losses);
   if (!learn) return result;
   kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(), inv_rms.data(),
                                d_normed.data(), norm.gradient.data());
-  result.d_input = Matrix(n, hidden);
+  result.d_input = std::move(normed);  // no longer needed: its memory takes the gradient
   kernels::rmsnorm_grad_input(pool_, n, hidden, x.data(), norm.value.data(), inv_rms.data(), d_normed.data(),
                               result.d_input.data(), kernels::Into::kStore);
   return result;

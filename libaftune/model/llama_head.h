@@ -8,6 +8,14 @@
 
 namespace aftune::model {
 
+/// What the head computes with. `weight` is lm_head [vocab, hidden]; its gradient is added to `d_weight`, of
+/// its size, and the norm's to norm.gradient. A null `d_weight` means evaluation: no gradient is touched.
+struct HeadWeights {
+  Parameter& norm;
+  const Buffer& weight;
+  Buffer* d_weight;
+};
+
 /// What the head computes for some rows: their losses and, when it learns, the gradient of its input.
 struct HeadResult {
   std::vector<double> row_losses;  ///< per row, rowsum of the losses of its predicted positions
@@ -21,16 +29,14 @@ class LlamaHead {
  public:
   LlamaHead(const Config& config, ThreadPool& pool) : config_(config), pool_(pool) {}
 
-  /// x is [n, hidden]. `weight` is lm_head [vocab, hidden]; `d_weight`, of its size, is where its gradient is
-  /// added. Both gradients are skipped when `learn` is false. inv_predicted is 1 / (predicted positions of
-  /// the batch).
-  HeadResult run(Parameter& norm, const Buffer& weight, Buffer* d_weight, const data::Rows& rows,
-                 const Matrix& x, float inv_predicted, bool learn) const;
+  /// x is [n, hidden]. inv_predicted is 1 / (predicted positions of the batch).
+  HeadResult run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
+                 float inv_predicted) const;
 
  private:
   struct Chunk;
-  void run_chunk(const Buffer& weight, Buffer* d_weight, const Chunk& chunk, const Matrix& normed,
-                 float inv_predicted, Matrix* d_normed, std::vector<double>& row_losses) const;
+  void run_chunk(const HeadWeights& weights, const Chunk& chunk, float inv_predicted, const Matrix& normed,
+                 Matrix& d_normed, std::vector<double>& row_losses) const;
 
   const Config& config_;
   ThreadPool& pool_;

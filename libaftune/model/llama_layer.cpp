@@ -13,7 +13,7 @@ using kernels::Into;
 enum Slot { kInputNorm, kQ, kK, kV, kO, kPostNorm, kGate, kUp, kDown };
 
 kernels::AttentionShape attention_shape(const Config& config) {
-  // Square root and division are exact roundings everywhere, so std::sqrt is safe here.
+  // Square root and division round correctly everywhere, so std::sqrt is safe here.
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
   return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale)};
 }
@@ -22,53 +22,32 @@ std::int64_t documents(const data::Rows& rows) {
   return static_cast<std::int64_t>(rows.doc_starts.size()) - 1;
 }
 
-std::int64_t out_features(const Parameter& weight) {
-  return weight.spec.shape[0];
+template <class... Used>
+void release(Used&... used) {
+  ((used = Used()), ...);
 }
 
 }  // namespace
 
-RopeTable RopeTable::make(const Config& config, std::int64_t positions) {
-  kernels::RopeParameters p;
-  p.theta = config.rope_theta;
-  p.head_dim = config.head_dim;
-  if (config.rope_scaling) {
-    p.llama3 = true;
-    p.factor = config.rope_scaling->factor;
-    p.low_freq_factor = config.rope_scaling->low_freq_factor;
-    p.high_freq_factor = config.rope_scaling->high_freq_factor;
-    p.original_max_position = config.rope_scaling->original_max_position;
-  }
-  RopeTable table{Buffer(positions * config.head_dim / 2), Buffer(positions * config.head_dim / 2)};
-  kernels::rope_table(p, positions, table.cos.data(), table.sin.data());
-  return table;
-}
-
-Matrix LlamaLayer::linear(const Parameter& weight, const Matrix& x) const {
-  Matrix y(x.rows, out_features(weight));
-  kernels::linear(pool_, x.rows, x.cols, y.cols, x.data(), weight.value.data(), y.data());
+Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
+                           LayerActivations& keep) const {
+  keep.input = std::move(x);
+  keep.middle = attention_branch(p, rows, keep);
+  kernels::add(pool_, keep.input.values.size(), keep.input.data(), keep.middle.data(), keep.middle.data());
+  Matrix y = mlp_branch(p, keep);
+  kernels::add(pool_, y.values.size(), keep.middle.data(), y.data(), y.data());
   return y;
 }
 
-void LlamaLayer::linear_gradient(Parameter& weight, const data::Rows& rows, const Matrix& dy,
-                                 const Matrix& x) const {
-  kernels::linear_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, dy.cols, dy.data(),
-                              x.data(), weight.gradient.data());
-}
-
-Matrix LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const {
-  const std::int64_t n = keep.input.rows;
-  keep.attention_norm = Matrix(n, config_.hidden);
-  keep.attention_inv = Buffer(n);
-  kernels::rmsnorm(pool_, n, config_.hidden, config_.rms_eps, keep.input.data(), p[kInputNorm].value.data(),
-                   keep.attention_norm.data(), keep.attention_inv.data());
+Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
+                                    LayerActivations& keep) const {
+  keep.attention_norm = norm(p[kInputNorm], keep.input, keep.attention_inv);
   keep.q = linear(p[kQ], keep.attention_norm);
   keep.k = linear(p[kK], keep.attention_norm);
   keep.v = linear(p[kV], keep.attention_norm);
-  kernels::rope(pool_, n, config_.heads, config_.head_dim, rows.positions.data(), rope_.cos.data(),
-                rope_.sin.data(), false, keep.q.data());
-  kernels::rope(pool_, n, config_.kv_heads, config_.head_dim, rows.positions.data(), rope_.cos.data(),
-                rope_.sin.data(), false, keep.k.data());
+  rotate(rows, false, keep.q);
+  rotate(rows, false, keep.k);
+  const std::int64_t n = keep.q.rows;
   keep.attention = Matrix(n, keep.q.cols);
   keep.max = Buffer(n * config_.heads);
   keep.sum = Buffer(n * config_.heads);
@@ -77,82 +56,102 @@ Matrix LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActiv
   return linear(p[kO], keep.attention);
 }
 
-Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
-                           LayerActivations& keep) const {
-  const std::int64_t n = x.rows;
-  keep.input = std::move(x);
-  keep.middle = attend(p, rows, keep);
-  kernels::add(pool_, n * config_.hidden, keep.input.data(), keep.middle.data(), keep.middle.data());
-  keep.mlp_norm = Matrix(n, config_.hidden);
-  keep.mlp_inv = Buffer(n);
-  kernels::rmsnorm(pool_, n, config_.hidden, config_.rms_eps, keep.middle.data(), p[kPostNorm].value.data(),
-                   keep.mlp_norm.data(), keep.mlp_inv.data());
+Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const {
+  keep.mlp_norm = norm(p[kPostNorm], keep.middle, keep.mlp_inv);
   keep.gate = linear(p[kGate], keep.mlp_norm);
   keep.up = linear(p[kUp], keep.mlp_norm);
-  keep.product = Matrix(n, config_.intermediate);
-  kernels::swiglu(pool_, n * config_.intermediate, keep.gate.data(), keep.up.data(), keep.product.data());
-  Matrix y = linear(p[kDown], keep.product);
-  kernels::add(pool_, n * config_.hidden, keep.middle.data(), y.data(), y.data());
-  return y;
+  keep.product = Matrix(keep.gate.rows, keep.gate.cols);
+  kernels::swiglu(pool_, keep.gate.values.size(), keep.gate.data(), keep.up.data(), keep.product.data());
+  return linear(p[kDown], keep.product);
 }
 
-Matrix LlamaLayer::attend_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
-                                   const Matrix& d_attention) const {
-  const std::int64_t n = d_attention.rows;
-  Matrix dq(n, kept.q.cols), dk(n, kept.k.cols), dv(n, kept.v.cols);
+Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const {
+  // `gradient` is that of y, then of middle, then of x: the residual passes it on, each branch adds its own.
+  Matrix gradient = std::move(dy);
+  mlp_backward(p, rows, kept, gradient);
+  attention_backward(p, rows, kept, gradient);
+  return gradient;
+}
+
+void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
+                              Matrix& gradient) const {
+  linear_weight_backward(p[kDown], rows, gradient, kept.product);
+  Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
+  linear_input_backward(p[kDown], gradient, d_product, First::kYes);
+  Matrix d_gate(kept.gate.rows, kept.gate.cols), d_up(kept.up.rows, kept.up.cols);
+  kernels::swiglu_grad(pool_, d_gate.values.size(), kept.gate.data(), kept.up.data(), d_product.data(),
+                       d_gate.data(), d_up.data());
+  release(kept.product, kept.gate, kept.up);
+  linear_weight_backward(p[kGate], rows, d_gate, kept.mlp_norm);
+  linear_weight_backward(p[kUp], rows, d_up, kept.mlp_norm);
+  Matrix& d_norm = kept.mlp_norm;
+  linear_input_backward(p[kGate], d_gate, d_norm, First::kYes);
+  linear_input_backward(p[kUp], d_up, d_norm, First::kNo);
+  norm_backward(p[kPostNorm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
+  release(kept.mlp_norm, kept.middle);
+}
+
+void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
+                                    Matrix& gradient) const {
+  linear_weight_backward(p[kO], rows, gradient, kept.attention);
+  Matrix d_attention(kept.attention.rows, kept.attention.cols);
+  linear_input_backward(p[kO], gradient, d_attention, First::kYes);
+  Matrix dq(kept.q.rows, kept.q.cols), dk(kept.k.rows, kept.k.cols), dv(kept.v.rows, kept.v.cols);
   kernels::attention_grad(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(),
                           kept.q.data(), kept.k.data(), kept.v.data(), kept.attention.data(), kept.max.data(),
                           kept.sum.data(), d_attention.data(), dq.data(), dk.data(), dv.data());
-  kernels::rope(pool_, n, config_.heads, config_.head_dim, rows.positions.data(), rope_.cos.data(),
-                rope_.sin.data(), true, dq.data());
-  kernels::rope(pool_, n, config_.kv_heads, config_.head_dim, rows.positions.data(), rope_.cos.data(),
-                rope_.sin.data(), true, dk.data());
-  linear_gradient(p[kQ], rows, dq, kept.attention_norm);
-  linear_gradient(p[kK], rows, dk, kept.attention_norm);
-  linear_gradient(p[kV], rows, dv, kept.attention_norm);
-  Matrix d_norm(n, config_.hidden);
-  kernels::linear_grad_input(pool_, n, d_norm.cols, dq.cols, dq.data(), p[kQ].value.data(), d_norm.data(),
-                             Into::kStore);
-  kernels::linear_grad_input(pool_, n, d_norm.cols, dk.cols, dk.data(), p[kK].value.data(), d_norm.data(),
-                             Into::kAdd);
-  kernels::linear_grad_input(pool_, n, d_norm.cols, dv.cols, dv.data(), p[kV].value.data(), d_norm.data(),
-                             Into::kAdd);
-  return d_norm;
+  release(d_attention, kept.attention, kept.q, kept.k, kept.v);
+  rotate(rows, true, dq);
+  rotate(rows, true, dk);
+  linear_weight_backward(p[kQ], rows, dq, kept.attention_norm);
+  linear_weight_backward(p[kK], rows, dk, kept.attention_norm);
+  linear_weight_backward(p[kV], rows, dv, kept.attention_norm);
+  Matrix& d_norm = kept.attention_norm;
+  linear_input_backward(p[kQ], dq, d_norm, First::kYes);
+  linear_input_backward(p[kK], dk, d_norm, First::kNo);
+  linear_input_backward(p[kV], dv, d_norm, First::kNo);
+  norm_backward(p[kInputNorm], rows, kept.input, kept.attention_inv, d_norm, gradient);
 }
 
-Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivations& kept, Matrix dy) const {
-  const std::int64_t n = dy.rows, hidden = config_.hidden, inter = config_.intermediate;
-  Matrix d_norm(n, hidden);
-  {
-    linear_gradient(p[kDown], rows, dy, kept.product);
-    Matrix d_product(n, inter), d_gate(n, inter), d_up(n, inter);
-    kernels::linear_grad_input(pool_, n, inter, hidden, dy.data(), p[kDown].value.data(), d_product.data(),
-                               Into::kStore);
-    kernels::swiglu_grad(pool_, n * inter, kept.gate.data(), kept.up.data(), d_product.data(), d_gate.data(),
-                         d_up.data());
-    linear_gradient(p[kGate], rows, d_gate, kept.mlp_norm);
-    linear_gradient(p[kUp], rows, d_up, kept.mlp_norm);
-    kernels::linear_grad_input(pool_, n, hidden, inter, d_gate.data(), p[kGate].value.data(), d_norm.data(),
-                               Into::kStore);
-    kernels::linear_grad_input(pool_, n, hidden, inter, d_up.data(), p[kUp].value.data(), d_norm.data(),
-                               Into::kAdd);
-    for (Matrix* used : {&kept.product, &kept.gate, &kept.up, &kept.mlp_norm}) *used = Matrix();
-  }
-  kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, kept.middle.data(),
-                               kept.mlp_inv.data(), d_norm.data(), p[kPostNorm].gradient.data());
-  // From here on dy is the gradient of middle: what came along the residual plus the norm's own.
-  kernels::rmsnorm_grad_input(pool_, n, hidden, kept.middle.data(), p[kPostNorm].value.data(),
-                              kept.mlp_inv.data(), d_norm.data(), dy.data(), Into::kAdd);
-  linear_gradient(p[kO], rows, dy, kept.attention);
-  Matrix d_attention(n, kept.attention.cols);
-  kernels::linear_grad_input(pool_, n, d_attention.cols, hidden, dy.data(), p[kO].value.data(),
-                             d_attention.data(), Into::kStore);
-  d_norm = attend_backward(p, rows, kept, d_attention);
-  kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, kept.input.data(),
-                               kept.attention_inv.data(), d_norm.data(), p[kInputNorm].gradient.data());
-  kernels::rmsnorm_grad_input(pool_, n, hidden, kept.input.data(), p[kInputNorm].value.data(),
-                              kept.attention_inv.data(), d_norm.data(), dy.data(), Into::kAdd);
-  return dy;
+Matrix LlamaLayer::norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const {
+  Matrix y(x.rows, x.cols);
+  inv_rms = Buffer(x.rows);
+  kernels::rmsnorm(pool_, x.rows, x.cols, config_.rms_eps, x.data(), weight.value.data(), y.data(),
+                   inv_rms.data());
+  return y;
+}
+
+// dx gets the gradient added to what it holds.
+void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const Matrix& x,
+                               const Buffer& inv_rms, const Matrix& dy, Matrix& dx) const {
+  kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, x.data(), inv_rms.data(),
+                               dy.data(), weight.gradient.data());
+  kernels::rmsnorm_grad_input(pool_, x.rows, x.cols, x.data(), weight.value.data(), inv_rms.data(), dy.data(),
+                              dx.data(), Into::kAdd);
+}
+
+Matrix LlamaLayer::linear(const Parameter& weight, const Matrix& x) const {
+  Matrix y(x.rows, weight.spec.shape[0]);
+  kernels::linear(pool_, x.rows, x.cols, y.cols, x.data(), weight.value.data(), y.data());
+  return y;
+}
+
+void LlamaLayer::linear_weight_backward(Parameter& weight, const data::Rows& rows, const Matrix& dy,
+                                        const Matrix& x) const {
+  kernels::linear_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, dy.cols, dy.data(),
+                              x.data(), weight.gradient.data());
+}
+
+// Of the products that read one input, the first stores its gradient, the others add theirs.
+void LlamaLayer::linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx,
+                                       First first) const {
+  kernels::linear_grad_input(pool_, dy.rows, dx.cols, dy.cols, dy.data(), weight.value.data(), dx.data(),
+                             first == First::kYes ? Into::kStore : Into::kAdd);
+}
+
+void LlamaLayer::rotate(const data::Rows& rows, bool inverse, Matrix& x) const {
+  kernels::rope(pool_, x.rows, x.cols / config_.head_dim, config_.head_dim, rows.positions.data(),
+                rope_.cos(), rope_.sin(), inverse, x.data());
 }
 
 }  // namespace aftune::model

@@ -1,26 +1,18 @@
 #pragma once
 
-#include <cstdint>
-
 #include "data/rows.h"
 #include "model/config.h"
 #include "model/layer_block.h"
+#include "model/rope_table.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
-
-/// cos and sin of every position's RoPE angles, [positions, head_dim / 2] each.
-struct RopeTable {
-  Buffer cos;
-  Buffer sin;
-  static RopeTable make(const Config& config, std::int64_t positions);
-};
 
 /// What one decoder layer keeps of a forward pass for its backward pass. n tokens.
 struct LayerActivations {
   Matrix input;                   ///< [n, hidden]
   Matrix attention_norm;          ///< [n, hidden], input of q, k and v
-  Matrix q, k, v;                 ///< after RoPE
+  Matrix q, k, v;                 ///< q and k after RoPE
   Matrix attention;               ///< [n, heads * head_dim], input of o
   Matrix middle;                  ///< [n, hidden], input + attention branch
   Matrix mlp_norm;                ///< [n, hidden], input of gate and up
@@ -34,23 +26,35 @@ struct LayerActivations {
 ///   middle = x + o(attention(rope(q(n1)), rope(k(n1)), v(n1))),  n1 = rmsnorm(x)
 ///   y      = middle + down(silu(gate(n2)) * up(n2)),             n2 = rmsnorm(middle)
 ///
-/// Works on the parameters [0, 9) that it is given, in the order of unit_tensors.
+/// `p` is where the layer's nine parameters begin, in the order of unit_tensors. The RoPE table must cover
+/// the rows' positions.
 class LlamaLayer {
  public:
   LlamaLayer(const Config& config, const RopeTable& rope, ThreadPool& pool)
       : config_(config), rope_(rope), pool_(pool) {}
 
   /// x [n, hidden] is moved into `keep`. Returns y [n, hidden].
-  Matrix forward(const Parameter* parameters, const data::Rows& rows, Matrix x, LayerActivations& keep) const;
-  /// Adds the parameters' gradients and returns the gradient of x. Frees what it has used of `kept`.
-  Matrix backward(Parameter* parameters, const data::Rows& rows, LayerActivations& kept, Matrix dy) const;
+  Matrix forward(const Parameter* p, const data::Rows& rows, Matrix x, LayerActivations& keep) const;
+  /// Adds the parameters' gradients and returns the gradient of x. Takes `kept` apart on its way, so that
+  /// memory falls while gradients are made.
+  Matrix backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const;
 
  private:
-  Matrix attend(const Parameter* parameters, const data::Rows& rows, LayerActivations& keep) const;
-  Matrix attend_backward(Parameter* parameters, const data::Rows& rows, LayerActivations& kept,
-                         const Matrix& d_attention) const;
+  Matrix attention_branch(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const;
+  Matrix mlp_branch(const Parameter* p, LayerActivations& keep) const;
+  void mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept, Matrix& gradient) const;
+  void attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
+                          Matrix& gradient) const;
+
+  Matrix norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const;
+  void norm_backward(Parameter& weight, const data::Rows& rows, const Matrix& x, const Buffer& inv_rms,
+                     const Matrix& dy, Matrix& dx) const;
   Matrix linear(const Parameter& weight, const Matrix& x) const;
-  void linear_gradient(Parameter& weight, const data::Rows& rows, const Matrix& dy, const Matrix& x) const;
+  void linear_weight_backward(Parameter& weight, const data::Rows& rows, const Matrix& dy,
+                              const Matrix& x) const;
+  enum class First { kYes, kNo };
+  void linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx, First first) const;
+  void rotate(const data::Rows& rows, bool inverse, Matrix& x) const;
 
   const Config& config_;
   const RopeTable& rope_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/normalizer.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
@@ -129,11 +130,11 @@ void AddedTokens::add(AddedToken token, const Vocabulary& vocabulary) {
   const auto count = static_cast<std::int32_t>(vocabulary.count());
   const std::int32_t expected = known >= 0 ? known : std::max(count, end_id());
   if (token.id != expected)
-    fail(Fault::kEvidence, '"', token.content, "\" has id ", token.id, ", not ", expected);
+    fail(Fault::kEvidence, '"', printable(token.content), "\" has id ", token.id, ", not ", expected);
   if (known < 0 && vocabulary.token(token.id) != nullptr)
-    fail(Fault::kEvidence, '"', token.content, "\" has the id of another token, ", token.id);
+    fail(Fault::kEvidence, '"', printable(token.content), "\" has the id of another token, ", token.id);
   if (!ids_.emplace(token.content, token.id).second)
-    fail(Fault::kEvidence, '"', token.content, "\" stands twice");
+    fail(Fault::kEvidence, '"', printable(token.content), "\" stands twice");
   by_id_.emplace(token.id, std::move(token));
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/utf8.h"
 
@@ -42,7 +43,7 @@ std::string fallback_token(unsigned byte) {
 Bpe Bpe::from_json(const Json& model, bool byte_level) {
   Fields fields(model, "model");
   if (fields.has("type") && fields.text("type") != "BPE")
-    fail(Fault::kEvidence, "model: type \"", fields.text("type"), "\" is not supported");
+    fail(Fault::kEvidence, "model: type \"", printable(fields.text("type")), "\" is not supported");
   Bpe out;
   out.byte_level_ = byte_level;
   refuse_dropout(fields);

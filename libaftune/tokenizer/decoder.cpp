@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/normalizer.h"
 #include "tokenizer/utf8.h"
@@ -133,7 +134,7 @@ Decoder::Step Decoder::read_step(const std::string& type, Fields& fields) {
     if (step.pattern.empty()) fail(Fault::kEvidence, "decoder: \"replacement\" is empty");
     return step;
   }
-  fail(Fault::kEvidence, "decoder: type \"", type, "\" is not supported");
+  fail(Fault::kEvidence, "decoder: type \"", printable(type), "\" is not supported");
 }
 
 void Decoder::apply(const Step& step, std::vector<std::string>& tokens) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace aftune::tokenizer {
 namespace {
@@ -31,7 +32,7 @@ std::pair<std::string_view, std::string_view> parts_of(const Json& merge) {
 
 std::int32_t known_id(const Vocabulary& vocabulary, std::string_view token) {
   const std::int32_t id = vocabulary.id_of(token);
-  if (id < 0) fail(Fault::kEvidence, '"', token, "\" is not in the vocabulary");
+  if (id < 0) fail(Fault::kEvidence, '"', printable(token), "\" is not in the vocabulary");
   return id;
 }
 

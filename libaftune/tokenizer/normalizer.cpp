@@ -1,6 +1,7 @@
 #include "tokenizer/normalizer.h"
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/unicode.h"
 
 namespace aftune::tokenizer {
@@ -50,7 +51,7 @@ void Normalizer::add(const Json& json, int depth) {
     const std::string pattern = plain_pattern(fields.at("pattern"));
     steps_.push_back({Step::Kind::kReplace, pattern, fields.text("content", kMaxInsertion)});
   } else {
-    fail(Fault::kEvidence, "normalizer: type \"", type, "\" is not supported");
+    fail(Fault::kEvidence, "normalizer: type \"", printable(type), "\" is not supported");
   }
   fields.done();
   if (steps_.size() > kMaxReplacing)

@@ -1,6 +1,7 @@
 #include "tokenizer/postprocessor.h"
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/vocabulary.h"
 
 namespace aftune::tokenizer {
@@ -21,7 +22,8 @@ std::vector<std::int32_t> special_ids(const Json& special_tokens, const std::str
   std::vector<std::int32_t> ids;
   for (const Json& id : list) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(kMaxTokens))
-      fail(Fault::kEvidence, "post_processor: special_tokens: an id of \"", name, "\" is not a token's");
+      fail(Fault::kEvidence, "post_processor: special_tokens: an id of \"", printable(name),
+           "\" is not a token's");
     ids.push_back(id.get<std::int32_t>());
   }
   return ids;
@@ -63,7 +65,7 @@ int read(const Json& json, PostProcessor& out, bool inside_sequence) {
     read_template(json, out);
     return 1;
   }
-  if (type != "Sequence" || inside_sequence) unsupported(cat("type \"", type, '"'));
+  if (type != "Sequence" || inside_sequence) unsupported(cat("type \"", printable(type), '"'));
   int templates = 0;
   for (const Json& inner : fields.array("processors")) templates += read(inner, out, true);
   fields.done();

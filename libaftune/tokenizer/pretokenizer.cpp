@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tokenizer/normalizer.h"
 
 namespace aftune::tokenizer {
@@ -32,7 +33,7 @@ PreTokenizer PreTokenizer::from_json(const Json& json) {
     out.read_sequence(fields.array("pretokenizers"));
     fields.done();
   } else {
-    unsupported(cat("type \"", type, '"'));
+    unsupported(cat("type \"", printable(type), '"'));
   }
   return out;
 }

@@ -11,7 +11,9 @@
 namespace aftune::tokenizer {
 
 /// A Hugging Face tokenizer.json of model type BPE, byte-level (GPT-2, Llama-3, Qwen) or SentencePiece-style
-/// with byte fallback. Anything it does not know for sure is refused at load with one clear line.
+/// with byte fallback. Anything it does not know for sure is refused at load with one clear line
+/// (docs/tokenizer.md). "truncation" and "padding" in the file are not used: they are left there by whoever
+/// saved it, and a row is cut by the recipe alone. All methods may be called from several threads at once.
 class Tokenizer {
  public:
   /// Throws Error{kUsage} if the file is absent, Error{kEvidence} with the field's name if it cannot be used.

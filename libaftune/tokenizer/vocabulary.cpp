@@ -3,15 +3,18 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace aftune::tokenizer {
 namespace {
 
 std::int32_t checked_id(const std::string& token, const Json& id) {
-  if (!id.is_number_integer()) fail(Fault::kEvidence, "vocab: the id of \"", token, "\" is not an integer");
+  if (!id.is_number_integer())
+    fail(Fault::kEvidence, "vocab: the id of \"", printable(token), "\" is not an integer");
   const auto value = id.is_number_unsigned() ? id.get<std::uint64_t>() : ~std::uint64_t{0};
   if (value >= static_cast<std::uint64_t>(kMaxTokens))
-    fail(Fault::kEvidence, "vocab: the id of \"", token, "\" is not within 0 and ", kMaxTokens - 1);
+    fail(Fault::kEvidence, "vocab: the id of \"", printable(token), "\" is not within 0 and ",
+         kMaxTokens - 1);
   return static_cast<std::int32_t>(value);
 }
 

@@ -66,7 +66,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   record::Manifest m;
   m.run = options.run_id;
   m.created = options.created;
-  m.software = kSoftware;
+  m.software = std::string(kSoftware);
   m.nonce = options.nonce;
   m.config = in.config_text;
   m.tokenizer = in.tokenizer_digest;

@@ -57,14 +57,15 @@ struct Recorder::State {
   RecordedLog recorded;
   StepDigests digests;
 
-  std::int64_t state = 0;     // the last one known
-  std::int64_t position = 0;  // in the endless order, after the last step
-  record::Final totals;       // of the steps done
+  std::optional<std::optional<std::int64_t>> snapshot;  // the state to resume from, once looked for
+  std::int64_t state = 0;                               // the last one known
+  std::int64_t position = 0;                            // in the endless order, after the last step
+  record::Final totals;                                 // of the steps done
   std::vector<record::BlockState> blocks;
   std::vector<std::string> leaves;  // made since the last segment and not in the log yet
   std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
   bool job_known = false;
-  std::optional<std::optional<std::int64_t>> snapshot;  // to resume from; unset until looked for
+  std::optional<std::optional<std::int64_t>> snapshot;  // to resume from, once it was looked for
 
   SegmentFiles files;     // used by the background thread only, once that has begun
   Background background;  // last: its thread must stop before the rest goes

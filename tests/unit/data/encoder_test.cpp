@@ -112,6 +112,9 @@ TEST_F(EncoderTest, WrongFieldsAreNamed) {
   EXPECT_EQ(error_of(R"({"text":null})"), row + "text: not a string");
   EXPECT_EQ(error_of(R"({"text":["a"]})"), row + "text: not a string");
   EXPECT_EQ(error_of(R"({"text":"a","label":1})"), row + "label: not a known field" + known);
+  EXPECT_EQ(error_of(R"({"a\n\u001bb":1})"), row + "a??b: not a known field" + known);
+  EXPECT_EQ(error_of("{\"" + std::string(100, 'k') + "\":1}"),
+            row + std::string(60, 'k') + "...: not a known field" + known);
   EXPECT_EQ(error_of(R"({"messages":[]})"), row + "messages: not a known field" + known);
   EXPECT_EQ(error_of(R"({"prompt":"a"})"), row + "completion: missing");
   EXPECT_EQ(error_of(R"({"completion":"a"})"), row + "prompt: missing");

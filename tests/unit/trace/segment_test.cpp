@@ -189,7 +189,7 @@ TEST(Segment, ALiarsBytesAreSurvived) {
     // Mostly in the index and its length, at the end; sometimes anywhere.
     const std::size_t reach =
         random() % 4 == 0 ? text.size() - kUserBlock : std::min<std::size_t>(300, text.size());
-    for (unsigned n = 1 + random() % 3; n > 0; --n)
+    for (auto n = 1 + random() % 3; n > 0; --n)
       bad[text.size() - 1 - random() % reach] = static_cast<char>(random());
     rewrite(scratch / "bad.h5", bad);
     try {

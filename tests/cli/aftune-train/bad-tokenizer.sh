@@ -1,0 +1,6 @@
+rm model/tokenizer.json
+try train
+echo '{"model":{"type":"WordPiece"}}' >model/tokenizer.json
+try train
+echo '[' >model/tokenizer.json
+try train
