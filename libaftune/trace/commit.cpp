@@ -29,6 +29,12 @@ bool is_extended(const seal::Checkpoint& earlier, const hash::MerkleTree& tree) 
   return earlier.size <= tree.size() && tree.root(earlier.size) == earlier.root;
 }
 
+std::string hashes_of(const hash::MerkleTree& tree) {
+  std::string bytes;
+  for (const Digest& leaf : tree.leaves()) bytes += as_text(as_bytes(leaf));
+  return bytes;
+}
+
 Log read_whole(const fs::path& path) {
   Log log = Log::read(path);
   if (log.torn) fail(Fault::kUsage, path.native(), ": the last line is torn; aftune-train --resume mends it");
@@ -64,6 +70,7 @@ Commitment commit(const Layout& layout, const seal::SecretKey& key) {
   if (!made.extends) return made;
   const std::string note = seal::sign_checkpoint(made.checkpoint, key).to_text();
   const seal::LeafProof proof{.index = 0, .proof = tree.inclusion(0, tree.size()), .note = note};
+  write_file(layout.leaf_hashes(), hashes_of(tree));
   write_file(layout.checkpoint(), note);
   write_file(layout.manifest_proof(), proof.to_text());
   return made;

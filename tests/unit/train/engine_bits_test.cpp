@@ -61,7 +61,7 @@ TEST_P(EngineBits, EvaluationEqualsTheLossOfAStep) {
   EXPECT_EQ(before, engine.step(0, 1e-3, LlamaFixture::predicted(rows), rows, 3, nullptr).loss);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, EngineBits, testing::Values("tied", "grouped"));
+INSTANTIATE_TEST_SUITE_P(Cases, EngineBits, testing::Values("tied", "grouped", "packed", "sgd"));
 
 }  // namespace
 }  // namespace aftune::train
