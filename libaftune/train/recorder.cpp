@@ -65,7 +65,6 @@ struct Recorder::State {
   std::vector<std::string> leaves;  // made since the last segment and not in the log yet
   std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
   bool job_known = false;
-  std::optional<std::optional<std::int64_t>> snapshot;  // to resume from, once it was looked for
 
   SegmentFiles files;     // used by the background thread only, once that has begun
   Background background;  // last: its thread must stop before the rest goes
