@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
+constexpr std::uint64_t kMaxHashBytes = std::uint64_t{1} << 32;
 
 bool is_there(const fs::path& path) {
   std::error_code code;
@@ -65,18 +66,42 @@ std::string parse_sealed(const std::string& text, const seal::PublicKey& key, Se
   return "";
 }
 
-// The lines of a log whose root is wrong: which of them cannot be of any run.
-std::string first_bad_line(const fs::path& trace, const std::vector<std::string>& leaves) {
+// The hashes of the signed leaves, if leaf-hashes holds them: what has the signed root is what was signed.
+std::vector<Digest> signed_hashes(const trace::Layout& layout, const seal::Checkpoint& checkpoint) {
+  std::string bytes;
+  try {
+    bytes = read_file(layout.leaf_hashes(), kMaxHashBytes, Links::kRefuse);
+  } catch (const Error&) {
+    return {};
+  }
+  constexpr std::size_t kSize = sizeof(Digest::bytes);
+  if (bytes.size() / kSize < checkpoint.size) return {};
+  hash::MerkleTree tree;
+  for (std::size_t i = 0; i < checkpoint.size; ++i) {
+    Digest leaf;
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * kSize), kSize, leaf.bytes.begin());
+    tree.append(leaf);
+  }
+  return tree.root() == checkpoint.root ? tree.leaves() : std::vector<Digest>{};
+}
+
+// The first line of a log with a wrong root that is not the signed one; where that cannot be told, the first
+// that cannot be of any run; else the file.
+std::string first_bad_line(const trace::Layout& layout, const seal::Checkpoint& checkpoint,
+                           const std::vector<std::string>& leaves) {
+  const std::vector<Digest> hashes = signed_hashes(layout, checkpoint);
+  for (std::size_t i = 0; i < std::min(hashes.size(), leaves.size()); ++i)
+    if (hashes[i] != hash::leaf_hash(leaves[i])) return LogView::line(static_cast<std::int64_t>(i));
   Verdict scratch;
   Findings findings(scratch);
   LogView log(leaves);
   if (check_structure(log, findings)) {
     check_steps(log, findings);
-    if (is_plausible_size(log, trace)) check_base_digests(log, findings);
+    if (is_plausible_size(log, layout.root)) check_base_digests(log, findings);
     check_export_digests(log, findings);
   }
   for (const Reason& reason : scratch.reasons)
-    if (reason.where.starts_with("log line")) return reason.where;
+    if (reason.where.starts_with("log line")) return reason.where.substr(0, reason.where.find(' ', 9));
   return "log.jsonl";
 }
 
@@ -119,20 +144,23 @@ void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const
   if (text) check_other_note(*text, "checkpoint", options, sealed, tree, findings);
 }
 
-void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed, const std::string& manifest,
-                          Findings& findings) {
+// The proof may be under an earlier note of this run: sealing writes the checkpoint first.
+void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed,
+                          const std::vector<std::string>& leaves, Findings& findings) {
   const fs::path path = layout.manifest_proof();
   if (!is_there(path)) return;
-  const auto proof = read_of_trace(path, findings, [&] {
-    return seal::LeafProof::parse(read_file(path, kMaxProofBytes, Links::kRefuse));
+  read_of_trace(path, findings, [&] {
+    const auto proof = seal::LeafProof::parse(read_file(path, kMaxProofBytes, Links::kRefuse));
+    const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(proof.note).text);
+    hash::MerkleTree tree;
+    for (const std::string& leaf : leaves) tree.append(hash::leaf_hash(leaf));
+    const bool proves =
+        proof.index == 0 && checkpoint.origin == sealed.checkpoint.origin && extends(tree, checkpoint) &&
+        hash::verify_inclusion(tree.leaves()[0], 0, checkpoint.size, proof.proof, checkpoint.root);
+    if (!proves)
+      findings.add(Code::kEvidence, path.filename().native(), "does not prove the manifest of this log");
+    return proves;
   });
-  if (!proof) return;
-  const bool proves = proof->index == 0 &&
-                      seal::Note::parse(proof->note).text == seal::Note::parse(sealed.text).text &&
-                      hash::verify_inclusion(hash::leaf_hash(manifest), 0, sealed.checkpoint.size,
-                                             proof->proof, sealed.checkpoint.root);
-  if (!proves)
-    findings.add(Code::kEvidence, path.filename().native(), "does not prove the manifest at this checkpoint");
 }
 
 // "segment-000012.h5" -> 12; -1 for a name that no segment has.
@@ -167,7 +195,6 @@ std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& fi
 std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                                        Findings& findings) {
   const trace::Layout layout{options.trace};
-  const std::string name = layout.log().filename().native();
   auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
   if (!log) return std::nullopt;
   const hash::MerkleTree tree = log->tree();
@@ -185,12 +212,12 @@ std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& opti
     return std::nullopt;
   }
   if (tree.size() != checkpoint.size) {
-    findings.failed(Check::kLogRoot, Code::kLogRoot, name,
+    findings.failed(Check::kLogRoot, Code::kLogRoot, first_bad_line(layout, checkpoint, log->leaves),
                     cat(tree.size(), " lines, the checkpoint is over ", checkpoint.size));
     return std::nullopt;
   }
   if (tree.root() != checkpoint.root) {
-    findings.failed(Check::kLogRoot, Code::kLogRoot, first_bad_line(layout.root, log->leaves),
+    findings.failed(Check::kLogRoot, Code::kLogRoot, first_bad_line(layout, checkpoint, log->leaves),
                     cat("not the log that was signed: expected root ", to_hex(checkpoint.root), ", found ",
                         to_hex(tree.root())));
     return std::nullopt;
@@ -200,7 +227,7 @@ std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& opti
 }
 
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
-                 const std::string& manifest, Findings& findings) {
+                 const std::vector<std::string>& leaves, Findings& findings) {
   const std::int64_t count = grid.step_blocks() + 1;
   std::vector<bool> there(static_cast<std::size_t>(count));
   for (const auto& entry : fs::directory_iterator(layout.root)) {
@@ -215,7 +242,7 @@ void check_files(const trace::Layout& layout, const record::Grid& grid, const Se
   for (std::int64_t i = 0; i < count; ++i)
     if (!there[static_cast<std::size_t>(i)])
       findings.add(Code::kAbsent, layout.segment(i).filename().native(), "the file is not there");
-  check_manifest_proof(layout, sealed, manifest, findings);
+  check_manifest_proof(layout, sealed, leaves, findings);
 }
 
 }  // namespace aftune::audit

@@ -31,8 +31,8 @@ std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& opti
                                                        Findings& findings);
 
 /// The files of the trace directory: every segment that the grid gives is there, no other one is, and
-/// manifest.tlog-proof, if there, proves the first leaf.
+/// manifest.tlog-proof, if there, proves the first leaf of this log.
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
-                 const std::string& manifest, Findings& findings);
+                 const std::vector<std::string>& leaves, Findings& findings);
 
 }  // namespace aftune::audit

@@ -1,5 +1,7 @@
 #include "audit/verify.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -19,6 +21,13 @@
 
 namespace aftune::audit {
 namespace {
+
+// More than the machine has is never allocated: a claim of the provider's must not end the audit.
+std::uint64_t memory_bound(const VerifyOptions& options) {
+  if (options.max_memory != 0) return options.max_memory;
+  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
+}
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
 // stand on.
@@ -94,7 +103,7 @@ bool Audit::check_log() {
     if (contradictions.empty()) findings_.held(Check::kPolicy);
   }
   check_steps(*log_, findings_);
-  check_files(layout_, log_->grid(), sealed_, log_->leaves().front(), findings_);
+  check_files(layout_, log_->grid(), sealed_, log_->leaves(), findings_);
   if (!check_arithmetic()) return false;
   if (!is_plausible_size(*log_, layout_.root)) {
     findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
@@ -156,7 +165,7 @@ void Audit::replay() {
                                     .pool = &pool_};
   Progress progress("verify", verdict_.asked, options_.quiet);
   const std::set<Cell> checked =
-      replay_cells(*log_, source, engine, cells, {.max_memory = options_.max_memory}, findings_, progress);
+      replay_cells(*log_, source, engine, cells, {.max_memory = memory_bound(options_)}, findings_, progress);
   verdict_.checked = std::ssize(checked);
   for (const Cell& cell : cells)
     if (checked.count(cell) == 0) verdict_.unanswered.emplace_back(cell.block, cell.step_block);

@@ -28,7 +28,7 @@ struct VerifyOptions {
   std::optional<fs::path> exported = std::nullopt;  ///< the shipped folder
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell
   int threads = 1;
-  std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
+  std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
   bool quiet = false;
 };
 

@@ -29,6 +29,12 @@ bool is_extended(const seal::Checkpoint& earlier, const hash::MerkleTree& tree) 
   return earlier.size <= tree.size() && tree.root(earlier.size) == earlier.root;
 }
 
+std::string hashes_of(const hash::MerkleTree& tree) {
+  std::string bytes;
+  for (const Digest& leaf : tree.leaves()) bytes += as_text(as_bytes(leaf));
+  return bytes;
+}
+
 Log read_whole(const fs::path& path) {
   Log log = Log::read(path);
   if (log.torn) fail(Fault::kUsage, path.native(), ": the last line is torn; aftune-train --resume mends it");
@@ -37,15 +43,23 @@ Log read_whole(const fs::path& path) {
   return log;
 }
 
+std::uint64_t size_of(const Log& log) {
+  std::uint64_t bytes = 0;
+  for (const std::string& leaf : log.leaves) bytes += leaf.size() + 1;
+  return bytes;
+}
+
 }  // namespace
 
 Commitment commit(const Layout& layout, const seal::SecretKey& key) {
   if (!fs::is_directory(layout.root)) fail(Fault::kUsage, layout.root.native(), ": not a trace directory");
   if (!fs::exists(layout.log())) fail(Fault::kUsage, layout.log().native(), ": no such file; not a trace");
-  const FileLock lock(layout.lock());
   const Log log = read_whole(layout.log());
   const record::Manifest manifest = within(cat(layout.log().native(), ": line 1"),
                                            [&] { return record::parse_manifest(log.leaves.front()); });
+  const FileLock lock(layout.lock());  // only now: what is no trace gets no lock file
+  if (fs::file_size(layout.log()) != size_of(log))
+    fail(Fault::kUsage, layout.log().native(), ": is being written");
   const hash::MerkleTree tree = log.tree();
   Commitment made;
   made.checkpoint = {
@@ -56,6 +70,7 @@ Commitment commit(const Layout& layout, const seal::SecretKey& key) {
   if (!made.extends) return made;
   const std::string note = seal::sign_checkpoint(made.checkpoint, key).to_text();
   const seal::LeafProof proof{.index = 0, .proof = tree.inclusion(0, tree.size()), .note = note};
+  write_file(layout.leaf_hashes(), hashes_of(tree));
   write_file(layout.checkpoint(), note);
   write_file(layout.manifest_proof(), proof.to_text());
   return made;

@@ -18,6 +18,9 @@ struct Layout {
   fs::path log() const { return root / "log.jsonl"; }
   fs::path checkpoint() const { return root / "checkpoint"; }
   fs::path manifest_proof() const { return root / "manifest.tlog-proof"; }
+  /// The 32 bytes of each leaf's RFC 6962 hash, as sealed. Nothing rests on it: with it a damaged log can be
+  /// told line by line from the signed one, because hashes whose root is the signed root are the signed ones.
+  fs::path leaf_hashes() const { return root / "leaf-hashes"; }
   fs::path lock() const { return root / "lock"; }
   fs::path segment(std::int64_t index) const;
   static std::int64_t segment_of_state(std::int64_t s) { return s; }

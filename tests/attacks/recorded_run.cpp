@@ -180,7 +180,13 @@ void seal(const fs::path& trace) {
   const hash::MerkleTree tree = trace::Log::read(layout.log()).tree();
   const seal::SecretKey key = provider_key();
   const std::string origin = key.public_key().name() + "/" + std::string(31, '0') + "1";
-  write_file(layout.checkpoint(), seal::sign_checkpoint({origin, tree.size(), tree.root()}, key).to_text());
+  const seal::Note note = seal::sign_checkpoint({origin, tree.size(), tree.root()}, key);
+  std::string hashes;
+  for (const Digest& leaf : tree.leaves()) hashes += as_text(as_bytes(leaf));
+  write_file(layout.leaf_hashes(), hashes);
+  write_file(layout.checkpoint(), note.to_text());
+  write_file(layout.manifest_proof(),
+             seal::LeafProof{0, tree.inclusion(0, tree.size()), note.to_text()}.to_text());
 }
 
 }  // namespace aftune::attacks
