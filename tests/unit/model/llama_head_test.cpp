@@ -24,11 +24,13 @@ struct Outcome {
 
 /// Five rows, one of which predicts nothing, with at most `max_logits` logits at a time.
 Outcome run(std::int64_t max_logits) {
-  Config config = Config::parse(R"({"model_type":"llama","vocab_size":19,"hidden_size":32,"num_attention_heads":4})");
+  Config config =
+      Config::parse(R"({"model_type":"llama","vocab_size":19,"hidden_size":32,"num_attention_heads":4})");
   ThreadPool pool(1);
   data::Rows rows = data::rows_from_layout({1, 4, 1, 3, 2, 2, 3, 1, 2, 1, 6}, 100);
   for (std::int64_t i = 0; i < rows.size(); ++i)
-    rows.labels.push_back(i % 3 == 2 || (i >= 4 && i < 7) ? data::kNoLabel : static_cast<std::int32_t>(i % 19));
+    rows.labels.push_back(i % 3 == 2 || (i >= 4 && i < 7) ? data::kNoLabel
+                                                          : static_cast<std::int32_t>(i % 19));
   Matrix x(rows.size(), 32);
   x.values = waves(x.values.size(), 1.0f);
   Parameter norm;
