@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "base/error.h"
 #include "hash/blake3.h"
 #include "model/folder.h"
@@ -9,11 +11,10 @@ namespace aftune::model {
 namespace {
 
 Bytes file_of(const std::string& header, std::size_t data_bytes) {
-  Bytes file;
-  append_le(file, static_cast<std::uint64_t>(header.size()));
-  const ByteView text = as_bytes(header);
-  file.insert(file.end(), text.begin(), text.end());
-  file.resize(file.size() + data_bytes);
+  Bytes file(8 + header.size() + data_bytes);
+  const std::uint64_t size = header.size();
+  std::memcpy(file.data(), &size, sizeof size);
+  std::memcpy(file.data() + 8, header.data(), header.size());
   return file;
 }
 
