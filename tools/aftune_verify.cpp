@@ -55,31 +55,31 @@ std::optional<fs::path> given(const fs::path& path) {
   return path.empty() ? std::nullopt : std::optional(path);
 }
 
+template <class Value>
+Value parsed(const fs::path& path, Value (*parse)(std::string_view)) {
+  const std::string text = cli::read_input(path, kMaxText);
+  return within(path.native(), [&] { return parse(text); });
+}
+
 audit::VerifyOptions options_of(const Args& args) {
-  audit::VerifyOptions options{
-      .trace = args.trace,
-      .key = within(args.pubkey.native(), [&] { return seal::PublicKey::read(args.pubkey); }),
-      .checkpoint = given(args.checkpoint),
-      .plan = {},
-      .challenge = {},
-      .policy = {},
-      .data = given(args.data),
-      .model = given(args.model),
-      .exported = given(args.exported),
-      .tampered = args.tampered,
-      .threads = cli::thread_count(args.threads),
-      .max_memory = args.max_memory,
-      .quiet = args.quiet};
+  audit::VerifyOptions options{.trace = args.trace,
+                               .key = seal::PublicKey::read(args.pubkey),
+                               .checkpoint = given(args.checkpoint),
+                               .plan = {},
+                               .challenge = {},
+                               .policy = {},
+                               .data = given(args.data),
+                               .model = given(args.model),
+                               .exported = given(args.exported),
+                               .tampered = args.tampered,
+                               .threads = cli::thread_count(args.threads),
+                               .max_memory = args.max_memory,
+                               .quiet = args.quiet};
   options.plan.all = args.all;
   options.plan.uniform = args.cells;
   if (!args.seed.empty()) options.seed = digest_from_hex(args.seed).bytes;
-  if (!args.challenge.empty())
-    options.challenge = within(args.challenge.native(), [&] {
-      return audit::parse_challenge(cli::read_input(args.challenge, kMaxText));
-    });
-  if (!args.policy.empty())
-    options.policy = within(args.policy.native(),
-                            [&] { return audit::parse_policy(cli::read_input(args.policy, kMaxText)); });
+  if (!args.challenge.empty()) options.challenge = parsed(args.challenge, audit::parse_challenge);
+  if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
   return options;
 }
 

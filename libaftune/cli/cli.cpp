@@ -69,8 +69,11 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& e) {
     return missing_argument(app) + hint;
   }
   std::string message = e.what();
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr)
-    message = message.substr(0, message.find(':')) + " needs a value";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr) {
+    const bool overridden = message.find("flag override") != std::string::npos;
+    message = message.substr(0, message.find_first_of(": "));
+    message = overridden ? cat("--", message, " takes no value") : message + " needs a value";
+  }
   return message + hint;
 }
 

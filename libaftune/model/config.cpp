@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -8,11 +9,14 @@
 namespace aftune::model {
 namespace {
 
-// A config is hostile until shown otherwise: sizes are bounded so that no product below overflows.
+// A config is hostile until shown otherwise: sizes are bounded so that no product of them overflows, and none
+// of them alone takes much memory or time.
 constexpr std::int64_t kMaxVocab = std::int64_t{1} << 24;
-constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;
-constexpr std::int64_t kMaxLayers = 4096;
+constexpr std::int64_t kMaxWidth = std::int64_t{1} << 17;  // also of attention: heads * head_dim
+constexpr std::int64_t kMaxIntermediate = std::int64_t{1} << 19;
+constexpr std::int64_t kMaxLayers = 1024;
 constexpr std::int64_t kMaxPosition = std::int64_t{1} << 24;
+constexpr std::size_t kMaxEos = 64;
 
 /// Reads members of config.json. Unlike Fields it lets unknown members pass: hubs add them at will.
 class Reader {
@@ -27,6 +31,8 @@ class Reader {
     const Json* value = find(key);
     if (value == nullptr) return fallback;
     if (!value->is_number_integer()) bad(key, "is not an integer");
+    if (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most))
+      bad(key, cat("is ", value->get<std::uint64_t>(), ", more than ", most));
     const auto number = value->get<std::int64_t>();
     if (number < least || number > most) bad(key, cat("is ", number, ", not within ", least, " and ", most));
     return number;
@@ -75,34 +81,70 @@ void refuse_unsupported(const Reader& in) {
     if (in.find(key) != nullptr) Reader::bad(key, "is set; not supported");
   if (const Json* tp = in.find("pretraining_tp"); tp != nullptr && *tp != 1)
     Reader::bad("pretraining_tp", "is not 1; not supported");
+  if (const Json* types = in.find("layer_types"); types != nullptr) {
+    const bool full = types->is_array() && std::all_of(types->begin(), types->end(),
+                                                       [](const Json& t) { return t == "full_attention"; });
+    if (!full) Reader::bad("layer_types", "names another attention than \"full_attention\"");
+  }
 }
 
-std::optional<RopeScaling> read_scaling(const Reader& rope) {
+RopeScaling read_llama3(const Reader& rope, std::int64_t max_position) {
+  for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"})
+    if (rope.find(key) == nullptr) Reader::bad(key, "is missing, which rope_type \"llama3\" needs");
+  RopeScaling s;
+  s.factor = rope.positive("factor", 0);
+  s.low_freq_factor = rope.positive("low_freq_factor", 0);
+  s.high_freq_factor = rope.positive("high_freq_factor", 0);
+  if (s.high_freq_factor <= s.low_freq_factor)
+    Reader::bad("high_freq_factor", "is not above \"low_freq_factor\"");
+  s.original_max_position = rope.integer("original_max_position_embeddings", max_position, 1, kMaxPosition);
+  return s;
+}
+
+std::optional<RopeScaling> read_scaling(const Json& json, std::int64_t max_position) {
+  const Reader rope(json);
+  for (const auto& [key, value] : json.items())
+    if (value.is_structured()) Reader::bad(key.c_str(), "is nested; one RoPE for all layers is supported");
   const std::string type = rope.text("rope_type", rope.text("type", "default").c_str());
   if (type == "default") return std::nullopt;
   if (type != "llama3")
     Reader::bad("rope_type", cat("is \"", type, "\"; only \"default\" and \"llama3\" are supported"));
-  RopeScaling s;
-  s.factor = rope.positive("factor", 0);
-  s.low_freq_factor = rope.positive("low_freq_factor", 1);
-  s.high_freq_factor = rope.positive("high_freq_factor", 4);
-  if (s.high_freq_factor <= s.low_freq_factor)
-    Reader::bad("high_freq_factor", "is not above \"low_freq_factor\"");
-  s.original_max_position = rope.integer("original_max_position_embeddings", 8192, 1, kMaxPosition);
-  return s;
+  return read_llama3(rope, max_position);
 }
 
-// transformers 4 writes rope_theta beside rope_scaling, transformers 5 both inside rope_parameters.
+void refuse_partial_rotation(const Reader& in) {
+  if (in.real("partial_rotary_factor", 1.0) != 1.0)
+    Reader::bad("partial_rotary_factor", "is not 1; not supported");
+}
+
+// transformers 4 writes rope_theta beside rope_scaling, transformers 5 both inside rope_parameters. Readers
+// differ in which of two contradicting statements they believe, so there may be none.
 void read_rope(const Reader& in, Config& config) {
   config.rope_theta = in.positive("rope_theta", 10000);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const Json* found = in.find(key);
-    if (found == nullptr) continue;
-    if (!found->is_object()) Reader::bad(key, "is not an object");
-    const Reader rope(*found);
-    config.rope_theta = rope.positive("rope_theta", config.rope_theta);
-    config.rope_scaling = read_scaling(rope);
-  }
+  refuse_partial_rotation(in);
+  const Json *scaling = in.find("rope_scaling"), *parameters = in.find("rope_parameters");
+  if (scaling != nullptr && parameters != nullptr && *scaling != *parameters)
+    Reader::bad("rope_scaling", "contradicts \"rope_parameters\"");
+  const Json* found = parameters != nullptr ? parameters : scaling;
+  if (found == nullptr) return;
+  const char* const key = parameters != nullptr ? "rope_parameters" : "rope_scaling";
+  if (!found->is_object()) Reader::bad(key, "is not an object");
+  const Reader rope(*found);
+  refuse_partial_rotation(rope);
+  const double theta = rope.positive("rope_theta", config.rope_theta);
+  if (in.find("rope_theta") != nullptr && theta != config.rope_theta)
+    Reader::bad("rope_theta", cat("is another one inside \"", key, '"'));
+  config.rope_theta = theta;
+  config.rope_scaling = read_scaling(*found, config.max_position);
+  const Json* outside = in.find("original_max_position_embeddings");
+  if (config.rope_scaling && outside != nullptr && *outside != config.rope_scaling->original_max_position)
+    Reader::bad("original_max_position_embeddings", cat("is another one inside \"", key, '"'));
+}
+
+float read_eps(const Reader& in) {
+  const auto eps = static_cast<float>(in.positive("rms_norm_eps", 1e-6));
+  if (!(eps > 0.0f) || !std::isfinite(eps)) Reader::bad("rms_norm_eps", "is not a positive binary32");
+  return eps;
 }
 
 void read_special_ids(const Reader& in, Config& config) {
@@ -110,8 +152,9 @@ void read_special_ids(const Reader& in, Config& config) {
   const Json* eos = in.find("eos_token_id");
   if (eos == nullptr) return;
   const Json list = eos->is_array() ? *eos : Json::array({*eos});
+  if (list.size() > kMaxEos) Reader::bad("eos_token_id", cat("has more than ", kMaxEos, " ids"));
   for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= kMaxVocab)
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(kMaxVocab))
       Reader::bad("eos_token_id", "is not a token id");
     config.eos.push_back(id.get<std::int32_t>());
   }
@@ -135,7 +178,7 @@ Config Config::parse(std::string_view config_json) {
   c.model_type = "llama";
   c.vocab = in.integer("vocab_size", 32000, 1, kMaxVocab);
   c.hidden = in.integer("hidden_size", 4096, 1, kMaxWidth);
-  c.intermediate = in.integer("intermediate_size", 11008, 1, kMaxWidth);
+  c.intermediate = in.integer("intermediate_size", 11008, 1, kMaxIntermediate);
   c.layers = static_cast<int>(in.integer("num_hidden_layers", 32, 1, kMaxLayers));
   c.heads = static_cast<int>(in.integer("num_attention_heads", 32, 1, kMaxWidth));
   c.kv_heads = static_cast<int>(in.integer("num_key_value_heads", c.heads, 1, kMaxWidth));
@@ -144,9 +187,10 @@ Config Config::parse(std::string_view config_json) {
   c.head_dim = static_cast<int>(in.integer("head_dim", c.hidden / c.heads, 1, kMaxWidth));
   if (std::int64_t{c.heads} * c.head_dim > kMaxWidth) Reader::bad("head_dim", "makes attention too wide");
   c.max_position = in.integer("max_position_embeddings", 2048, 1, kMaxPosition);
-  c.rms_eps = static_cast<float>(in.positive("rms_norm_eps", 1e-6));
+  c.rms_eps = read_eps(in);
   c.tied = in.flag("tie_word_embeddings", false);
   c.initializer_range = in.positive("initializer_range", 0.02);
+  if (c.initializer_range > 1.0) Reader::bad("initializer_range", "is above 1");
   read_rope(in, c);
   read_special_ids(in, c);
   check_heads(c);

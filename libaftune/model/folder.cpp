@@ -14,54 +14,64 @@ constexpr std::uint64_t kMaxIndexBytes = std::uint64_t{64} << 20;
 void check_plain_name(const std::string& shard) {
   if (shard.empty() || shard.front() == '.' || shard.find('/') != std::string::npos ||
       shard.find('\0') != std::string::npos)
-    fail(Fault::kEvidence, "\"weight_map\": \"", shard, "\" is not a plain file name");
+    fail(Fault::kEvidence, "\"weight_map\": not a plain file name: \"", shard, '"');
 }
 
-std::map<std::string, std::string> read_index(const fs::path& path) {
+// Shard files and the tensors that the index expects in each.
+std::map<std::string, std::set<std::string>> read_index(const fs::path& path) {
   const Json json =
       parse_json(read_file(path, kMaxIndexBytes), {.max_bytes = kMaxIndexBytes, .max_depth = 8});
-  std::map<std::string, std::string> map;
   const auto found = json.is_object() ? json.find("weight_map") : json.end();
   if (found == json.end() || !found->is_object()) fail(Fault::kEvidence, "\"weight_map\" is not an object");
+  std::map<std::string, std::set<std::string>> shards;
   for (const auto& [tensor, shard] : found->items()) {
     if (!shard.is_string()) fail(Fault::kEvidence, "\"weight_map\": \"", tensor, "\" is not a string");
     check_plain_name(shard.get_ref<const std::string&>());
-    map.emplace(tensor, shard.get<std::string>());
+    shards[shard.get<std::string>()].insert(tensor);
   }
-  return map;
+  return shards;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const bool there = fs::exists(path, error);
+  if (error) fail(Fault::kSystem, path.native(), ": ", error.message());
+  return there;
 }
 
 }  // namespace
 
-void Checkpoint::add_file(const fs::path& path) {
+// With `expected`, the file must hold these tensors and no others: what one reader finds in a model, all
+// must.
+void Checkpoint::add_file(const fs::path& path, const std::set<std::string>* expected) {
   within(path.native(), [&] {
     files_.emplace_back(path);
-    for (auto& [name, entry] : parse(files_.back().bytes()))
-      if (!entries_.emplace(name, entry).second)
-        fail(Fault::kEvidence, '"', name, "\" is in another shard too");
+    auto found = parse(files_.back().bytes());
+    for (auto& [name, entry] : found)
+      if (expected != nullptr && !expected->contains(name))
+        fail(Fault::kEvidence, '"', name, "\" is not listed for this file in \"weight_map\"");
+    if (expected != nullptr)
+      for (const std::string& name : *expected)
+        if (!found.contains(name)) fail(Fault::kEvidence, '"', name, "\" is missing");
+    entries_.merge(found);
   });
 }
 
 Checkpoint Checkpoint::open_file(const fs::path& safetensors) {
   Checkpoint checkpoint;
-  checkpoint.add_file(safetensors);
+  checkpoint.add_file(safetensors, nullptr);
   return checkpoint;
 }
 
 Checkpoint Checkpoint::open(const fs::path& folder) {
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
-  if (fs::exists(single)) return open_file(single);
-  if (!fs::exists(index))
+  if (is_there(single)) return open_file(single);
+  if (!is_there(index))
     fail(Fault::kUsage, folder.native(),
          ": neither model.safetensors nor model.safetensors.index.json is there");
   Checkpoint checkpoint;
-  const auto map = within(index.native(), [&] { return read_index(index); });
-  std::set<std::string> shards;
-  for (const auto& [tensor, shard] : map) shards.insert(shard);
-  for (const std::string& shard : shards) checkpoint.add_file(folder / shard);
-  for (const auto& [tensor, shard] : map)
-    if (checkpoint.find(tensor) == nullptr)
-      fail(Fault::kEvidence, index.native(), ": \"", tensor, "\" is not in \"", shard, '"');
+  for (const auto& [shard, tensors] : within(index.native(), [&] { return read_index(index); }))
+    checkpoint.add_file(folder / shard, &tensors);
   return checkpoint;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ class Checkpoint {
   static std::map<std::string, Entry> parse(ByteView file);
 
  private:
-  void add_file(const fs::path& path);
+  void add_file(const fs::path& path, const std::set<std::string>* expected);
   std::vector<MappedFile> files_;
   std::map<std::string, Entry> entries_;
 };

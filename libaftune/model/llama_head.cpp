@@ -6,12 +6,6 @@
 #include "kernels/ops.h"
 
 namespace aftune::model {
-namespace {
-
-// Logits of a chunk take at most this many elements (64 MiB), or one row's if a row needs more.
-constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
-
-}  // namespace
 
 // The predicted positions of some rows: where they are, what they predict, and where each row's begin among
 // them.
@@ -20,8 +14,8 @@ struct LlamaHead::Chunk {
   std::vector<std::int32_t> labels;
   std::vector<std::int64_t> row_starts{0};
 
-  // Whole rows from `row` on, which is moved behind them: at least one, then as long as the logits fit.
-  static Chunk from(const data::Rows& rows, std::int64_t& row, std::int64_t vocab) {
+  // Whole rows from `row` on, which is moved behind them: at least one, then while `positions` hold them.
+  static Chunk from(const data::Rows& rows, std::int64_t& row, std::int64_t positions) {
     Chunk chunk;
     do {
       for (std::int64_t i = rows.row_starts[row]; i < rows.row_starts[row + 1]; ++i) {
@@ -31,11 +25,9 @@ struct LlamaHead::Chunk {
       }
       chunk.row_starts.push_back(static_cast<std::int64_t>(chunk.at.size()));
       ++row;
-    } while (row < rows.rows() && fits(chunk, rows.row_starts[row + 1] - rows.row_starts[row], vocab));
+    } while (row < rows.rows() &&
+             std::ssize(chunk.at) + rows.row_starts[row + 1] - rows.row_starts[row] <= positions);
     return chunk;
-  }
-  static bool fits(const Chunk& chunk, std::int64_t more, std::int64_t vocab) {
-    return (static_cast<std::int64_t>(chunk.at.size()) + more) * vocab <= kMaxLogits;
   }
 
   Matrix gather(const Matrix& from) const {
@@ -87,7 +79,7 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
   }
   HeadResult result;
   for (std::int64_t row = 0; row < rows.rows();)
-    run_chunk(weights, Chunk::from(rows, row, config_.vocab), inv_predicted, normed, d_normed,
+    run_chunk(weights, Chunk::from(rows, row, max_logits_ / config_.vocab), inv_predicted, normed, d_normed,
               result.row_losses);
   if (!learn) return result;
   kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(), inv_rms.data(),

@@ -27,7 +27,11 @@ struct HeadResult {
 /// not made.
 class LlamaHead {
  public:
-  LlamaHead(const Config& config, ThreadPool& pool) : config_(config), pool_(pool) {}
+  /// Logits that may exist at once: 64 MiB. A single row is never cut.
+  static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
+
+  LlamaHead(const Config& config, ThreadPool& pool, std::int64_t max_logits = kMaxLogits)
+      : config_(config), pool_(pool), max_logits_(max_logits) {}
 
   /// x is [n, hidden]. inv_predicted is 1 / (predicted positions of the batch).
   HeadResult run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
@@ -40,6 +44,7 @@ class LlamaHead {
 
   const Config& config_;
   ThreadPool& pool_;
+  const std::int64_t max_logits_;
 };
 
 }  // namespace aftune::model

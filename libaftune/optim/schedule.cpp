@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -9,18 +10,16 @@ namespace {
 
 constexpr double kPi = 0x1.921fb54442d18p1;
 
-// Fraction of the way from the end of the warm-up to the end of the run.
-double progress(const record::Recipe& recipe, std::int64_t step) {
-  const std::int64_t rest = recipe.steps - recipe.warmup_steps;
-  return static_cast<double>(step - recipe.warmup_steps) / static_cast<double>(rest > 1 ? rest : 1);
-}
-
+// The operations of transformers' schedules, in their order.
 double multiplier(const record::Recipe& recipe, std::int64_t step) {
-  if (step < recipe.warmup_steps) return static_cast<double>(step) / static_cast<double>(recipe.warmup_steps);
+  const std::int64_t warmup = recipe.warmup_steps;
+  if (step < warmup) return static_cast<double>(step) / static_cast<double>(warmup);
   if (recipe.schedule == "constant") return 1.0;
-  const double p = progress(recipe, step);
-  const double m = recipe.schedule == "linear" ? 1.0 - p : 0.5 * (1.0 + kernels::cos64(kPi * p));
-  return m > 0.0 ? m : 0.0;
+  const auto rest = static_cast<double>(std::max<std::int64_t>(1, recipe.steps - warmup));
+  if (recipe.schedule == "linear") return std::max(0.0, static_cast<double>(recipe.steps - step) / rest);
+  AFTUNE_CHECK(recipe.schedule == "cosine");
+  const double progress = static_cast<double>(step - warmup) / rest;
+  return std::max(0.0, 0.5 * (1.0 + kernels::cos64(kPi * progress)));
 }
 
 }  // namespace

@@ -43,15 +43,23 @@ Log read_whole(const fs::path& path) {
   return log;
 }
 
+std::uint64_t size_of(const Log& log) {
+  std::uint64_t bytes = 0;
+  for (const std::string& leaf : log.leaves) bytes += leaf.size() + 1;
+  return bytes;
+}
+
 }  // namespace
 
 Commitment commit(const Layout& layout, const seal::SecretKey& key) {
   if (!fs::is_directory(layout.root)) fail(Fault::kUsage, layout.root.native(), ": not a trace directory");
   if (!fs::exists(layout.log())) fail(Fault::kUsage, layout.log().native(), ": no such file; not a trace");
-  const FileLock lock(layout.lock());
   const Log log = read_whole(layout.log());
   const record::Manifest manifest = within(cat(layout.log().native(), ": line 1"),
                                            [&] { return record::parse_manifest(log.leaves.front()); });
+  const FileLock lock(layout.lock());  // only now: what is no trace gets no lock file
+  if (fs::file_size(layout.log()) != size_of(log))
+    fail(Fault::kUsage, layout.log().native(), ": is being written");
   const hash::MerkleTree tree = log.tree();
   Commitment made;
   made.checkpoint = {

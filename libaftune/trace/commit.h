@@ -14,8 +14,9 @@ struct Commitment {
 };
 
 /// Seals the log as it is on disk: fsyncs it, writes ./leaf-hashes, ./checkpoint (origin "<key name>/<run
-/// id>") and ./manifest.tlog-proof, each whole or not at all. Holds the trace's lock. Sealing the same log again gives
-/// the same bytes. Throws Error{kUsage} if another process uses the trace, if the last line is torn, or if
+/// id>") and ./manifest.tlog-proof, each whole or not at all. Holds the trace's lock. Sealing the same log
+/// again gives the same bytes. Throws Error{kUsage} if another process uses the trace, if the last line is
+/// torn, or if
 /// ./checkpoint is of another key or run; Error{kEvidence} if the log or its manifest is malformed.
 Commitment commit(const Layout& layout, const seal::SecretKey& key);
 

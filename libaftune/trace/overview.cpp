@@ -17,7 +17,7 @@ void count_leaves(const Log& log, Overview& o) {
   for (std::int64_t t = 0; t < grid.steps && grid.step_leaf(t) < o.leaves; ++t) {
     const auto at = static_cast<std::size_t>(grid.step_leaf(t));
     const record::Step step =
-        within(cat("log line ", at + 1), [&] { return record::parse_step(log.leaves[at], grid); });
+        within(cat("line ", at + 1), [&] { return record::parse_step(log.leaves[at], grid); });
     o.losses.push_back(step.loss);
     o.tokens += step.tokens;
     o.predicted += step.predicted;
@@ -38,7 +38,7 @@ void count_segments(const Layout& layout, Overview& o) {
     if (!fs::exists(path)) continue;
     ++o.segments;
     o.segment_bytes += fs::file_size(path);
-    o.snapshots += within(path.native(), [&] { return holds_snapshot(SegmentReader(path)); }) ? 1 : 0;
+    o.snapshots += holds_snapshot(SegmentReader(path)) ? 1 : 0;
   }
 }
 

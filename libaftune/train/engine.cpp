@@ -1,12 +1,25 @@
 #include "train/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
 #include "optim/optimizer.h"
 
 namespace aftune::train {
+namespace {
+
+template <class Run>
+void each_micro_batch(const data::Rows& rows, std::int64_t micro_batch, const Run& run) {
+  AFTUNE_CHECK(micro_batch >= 1);
+  for (std::int64_t begin = 0, end; begin < rows.rows(); begin = end) {
+    end = begin + std::min(micro_batch, rows.rows() - begin);
+    run(rows.slice(begin, end));
+  }
+}
+
+}  // namespace
 
 Engine::Engine(model::EngineOptions options) : options_(std::move(options)) {
   for (int block = 0; block < options_.grid.blocks(); ++block)
@@ -37,11 +50,9 @@ void Engine::run_rows(const data::Rows& rows, StepObserver* observer, std::vecto
 
 StepResult Engine::step(std::int64_t step, double lr, std::int64_t predicted, const data::Rows& batch,
                         std::int64_t micro_batch, StepObserver* observer) {
-  AFTUNE_CHECK(micro_batch >= 1);
   for (const auto& block : blocks_) block->begin_step({step, lr, predicted});
   std::vector<double> row_losses;
-  for (std::int64_t at = 0; at < batch.rows(); at += micro_batch)
-    run_rows(batch.slice(at, std::min(batch.rows(), at + micro_batch)), observer, row_losses);
+  each_micro_batch(batch, micro_batch, [&](const data::Rows& rows) { run_rows(rows, observer, row_losses); });
   StepResult result;
   result.loss = mean_loss(row_losses, predicted);
   result.unit_sums.resize(static_cast<std::size_t>(options_.grid.units()));
@@ -60,16 +71,17 @@ float Engine::evaluate(const data::Rows& rows, std::int64_t micro_batch) {
   std::vector<double> row_losses;
   std::int64_t predicted = 0;
   for (const std::int32_t label : rows.labels) predicted += label == data::kNoLabel ? 0 : 1;
-  for (std::int64_t at = 0; at < rows.rows(); at += micro_batch) {
-    const data::Rows part = rows.slice(at, std::min(rows.rows(), at + micro_batch));
+  each_micro_batch(rows, micro_batch, [&](const data::Rows& part) {
     Matrix x;
     for (int stage = 0; stage < options_.grid.stages(); ++stage) {
       model::StageOutput out = block_of(stage).forward(stage, part, stage == 0 ? nullptr : &x, false);
       x = std::move(out.out);
       row_losses.insert(row_losses.end(), out.row_losses.begin(), out.row_losses.end());
     }
-  }
-  return mean_loss(row_losses, predicted);
+  });
+  const float loss = mean_loss(row_losses, predicted);
+  if (!std::isfinite(loss)) fail(Fault::kUsage, "evaluation: non-finite loss");
+  return loss;
 }
 
 float mean_loss(const std::vector<double>& row_losses, std::int64_t predicted) {

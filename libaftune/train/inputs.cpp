@@ -68,6 +68,7 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 }  // namespace
 
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
+  if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");
   const fs::path tokenizer_file = options.model / "tokenizer.json";
   const std::string tokenizer_text = read_file(tokenizer_file, kMaxTokenizerBytes);
   std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);

@@ -14,13 +14,11 @@
 #include <functional>
 #include <string>
 #include <vector>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "fma_peak.h"
 #include "kernels/ops.h"
 
 namespace {
@@ -36,43 +34,6 @@ double seconds(const std::function<void()>& body) {
   const auto start = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-constexpr int kChains = 16, kPeakRounds = 1 << 18;
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) void fma_avx512(float* out) {
-  __m512 acc[kChains], a = _mm512_loadu_ps(out);
-  for (int c = 0; c < kChains; ++c) acc[c] = _mm512_set1_ps(static_cast<float>(c));
-  for (int i = 0; i < kPeakRounds; ++i)
-#pragma GCC unroll 16
-    for (int c = 0; c < kChains; ++c) acc[c] = _mm512_fmadd_ps(a, a, acc[c]);
-  for (int c = 1; c < kChains; ++c) acc[0] = _mm512_add_ps(acc[0], acc[c]);
-  _mm512_storeu_ps(out, acc[0]);
-}
-
-__attribute__((target("avx2,fma"))) void fma_avx2(float* out) {
-  constexpr int kFewer = 12;  // of 16 registers
-  __m256 acc[kFewer], a = _mm256_loadu_ps(out);
-  for (int c = 0; c < kFewer; ++c) acc[c] = _mm256_set1_ps(static_cast<float>(c));
-  for (int i = 0; i < kPeakRounds; ++i)
-#pragma GCC unroll 12
-    for (int c = 0; c < kFewer; ++c) acc[c] = _mm256_fmadd_ps(a, a, acc[c]);
-  for (int c = 1; c < kFewer; ++c) acc[0] = _mm256_add_ps(acc[0], acc[c]);
-  _mm256_storeu_ps(out, acc[0]);
-}
-#endif
-
-/// GFLOP/s of one thread on fused multiply-adds between registers; 0 where there is no loop for the
-/// instruction set.
-double fma_peak() {
-  alignas(64) static float sink[16] = {};
-#if defined(__x86_64__)
-  if (active_isa() == Isa::kAvx512)
-    return 2e-9 * 16 * kChains * kPeakRounds / seconds([] { fma_avx512(sink); });
-  if (active_isa() == Isa::kAvx2) return 2e-9 * 8 * 12 * kPeakRounds / seconds([] { fma_avx2(sink); });
-#endif
-  return 0;
 }
 
 std::vector<float> numbers(int rows, int cols) {
@@ -150,7 +111,7 @@ class Bench {
     ours();
     peer();
     for (int round = 0; round < rounds_; ++round) {
-      peak.push_back(fma_peak());
+      peak.push_back(bench::fma_peak());
       our_rate.push_back(s.gflop() / seconds(ours));
       peer_rate.push_back(s.gflop() / seconds(peer));
       ratio.push_back(our_rate.back() / peer_rate.back());

@@ -3,10 +3,6 @@ add_executable(tokenizer_cli ${CMAKE_CURRENT_SOURCE_DIR}/tokenizer_cli.cpp)
 target_link_libraries(tokenizer_cli PRIVATE aftune_tokenizer)
 
 # Published tokenizers that are not part of this project, where a folder of them is at hand.
-set(AFTUNE_SHARED "${PROJECT_SOURCE_DIR}/../shared" CACHE PATH "Folder that holds tokenizers/ and models/ to test with")
-if(DEFINED ENV{AFTUNE_SHARED})
-  set(AFTUNE_SHARED "$ENV{AFTUNE_SHARED}")
-endif()
 if(EXISTS "${AFTUNE_SHARED}/tokenizers/llama3/tokenizer.json" AND
    EXISTS "${AFTUNE_SHARED}/tokenizers/qwen3/tokenizer.json" AND
    EXISTS "${AFTUNE_SHARED}/models/stories260k/tokenizer.json")

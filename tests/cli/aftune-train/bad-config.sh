@@ -3,6 +3,7 @@ bad() { # sed expression
   cp -r model bad
   sed -i "$1" bad/config.json
   try train --model bad
+  rm -rf new new.aft
 }
 train() { # --model given by the case
   aftune-train --init --data rows.jsonl --out new --trace new.aft --steps 2 --batch-size 4 --seq-len 48 --threads 1 \
@@ -26,7 +27,7 @@ bad 's/"vocab_size": .*/"vocab_size": 0,/'
 bad 's/"rms_norm_eps": .*/"rms_norm_eps": 1e999,/'
 bad 's/"hidden_act": .*/"hidden_act": "relu",/'
 bad 's/"attention_bias": .*/"attention_bias": true,/'
-bad '/"vocab_size"/d'
+bad 's/"vocab_size": .*/"vocab_size": 100,/'
 bad 's/"vocab_size": .*/"vocab_size": 257, "vocab_size": 258,/'
 head -c 20000 /dev/zero | tr '\0' '[' >bad/config.json
 try train --model bad

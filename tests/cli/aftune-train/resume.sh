@@ -1,6 +1,7 @@
+lr=1e-3
 again() {
   SOURCE_DATE_EPOCH=1700000000 aftune-train --model model --init --data rows.jsonl --out tuned --trace run.aft --resume \
-    --steps 6 --batch-size 4 --seq-len 48 --lr 1e-3 --seed 7 --steps-per-block 2 --snapshot-interval 1 \
+    --steps 6 --batch-size 4 --seq-len 48 --lr "$lr" --seed 7 --steps-per-block 2 --snapshot-interval 1 \
     --run-id 00112233445566778899aabbccddeeff --threads 1 --quiet "$@"
 }
 cp -r run.aft whole.aft
@@ -14,7 +15,9 @@ rm -r tuned
 again >/dev/null
 cmp run.aft/log.jsonl whole.aft/log.jsonl
 # Another recipe is another run.
-try again --lr 2e-3
+lr=2e-3
+try again
+lr=1e-3
 # A sealed log that was cut is not gone on with.
 cp whole.aft/checkpoint run.aft/
 head -n 5 whole.aft/log.jsonl >run.aft/log.jsonl

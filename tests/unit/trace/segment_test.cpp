@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/blake3.h"
+#include "hdf5_leaks.h"
 #include "scratch.h"
 #include "trace/chunking.h"
 #include "trace/segment_index.h"

@@ -19,11 +19,10 @@ class LlamaFixture {
       : json_(parse_json(read_file(folder() / (name + ".json"), 1 << 24))),
         tensors_(model::Checkpoint::open_file(folder() / (name + ".safetensors"))) {
     config = model::Config::parse(json_["config"].dump());
-    recipe.steps = static_cast<std::int64_t>(json_["steps"].size());
+    recipe = recipe_of(json_["recipe"]);
+    recipe.steps = static_cast<std::int64_t>(json_["batches"].size());
     recipe.batch_size = 3;
     recipe.seq_len = config.max_position;
-    recipe.lr = json_["lr"].get<double>();
-    recipe.clip_norm = json_["clip_norm"].get<double>();
     losses = json_["losses"].get<std::vector<double>>();
   }
 
@@ -51,16 +50,24 @@ class LlamaFixture {
   }
 
   data::Rows rows(std::int64_t step) const {
+    return rows_of(json_["batches"][static_cast<std::size_t>(step)]);
+  }
+
+  /// Rows of a batch as tests/parity/torch_train.py writes it.
+  static data::Rows rows_of(const Json& batch) {
     data::Rows rows;
     rows.row_starts = rows.doc_starts = {0};
-    for (const Json& row : json_["steps"][static_cast<std::size_t>(step)]) {
-      for (const Json& id : row["ids"]) {
-        rows.positions.push_back(static_cast<std::int32_t>(rows.tokens.size() - rows.row_starts.back()));
-        rows.tokens.push_back(id.get<std::int32_t>());
+    for (const Json& row : batch) {
+      for (const Json& document : row) {
+        for (const Json& id : document["ids"]) {
+          rows.positions.push_back(
+              static_cast<std::int32_t>(std::ssize(rows.tokens) - rows.doc_starts.back()));
+          rows.tokens.push_back(id.get<std::int32_t>());
+        }
+        for (const Json& label : document["labels"]) rows.labels.push_back(label.get<std::int32_t>());
+        rows.doc_starts.push_back(std::ssize(rows.tokens));
       }
-      for (const Json& label : row["labels"]) rows.labels.push_back(label.get<std::int32_t>());
-      rows.row_starts.push_back(static_cast<std::int64_t>(rows.tokens.size()));
-      rows.doc_starts.push_back(rows.row_starts.back());
+      rows.row_starts.push_back(std::ssize(rows.tokens));
     }
     return rows;
   }
@@ -82,6 +89,19 @@ class LlamaFixture {
   std::vector<double> losses;
 
  private:
+  static record::Recipe recipe_of(const Json& json) {
+    record::Recipe r;
+    r.optimizer = json["optimizer"].get<std::string>();
+    r.schedule = json["schedule"].get<std::string>();
+    r.decay_all = json["decay_all"].get<bool>();
+    r.warmup_steps = json["warmup_steps"].get<std::int64_t>();
+    for (const auto& [key, value] :
+         {std::pair("lr", &r.lr), std::pair("clip_norm", &r.clip_norm),
+          std::pair("weight_decay", &r.weight_decay), std::pair("momentum", &r.momentum),
+          std::pair("beta1", &r.beta1), std::pair("beta2", &r.beta2), std::pair("eps", &r.eps)})
+      *value = json[key].get<double>();
+    return r;
+  }
   static fs::path folder() { return fs::path(AFTUNE_TESTS_DIR) / "vectors" / "llama"; }
   Json json_;
   model::Checkpoint tensors_;

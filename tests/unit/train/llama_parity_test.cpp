@@ -31,8 +31,8 @@ class LlamaParity : public testing::TestWithParam<const char*> {
 
   StepResult step(std::int64_t t) {
     const data::Rows rows = fixture.rows(t);
-    return engine.step(t, optim::learning_rate(fixture.recipe, t), LlamaFixture::predicted(rows), rows, rows.rows(),
-                       nullptr);
+    return engine.step(t, optim::learning_rate(fixture.recipe, t), LlamaFixture::predicted(rows), rows,
+                       rows.rows(), nullptr);
   }
 
   LlamaFixture fixture;
@@ -74,7 +74,7 @@ TEST_P(LlamaParity, LossesAndWeightsOfTwentySteps) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity, testing::Values("tied", "grouped"));
+INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity, testing::Values("tied", "grouped", "packed", "sgd"));
 
 }  // namespace
 }  // namespace aftune::train

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "hdf5_leaks.h"
 #include "scratch.h"
 #include "seal/note.h"
 #include "toy_run.h"

@@ -1,0 +1,150 @@
+// One training step of the bench model (hidden 512, 8 layers, 8 rows of 256 tokens, tied): seconds, GFLOP/s,
+// the share of the FMA peak, and what products and attention take of it when they run alone.
+//
+// usage: bench-step [threads [steps [vocabulary]]]
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "fma_peak.h"
+#include "kernels/ops.h"
+#include "train/engine.h"
+
+namespace {
+
+using namespace aftune;
+
+constexpr std::int64_t kHidden = 512, kLayers = 8, kInter = 1376, kHeads = 8, kSeq = 256, kBatch = 8,
+                       kTokens = kSeq * kBatch;
+
+struct Time {
+  double wall = 0, cpu = 0;
+};
+
+Time median(int rounds, const std::function<void()>& body) {
+  std::vector<double> wall, cpu;
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    cpu.push_back(bench::cpu_seconds(body));
+    wall.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(wall.begin(), wall.end());
+  std::sort(cpu.begin(), cpu.end());
+  return {wall[wall.size() / 2], cpu[cpu.size() / 2]};
+}
+
+data::Rows full_rows(std::int64_t vocab) {
+  std::vector<std::int32_t> layout;
+  for (std::int64_t r = 0; r < kBatch; ++r) layout.insert(layout.end(), {1, kSeq});
+  data::Rows rows = data::rows_from_layout(layout, kTokens);
+  for (std::int64_t i = 0; i < kTokens; ++i) {
+    rows.tokens.push_back(static_cast<std::int32_t>(i * 7919 % vocab));
+    rows.labels.push_back(static_cast<std::int32_t>((i + 1) * 7919 % vocab));
+  }
+  return rows;
+}
+
+Buffer numbers(std::int64_t count) {
+  Buffer b(count);
+  for (std::int64_t i = 0; i < count; ++i) b[i] = static_cast<float>(i * 37 % 1001) * 1e-3f - 0.5f;
+  return b;
+}
+
+/// The products of one matrix [out, in] in a step: forward and both gradients.
+void products(ThreadPool& pool, const data::Rows& rows, std::int64_t in, std::int64_t out, std::int64_t times,
+              double& cpu) {
+  const Buffer x = numbers(kTokens * in), w = numbers(out * in);
+  Buffer y = numbers(kTokens * out), dx = numbers(kTokens * in), dw = numbers(out * in);
+  cpu += static_cast<double>(times) * median(3, [&] {
+                                        kernels::linear(pool, kTokens, in, out, x.data(), w.data(), y.data());
+                                        kernels::linear_grad_input(pool, kTokens, in, out, y.data(), w.data(),
+                                                                   dx.data(), kernels::Into::kStore);
+                                        kernels::linear_grad_weight(pool, rows.rows(), rows.row_starts.data(),
+                                                                    in, out, y.data(), x.data(), dw.data());
+                                      }).cpu;
+}
+
+double all_products(ThreadPool& pool, const data::Rows& rows, std::int64_t vocab) {
+  double cpu = 0;
+  products(pool, rows, kHidden, kHidden, 4 * kLayers, cpu);
+  products(pool, rows, kHidden, kInter, 2 * kLayers, cpu);
+  products(pool, rows, kInter, kHidden, kLayers, cpu);
+  products(pool, rows, kHidden, vocab, 1, cpu);
+  return cpu;
+}
+
+double all_attention(ThreadPool& pool, const data::Rows& rows) {
+  const kernels::AttentionShape shape{kHeads, kHeads, kHidden / kHeads, 0.125f};
+  const std::int64_t size = kTokens * kHidden;
+  const Buffer q = numbers(size), k = numbers(size), v = numbers(size), d_o = numbers(size);
+  Buffer o(size), dq(size), dk(size), dv(size), max(kTokens * kHeads), sum(kTokens * kHeads);
+  return kLayers * median(3, [&] {
+                     kernels::attention(pool, shape, kBatch, rows.doc_starts.data(), q.data(), k.data(),
+                                        v.data(), o.data(), max.data(), sum.data());
+                     kernels::attention_grad(pool, shape, kBatch, rows.doc_starts.data(), q.data(), k.data(),
+                                             v.data(), o.data(), max.data(), sum.data(), d_o.data(),
+                                             dq.data(), dk.data(), dv.data());
+                   }).cpu;
+}
+
+model::EngineOptions bench_options(ThreadPool& pool, std::int64_t vocab) {
+  model::EngineOptions o;
+  o.config.vocab = vocab;
+  o.config.hidden = kHidden;
+  o.config.intermediate = kInter;
+  o.config.layers = kLayers;
+  o.config.heads = o.config.kv_heads = kHeads;
+  o.config.head_dim = kHidden / kHeads;
+  o.config.tied = true;
+  o.recipe.steps = 64;
+  o.recipe.batch_size = kBatch;
+  o.recipe.seq_len = kSeq;
+  o.recipe.clip_norm = 1.0;
+  o.grid = {.layers = kLayers, .tied = true, .layers_per_block = 2, .steps = 64, .steps_per_block = 8};
+  o.pool = &pool;
+  return o;
+}
+
+void run(int threads, int steps, std::int64_t vocab) {
+  ThreadPool pool(threads);
+  train::Engine engine(bench_options(pool, vocab));
+  for (const auto& block : engine.blocks()) model::init_parameters(*block, engine.options());
+  const data::Rows rows = full_rows(vocab);
+  std::int64_t t = 0;
+  const auto step = [&] { engine.step(t++, 1e-4, kTokens, rows, kBatch, nullptr); };
+  step();  // maps the memory that later steps use again
+  const Time time = median(steps, step);
+  const double product_flop =
+      6.0 * kTokens *
+      (kLayers * (4 * kHidden * kHidden + 3 * kHidden * kInter) + static_cast<double>(vocab) * kHidden);
+  const double attention_flop = kLayers * kTokens * (kSeq + 1) / 2.0 * kHidden * (2 * 2 + 2 * 5);
+  const double gflop = 1e-9 * (product_flop + attention_flop), peak = bench::fma_peak();
+  const double product_cpu = all_products(pool, rows, vocab), attention_cpu = all_attention(pool, rows);
+  std::printf("%s, %s, %d thread%s, vocabulary %lld\n", std::string(cpu_name()).c_str(),
+              std::string(name(active_isa())).c_str(), threads, threads == 1 ? "" : "s",
+              static_cast<long long>(vocab));
+  std::printf(
+      "step %.3f s, processor time %.3f s; %.0f GFLOP: %.1f GFLOP/s a thread, %.0f %% of %.1f (FMA peak)\n",
+      time.wall, time.cpu, gflop, gflop / time.cpu, 100 * gflop / time.cpu / peak, peak);
+  std::printf("alone: products %.0f %% of it (at %.0f %% of the peak), attention %.0f %%, the rest %.0f %%\n",
+              100 * product_cpu / time.cpu, 1e-7 * product_flop / product_cpu / peak,
+              100 * attention_cpu / time.cpu, 100 * (1 - (product_cpu + attention_cpu) / time.cpu));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(argc > 1 ? std::atoi(argv[1]) : 1, argc > 2 ? std::atoi(argv[2]) : 3,
+        argc > 3 ? std::atoi(argv[3]) : 4096);
+  } catch (const aftune::Error& e) {
+    std::fprintf(stderr, "bench-step: error: %s\n", e.what());
+    return 2;
+  }
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Validates every --json output and every JSON file of the tools against schemas/.
+
+usage: check_json.py SCHEMAS BIN-DIR FIXTURE
+Each schema must refuse members it does not name, and every schema must be used here.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import jsonschema
+
+SEED = "11" * 32
+POLICY = {"version": 1, "recipe": {"lr": 0.001, "steps": {"min": 1, "max": 100}}, "numerics": ["f32"], "min_cells": 1}
+
+
+class Checker:
+    def __init__(self, folder):
+        self.schemas = {name[:-5]: json.load(open(os.path.join(folder, name))) for name in sorted(os.listdir(folder))}
+        for schema in self.schemas.values():
+            jsonschema.Draft202012Validator.check_schema(schema)
+        self.used = set()
+
+    def check(self, name, text):
+        value = json.loads(text)
+        self.used.add(name)
+        validator = jsonschema.Draft202012Validator(self.schemas[name])
+        for error in validator.iter_errors(value):
+            sys.exit(f"{name}: {'/'.join(map(str, error.absolute_path))}: {error.message}")
+        if isinstance(value, dict) and validator.is_valid({**value, "surplus": 1}):
+            sys.exit(f"{name}: an unknown member is not refused")
+        for number in numbers(value):
+            if json.loads(json.dumps(number)) != number:
+                sys.exit(f"{name}: {number} is not the shortest decimal")
+        return value
+
+
+def numbers(value):
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers(item)
+
+
+def main():
+    folder, tools, fixture = sys.argv[1:]
+    checker = Checker(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = os.path.join(scratch, "work")
+        shutil.copytree(os.path.join(fixture, "full"), work)
+
+        def run(*command, code=0, text=""):
+            env = {**os.environ, "PATH": tools + ":" + os.environ["PATH"]}
+            seen = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, input=text)
+            if seen.returncode != code:
+                sys.exit(f"exit {seen.returncode}: {' '.join(command)}\n{seen.stderr}")
+            return seen.stdout
+
+        def lines(name):
+            return open(os.path.join(work, name)).read().splitlines()
+
+        checker.check("key", run("aftune-key", "show", "acme.key", "--json"))
+        checker.check("key", run("aftune-key", "generate", "--name", "b", "--out", "b", "--no-passphrase", "--json"))
+        train = ["aftune-train", "--model", "model", "--init", "--data", "rows.jsonl", "--steps", "2", "--seq-len", "32",
+                 "--quiet", "--json", "--eval-data", "rows.jsonl"]
+        for record in (["--no-record", "--out", "new"], ["--trace", "new.aft", "--out", "new2"]):
+            for line in run(*train, *record).splitlines():
+                checker.check("train", line)
+        checker.check("commit", run("aftune-commit", "--trace", "new.aft", "--key", "acme.key", "--json"))
+        for line in lines("new.aft/log.jsonl") + lines("run.aft/log.jsonl"):
+            checker.check("leaf-" + json.loads(line)["kind"], line)
+        signed = ["--checkpoint", "run.aft/checkpoint", "--pubkey", "acme.vkey"]
+        challenge = ["aftune-challenge", *signed, "--challenge-seed", SEED, "--cells", "3"]
+        checker.check("challenge", run(*challenge))
+        checker.check("challenge-summary", run(*challenge, "--trace", "run.aft", "--out", "d.json", "--json"))
+        checker.check("challenge-summary", run(*challenge, "--out", "e.json", "--json"))
+        checker.check("challenge-summary", run("aftune-challenge", *signed, "--plan", "--trace", "run.aft", "--cells", "3",
+                                               "--json"))
+        checker.check("challenge", "".join(lines("c.json")))
+        with open(os.path.join(work, "policy.json"), "w") as file:
+            json.dump(POLICY, file)
+        checker.check("policy", json.dumps(POLICY))
+        verify = ["aftune-verify", "--trace", "run.aft", "--pubkey", "acme.vkey", "--json", "--quiet"]
+        checker.check("verdict", run(*verify, "--challenge", "c.json", "--policy", "policy.json"))
+        checker.check("verdict", run(*verify, "--all", "--data", "rows.jsonl", "--model", "model", "--export", "tuned"))
+        checker.check("verdict", run(*verify, "--all", "--max-memory", "1K", code=3))
+        checker.check("verdict", run("aftune-verify", "--trace", "run.aft", "--pubkey", "b.vkey", "--all", "--json", code=1))
+        checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
+        os.remove(os.path.join(work, "run.aft/checkpoint"))
+        checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
+        checker.check("tokens", run("aftune-inspect", "--tokenize", "--model", "model", text='"abc"\n'))
+    unused = set(checker.schemas) - checker.used
+    if unused:
+        sys.exit(f"schemas that nothing was checked against: {sorted(unused)}")
+    print(f"{len(checker.used)} schemas hold")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+# What must not reach a bit, seen from outside: the tools' log root.
+add_test(NAME bits.log_root COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/log_root_is_one.sh ${PROJECT_BINARY_DIR}/bin
+  ${PROJECT_SOURCE_DIR}/scripts/demo.d)

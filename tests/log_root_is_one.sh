@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# One recipe has one log root: whatever the threads, the instruction set, the micro-batch or recomputation.
+#
+# Usage: log_root_is_one.sh BIN-DIR DEMO-FILES
+set -euo pipefail
+bin=$1 demo=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+mkdir model
+cp "$demo/config.json" "$demo/tokenizer.json" model/
+"$demo/make-rows" 40 >rows.jsonl
+"$bin/aftune-key" generate --name audit.example/bits --out k --no-passphrase >/dev/null
+
+root() { # name=value... -- flags...: prints the root of a run made that way
+  local settings=()
+  while [ "$1" != -- ]; do settings+=("$1"); shift; done
+  shift
+  rm -rf out run
+  env SOURCE_DATE_EPOCH=1 "${settings[@]}" "$bin/aftune-train" --model model --init --data rows.jsonl --out out \
+    --trace run --steps 3 --batch-size 4 --seq-len 48 --lr 1e-3 --clip-norm 1 --steps-per-block 2 --snapshot-interval 1 \
+    --run-id 00112233445566778899aabbccddeeff --quiet "$@" >/dev/null
+  "$bin/aftune-commit" --trace run --key k.key --json | sed 's/.*"root":"\([0-9a-f]*\)".*/\1/'
+}
+
+expected=$(root -- --threads 1)
+[ ${#expected} -eq 64 ] || { echo "no root: $expected" >&2; exit 1; }
+isas=(scalar)
+grep -q ' avx2 ' /proc/cpuinfo && grep -q ' fma ' /proc/cpuinfo && isas+=(avx2)
+grep -q ' avx512bw ' /proc/cpuinfo && grep -q ' avx512vl ' /proc/cpuinfo && isas+=(avx512)
+
+failed=0
+check() { # root what
+  if [ "$1" = "$expected" ]; then echo "same root: $2"; else echo "another root: $2: $1, expected $expected"; failed=1; fi
+}
+for threads in 2 3; do check "$(root -- --threads $threads)" "$threads threads"; done
+for rows in 1 2 4; do check "$(root -- --threads 2 --micro-batch $rows)" "micro-batch $rows"; done
+check "$(root -- --recompute)" "recomputed activations"
+for isa in "${isas[@]}"; do check "$(root AFTUNE_ISA="$isa" -- --threads 2)" "$isa"; done
+exit $failed

@@ -1,0 +1,61 @@
+#include "model/llama_head.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace aftune::model {
+namespace {
+
+Buffer waves(std::int64_t count, float scale) {
+  Buffer b(count);
+  for (std::int64_t i = 0; i < count; ++i) b[i] = scale * (static_cast<float>(i * 37 % 101) / 50.0f - 1.0f);
+  return b;
+}
+
+bool same(const Buffer& a, const Buffer& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.bytes().size()) == 0;
+}
+
+struct Outcome {
+  HeadResult result;
+  Buffer d_weight, d_norm;
+};
+
+/// Five rows, one of which predicts nothing, with at most `max_logits` logits at a time.
+Outcome run(std::int64_t max_logits) {
+  Config config =
+      Config::parse(R"({"model_type":"llama","vocab_size":19,"hidden_size":32,"num_attention_heads":4})");
+  ThreadPool pool(1);
+  data::Rows rows = data::rows_from_layout({1, 4, 1, 3, 2, 2, 3, 1, 2, 1, 6}, 100);
+  for (std::int64_t i = 0; i < rows.size(); ++i)
+    rows.labels.push_back(i % 3 == 2 || (i >= 4 && i < 7) ? data::kNoLabel
+                                                          : static_cast<std::int32_t>(i % 19));
+  Matrix x(rows.size(), 32);
+  x.values = waves(x.values.size(), 1.0f);
+  Parameter norm;
+  norm.value = waves(32, 0.5f);
+  norm.gradient = Buffer::zeros(32);
+  const Buffer weight = waves(19 * 32, 0.3f);
+  Outcome o;
+  o.d_weight = Buffer::zeros(weight.size());
+  o.result = LlamaHead(config, pool, max_logits).run({norm, weight, &o.d_weight}, rows, x, 0.125f);
+  o.d_norm = std::move(norm.gradient);
+  return o;
+}
+
+TEST(LlamaHead, ChunksChangeNoBit) {
+  const Outcome whole = run(LlamaHead::kMaxLogits);
+  ASSERT_EQ(whole.result.row_losses.size(), 5u);
+  EXPECT_EQ(whole.result.row_losses[1], 0.0);
+  for (const std::int64_t max_logits : {1, 19 * 5, 19 * 7, 19 * 12}) {
+    const Outcome parts = run(max_logits);
+    EXPECT_EQ(parts.result.row_losses, whole.result.row_losses);
+    EXPECT_TRUE(same(parts.result.d_input.values, whole.result.d_input.values)) << max_logits;
+    EXPECT_TRUE(same(parts.d_weight, whole.d_weight)) << max_logits;
+    EXPECT_TRUE(same(parts.d_norm, whole.d_norm)) << max_logits;
+  }
+}
+
+}  // namespace
+}  // namespace aftune::model
