@@ -69,8 +69,9 @@ TEST(Commitment, AChallengeMadeForAnotherCheckpoint) {
   options.challenge = audit::Challenge{.note = note, .seed = {1}, .plan = {.uniform = 2}};
   EXPECT_EQ(audit::verify(options).outcome, audit::Outcome::kAccept);
   // Of the same log, when it was shorter.
+  Forgery same(run);
   hash::MerkleTree tree;
-  for (const std::string& leaf : Forgery(run).leaves()) tree.append(hash::leaf_hash(leaf));
+  for (const std::string& leaf : same.leaves()) tree.append(hash::leaf_hash(leaf));
   const std::string origin = seal::Checkpoint::parse(seal::Note::parse(note).text).origin;
   options.challenge->note = seal::sign_checkpoint({origin, 5, tree.root(5)}, provider_key()).to_text();
   EXPECT_THROW(audit::verify(options), Error);
