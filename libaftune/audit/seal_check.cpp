@@ -133,10 +133,27 @@ void check_other_note(const std::string& text, const std::string& where, const V
                      a.size, " and ", to_hex(b.root), " of size ", b.size));
 }
 
+// The cells are drawn from the challenge's note, so it must be this one: one made earlier was known to the
+// provider while it could still choose what to sign.
+void check_challenged_note(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
+                           Findings& findings) {
+  const std::string& note = options.challenge->note;
+  std::string text;
+  try {
+    text = seal::Note::parse(note).text;
+  } catch (const Error& e) {
+    fail(Fault::kUsage, "the challenge's note: ", e.what());
+  }
+  if (text == seal::Note::parse(sealed.text).text) return;
+  const std::int64_t before = findings.reasons();
+  check_other_note(note, "challenge note", options, sealed, tree, findings);
+  if (findings.reasons() == before)
+    fail(Fault::kUsage, "the challenge was made for another checkpoint than the one that is audited");
+}
+
 void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
                        Findings& findings) {
-  if (options.challenge)
-    check_other_note(options.challenge->note, "challenge note", options, sealed, tree, findings);
+  if (options.challenge) check_challenged_note(options, sealed, tree, findings);
   const fs::path own = trace::Layout{options.trace}.checkpoint();
   if (!options.checkpoint || !is_there(own)) return;
   const auto text =

@@ -4,6 +4,7 @@
 #include "attacks/expect.h"
 #include "attacks/forgery.h"
 #include "base/error.h"
+#include "hash/merkle.h"
 #include "seal/note.h"
 #include "trace/layout.h"
 
@@ -59,6 +60,25 @@ TEST(Commitment, ASecondRootAfterTheChallenge) {
                                        .seed = {1},
                                        .plan = {.all = true}};
   expect_among(audit::verify(options), Code::kEquivocation, "challenge");
+}
+
+TEST(Commitment, AChallengeMadeForAnotherCheckpoint) {
+  const RecordedRun run = fresh_copy({});
+  audit::VerifyOptions options = run.options();
+  const std::string note = read_file(trace::Layout{run.trace()}.checkpoint(), 1 << 16);
+  options.challenge = audit::Challenge{.note = note, .seed = {1}, .plan = {.uniform = 2}};
+  EXPECT_EQ(audit::verify(options).outcome, audit::Outcome::kAccept);
+  // Of the same log, when it was shorter.
+  Forgery same(run);
+  hash::MerkleTree tree;
+  for (const std::string& leaf : same.leaves()) tree.append(hash::leaf_hash(leaf));
+  const std::string origin = seal::Checkpoint::parse(seal::Note::parse(note).text).origin;
+  options.challenge->note = seal::sign_checkpoint({origin, 5, tree.root(5)}, provider_key()).to_text();
+  EXPECT_THROW(audit::verify(options), Error);
+  // Of another run.
+  options.challenge->note =
+      seal::sign_checkpoint({"audit.example/acme/ff", 5, tree.root(5)}, provider_key()).to_text();
+  EXPECT_THROW(audit::verify(options), Error);
 }
 
 TEST(Commitment, AnotherRunPresented) {
