@@ -66,8 +66,26 @@ Json reasons_json(const std::vector<Reason>& reasons) {
 
 Json unanswered_json(const Verdict& verdict) {
   Json out = Json::array();
-  for (const auto& [block, step_block] : verdict.unanswered) out.push_back({block, step_block});
+  for (const Cell& cell : unanswered(verdict)) out.push_back({cell.block, cell.step_block});
   return out;
+}
+
+Json sampled_json(const std::vector<CellVerdict>& sampled) {
+  Json out = Json::array();
+  for (const CellVerdict& v : sampled)
+    out.push_back({{"block", v.cell.block},
+                   {"step_block", v.cell.step_block},
+                   {"result", name(v.result)},
+                   {"replay", v.replay ? Json(to_hex(*v.replay)) : Json()}});
+  return out;
+}
+
+Json grid_json(const record::Grid& grid) {
+  if (grid.steps == 0) return nullptr;
+  return {{"blocks", grid.blocks()}, {"step_blocks", grid.step_blocks()},
+          {"steps", grid.steps},     {"steps_per_block", grid.steps_per_block},
+          {"layers", grid.layers},   {"layers_per_block", grid.layers_per_block},
+          {"tied", grid.tied}};
 }
 
 }  // namespace
@@ -111,6 +129,25 @@ std::string_view name(ReasonClass c) {
   return "absent";
 }
 
+std::string_view name(CellResult result) {
+  switch (result) {
+    case CellResult::kChecked:
+      return "checked";
+    case CellResult::kRejected:
+      return "rejected";
+    case CellResult::kUnanswered:
+      break;
+  }
+  return "unanswered";
+}
+
+std::vector<Cell> unanswered(const Verdict& verdict) {
+  std::vector<Cell> cells;
+  for (const CellVerdict& v : verdict.sampled)
+    if (v.result == CellResult::kUnanswered) cells.push_back(v.cell);
+  return cells;
+}
+
 void conclude(Verdict& verdict, std::int64_t asked) {
   verdict.asked = asked;
   if (verdict.reasons.empty() && (verdict.checked < asked || verdict.checked <= 0))
@@ -131,6 +168,8 @@ Json to_json(const Verdict& verdict) {
             {"asked", verdict.asked},
             {"checked", verdict.checked},
             {"unanswered", unanswered_json(verdict)}}},
+          {"grid", grid_json(verdict.grid)},
+          {"sampled", sampled_json(verdict.sampled)},
           {"confidence", verdict.confidence},
           {"attacker", verdict.attacker},
           {"one_cell", verdict.one_cell},

@@ -2,11 +2,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "audit/challenge.h"
 #include "base/json.h"
 
 namespace aftune::audit {
@@ -80,25 +81,43 @@ struct CheckCount {
   std::int64_t failed = 0;
 };
 
+enum class CellResult {
+  kUnanswered,  ///< it could not be replayed
+  kRejected,    ///< something in it differed
+  kChecked,     ///< replayed to its end, nothing differed
+};
+std::string_view name(CellResult result);
+
+/// What became of one cell of the challenge.
+struct CellVerdict {
+  Cell cell;
+  CellResult result = CellResult::kUnanswered;
+  std::optional<Digest> replay;  ///< of a checked cell, see docs/audit.md, "Replay values"
+};
+
 struct Verdict {
   Outcome outcome = Outcome::kIncomplete;
   std::vector<Reason> reasons;
-  std::int64_t cells = 0;    ///< in the run
-  std::int64_t asked = 0;    ///< distinct cells that the plan draws
-  std::int64_t checked = 0;  ///< of these, replayed and found right
-  /// Asked but not checked, as (block, step block): what a later challenge of this run must contain.
-  std::vector<std::pair<int, std::int64_t>> unanswered;
-  double confidence = 0;  ///< P(detect) for the plan's attacker at what was really checked
-  std::string attacker;   ///< the attacker the confidence speaks of
-  double one_cell = 0;    ///< P(detect) of one bad cell
-  double one_column = 0;  ///< P(detect) of one bad column
+  std::int64_t cells = 0;            ///< in the run
+  std::int64_t asked = 0;            ///< distinct cells that the plan draws
+  std::int64_t checked = 0;          ///< of these, replayed and found right
+  record::Grid grid;                 ///< of the run, once known
+  std::vector<CellVerdict> sampled;  ///< the cells asked for, in order of cells
+  double confidence = 0;             ///< P(detect) for the plan's attacker at what was really checked
+  std::string attacker;              ///< the attacker the confidence speaks of
+  double one_cell = 0;               ///< P(detect) of one bad cell
+  double one_column = 0;             ///< P(detect) of one bad column
   std::vector<std::string> unchecked;
   std::map<Check, CheckCount> checks;
   std::string root;  ///< hex
   std::string origin;
   std::string seed_kind;
-  std::map<std::string, std::string> bound;  ///< BLAKE3 (hex) of the note, challenge and policy judged by
+  /// BLAKE3 (hex) of what was judged and by what: note, challenge, evidence, policy; verifier is text.
+  std::map<std::string, std::string> bound;
 };
+
+/// Of `sampled`, those that stayed unanswered: what a later challenge of this run must contain.
+std::vector<Cell> unanswered(const Verdict& verdict);
 
 /// Sets the outcome. ACCEPT needs at least one checked cell, every asked cell checked, and no reason. Fraud
 /// or evidence: REJECT. Else INCOMPLETE, with a `coverage` reason if cells are missing.

@@ -154,6 +154,7 @@ Challenge Audit::challenge() const {
 void Audit::replay() {
   const Challenge drawn = challenge();
   const std::vector<Cell> cells = draw_cells(drawn, log_->grid());
+  verdict_.grid = log_->grid();
   verdict_.cells = log_->grid().cells();
   verdict_.asked = std::ssize(cells);
   TraceSource source(layout_, *log_);
@@ -168,7 +169,8 @@ void Audit::replay() {
       replay_cells(*log_, source, engine, cells, {.max_memory = memory_bound(options_)}, findings_, progress);
   verdict_.checked = std::ssize(checked);
   for (const Cell& cell : cells)
-    if (checked.count(cell) == 0) verdict_.unanswered.emplace_back(cell.block, cell.step_block);
+    verdict_.sampled.push_back(
+        {cell, checked.count(cell) != 0 ? CellResult::kChecked : CellResult::kUnanswered, {}});
   count_edges(checked);
   state_confidence();
   say_what_cells_leave_open(checked);

@@ -43,6 +43,19 @@ def peak_of(command):
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
 
+def seed_of_middle_cell(challenge, ask, trace, work, layers):
+    """A challenge seed whose one cell is a layer of the middle: not the embedding and head, not the first or last."""
+    for number in range(1, 1000):
+        seed = f"{number:064x}"
+        command = [challenge, *ask, "--checkpoint", os.path.join(trace, "checkpoint"), "--challenge-seed", seed,
+                   "--out", os.path.join(work, "c.json"), "--json"]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        (block, _), = json.loads(out)["drawn"]
+        if 1 < block < layers:  # block 0 is the tied embedding and head
+            return seed
+    raise SystemExit("no seed draws a middle cell")
+
+
 work = tempfile.mkdtemp(prefix="aftune-bench-")
 try:
     bench_model.write_rows(os.path.join(work, "rows.jsonl"), 64, 300)
@@ -57,13 +70,10 @@ try:
                                    "boundaries"])
         subprocess.run([bench_model.tool(args.build, "aftune-commit"), "--trace", trace, "--key",
                         os.path.join(work, "k.key")], check=True, stdout=subprocess.DEVNULL)
-        for seed in range(1, 20):  # a seed whose one cell is a middle one, not the embedding and head
-            command = [bench_model.tool(args.build, "aftune-verify"), "--trace", trace, "--pubkey",
-                       os.path.join(work, "k.vkey"), "--challenge-seed", f"{seed:064x}", "--cells", "1", "--threads",
-                       "1", "--json"]
-            verdict = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            if not any("embed" in c or "block 0" in c for c in verdict.get("sampled", [])):
-                break
+        ask = ["--trace", trace, "--pubkey", os.path.join(work, "k.vkey"), "--cells", "1"]
+        seed = seed_of_middle_cell(bench_model.tool(args.build, "aftune-challenge"), ask, trace, work, layers)
+        command = [bench_model.tool(args.build, "aftune-verify"), *ask, "--challenge-seed", seed, "--threads", "1",
+                   "--json"]
         code, peak = peak_of(command)
         bound = bound_bytes(SEQ * BATCH)
         print(f"layers {layers:3}: exit {code}, peak {peak / 2**20:7.1f} MiB, bound {bound / 2**20:7.1f} MiB,"

@@ -22,11 +22,8 @@ if(AFTUNE_MANDOC)
   endforeach()
 endif()
 
-if(NOT AFTUNE_PYTHON)
-  find_program(AFTUNE_PYTHON NAMES python3)
-endif()
-execute_process(COMMAND ${AFTUNE_PYTHON} -c "import jsonschema" RESULT_VARIABLE no_jsonschema OUTPUT_QUIET ERROR_QUIET)
-if(no_jsonschema EQUAL 0)
+aftune_python_has(has_jsonschema jsonschema)
+if(has_jsonschema)
   add_test(NAME cli.json
     COMMAND ${AFTUNE_PYTHON} ${cli}/check_json.py ${PROJECT_SOURCE_DIR}/schemas ${PROJECT_BINARY_DIR}/bin ${fixture})
   set_tests_properties(cli.json PROPERTIES FIXTURES_REQUIRED cli)

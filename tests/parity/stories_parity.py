@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fine-tunes a real checkpoint with aftune-train and with PyTorch in float64, and compares losses and final weights.
 
-Usage: stories_parity.py AFTUNE_TRAIN CHECKPOINT [--steps N]
+Usage: stories_parity.py AFTUNE_TRAIN CHECKPOINT [--text FILE] [--steps N]
 Needs torch, transformers and tokenizers. CHECKPOINT is a Llama folder small enough for float64, such as stories260k.
-Every step sees all rows, so the order inside a batch, which changes no sum by more than rounding, need not be known.
+Rows are the first paragraphs of FILE, else some of its own. Every step sees all of them, so the order inside a batch,
+which changes no sum by more than rounding, need not be known.
 """
 import argparse
 import json
@@ -27,9 +28,15 @@ ROWS = ["Once upon a time, there was a little girl named Lily. She loved to play
 parser = argparse.ArgumentParser()
 parser.add_argument("aftune_train")
 parser.add_argument("checkpoint")
+parser.add_argument("--text")
+parser.add_argument("--rows", type=int, default=8)
 parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--seq-len", type=int, default=48)
 args = parser.parse_args()
+if args.text:
+    with open(args.text, encoding="utf-8") as file:
+        ROWS = file.read().split("\n\n")[:args.rows]
+    assert len(ROWS) == args.rows and all(ROWS), args.text
 
 
 def ours(work):

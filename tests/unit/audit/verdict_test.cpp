@@ -54,7 +54,8 @@ TEST(Verdict, NamesAreDistinct) {
 
 TEST(Verdict, JsonStatesCoverageAndWhatWasNotChecked) {
   Verdict verdict = with(2, {Code::kForward});
-  verdict.unanswered = {{4, 1}};
+  verdict.sampled = {
+      {{1, 0}, CellResult::kChecked, Digest{}}, {{2, 0}, CellResult::kRejected, {}}, {{4, 1}, {}, {}}};
   verdict.unchecked = {"data: no --data"};
   verdict.checks[Check::kForward] = {3, 1};
   conclude(verdict, 3);
@@ -63,6 +64,10 @@ TEST(Verdict, JsonStatesCoverageAndWhatWasNotChecked) {
   EXPECT_EQ(json["reasons"][0]["code"], "forward");
   EXPECT_EQ(json["reasons"][0]["class"], "fraud");
   EXPECT_EQ(json["coverage"], parse_json(R"({"cells":10,"asked":3,"checked":2,"unanswered":[[4,1]]})"));
+  EXPECT_EQ(json["sampled"][0]["replay"], std::string(64, '0'));
+  EXPECT_EQ(json["sampled"][1],
+            parse_json(R"({"block":2,"step_block":0,"result":"rejected","replay":null})"));
+  EXPECT_EQ(json["sampled"][2]["result"], "unanswered");
   EXPECT_EQ(json["checks"]["forward"], parse_json(R"({"done":3,"failed":1})"));
   const std::string text = describe(verdict);
   EXPECT_EQ(text.find("REJECT: 2 of 3 cells"), 0u);

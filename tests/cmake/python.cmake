@@ -1,0 +1,28 @@
+# What other people's programs say of our files and our training, where AFTUNE_PYTHON has their packages.
+aftune_python_has(has_digest_packages h5py numpy blake3)
+if(has_digest_packages)
+  add_test(NAME independent.tensor_digests
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_tensor_digests.sh ${AFTUNE_PYTHON} ${PROJECT_BINARY_DIR}/bin
+      $<TARGET_FILE_DIR:h5zstd> ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
+  set_tests_properties(independent.tensor_digests PROPERTIES FIXTURES_REQUIRED cli)
+endif()
+
+add_executable(write_logits write_logits.cpp)
+target_link_libraries(write_logits PRIVATE aftune_train)
+aftune_python_has(has_transformers torch transformers)
+if(has_transformers)
+  set(stories ${AFTUNE_SHARED}/models/stories260k)
+  set(models ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture/bare/model)
+  if(EXISTS ${stories}/model.safetensors)
+    list(APPEND models ${stories})
+  endif()
+  add_test(NAME independent.export_loads
+    COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/independent/export_loads.py ${PROJECT_BINARY_DIR}/bin
+      $<TARGET_FILE:write_logits> ${models})
+  set_tests_properties(independent.export_loads PROPERTIES FIXTURES_REQUIRED cli)
+  if(EXISTS ${stories}/model.safetensors AND EXISTS ${AFTUNE_SHARED}/data/tinyshakespeare.txt)
+    add_test(NAME parity.stories
+      COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/stories_parity.py ${PROJECT_BINARY_DIR}/bin/aftune-train
+        ${stories} --text ${AFTUNE_SHARED}/data/tinyshakespeare.txt)
+  endif()
+endif()

@@ -1,0 +1,20 @@
+#!/bin/bash
+# tensor_digests.py agrees with a run that aftune-train recorded, boundaries and all, and sees one that was changed.
+# usage: check_tensor_digests.sh PYTHON BIN-DIR PLUGIN-DIR FIXTURE
+set -euo pipefail
+python=$1 bin=$2 plugins=$3 fixture=$4
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+"$bin/aftune-train" --model "$fixture/bare/model" --init --data "$fixture/bare/rows.jsonl" --out out --trace run \
+  --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \
+  --quiet >/dev/null
+"$python" "$here/tensor_digests.py" run "$plugins"
+# The last state's first digest is replaced: the script must say so.
+sed -i 's/^{"blocks":\["[0-9a-f]*"\(.*"state":2,\)/{"blocks":["00"\1/' run/log.jsonl
+if "$python" "$here/tensor_digests.py" run "$plugins" >changed; then
+  echo "a changed digest was not seen" >&2
+  exit 1
+fi
+grep -q '^state 2 block 0: the log states ' changed

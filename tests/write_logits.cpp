@@ -1,0 +1,75 @@
+// Logits of a model folder for one document, by the engine's own blocks: what
+// tests/independent/export_loads.py compares with another program's.
+//
+// usage: write_logits FOLDER ID... > logits      [ids, vocab] little-endian f32
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "kernels/ops.h"
+#include "model/folder.h"
+#include "train/engine.h"
+
+namespace aftune {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+
+data::Rows one_document(int count, char** ids) {
+  data::Rows rows;
+  for (int i = 0; i < count; ++i) {
+    rows.tokens.push_back(std::atoi(ids[i]));
+    rows.positions.push_back(i);
+  }
+  rows.labels.assign(rows.tokens.size(), data::kNoLabel);
+  rows.doc_starts = rows.row_starts = {0, count};
+  return rows;
+}
+
+const Buffer& parameter(train::Engine& engine, const std::string& name) {
+  for (const auto& block : engine.blocks())
+    for (const model::Parameter& p : block->parameters())
+      if (p.spec.name == name) return p.value;
+  fail(Fault::kUsage, name, ": is no parameter");
+}
+
+void write_logits(const fs::path& folder, const data::Rows& rows) {
+  ThreadPool pool(1);
+  model::EngineOptions options;
+  options.config = model::Config::parse(read_file(folder / "config.json", kMaxConfigBytes));
+  options.grid = {.layers = options.config.layers, .tied = options.config.tied, .steps = 1};
+  options.pool = &pool;
+  train::Engine engine(options);
+  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
+  for (const auto& block : engine.blocks()) model::load_base(*block, checkpoint);
+
+  Matrix x;
+  for (int stage = 0; stage + 1 < options.grid.stages(); ++stage)
+    x = engine.blocks()[static_cast<std::size_t>(options.grid.block_of_stage(stage))]
+            ->forward(stage, rows, stage == 0 ? nullptr : &x, false)
+            .out;
+  Matrix normed(x.rows, x.cols), logits(x.rows, options.config.vocab);
+  Buffer inv_rms(x.rows);
+  kernels::rmsnorm(pool, x.rows, x.cols, options.config.rms_eps, x.data(),
+                   parameter(engine, "model.norm.weight").data(), normed.data(), inv_rms.data());
+  const char* head = options.config.tied ? "model.embed_tokens.weight" : "lm_head.weight";
+  kernels::linear(pool, x.rows, x.cols, logits.cols, normed.data(), parameter(engine, head).data(),
+                  logits.data());
+  std::fwrite(logits.data(), 1, logits.bytes().size(), stdout);
+}
+
+}  // namespace
+}  // namespace aftune
+
+int main(int argc, char** argv) {
+  try {
+    if (argc < 3) return 2;
+    aftune::write_logits(argv[1], aftune::one_document(argc - 2, argv + 2));
+    return 0;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "write_logits: error: %s\n", e.what());
+    return 2;
+  }
+}
