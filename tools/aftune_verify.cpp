@@ -1,6 +1,9 @@
-// Checks a sealed trace by replaying sampled cells exactly.
+// Checks a sealed trace, or evidence of it, by replaying sampled cells exactly.
 
 #include "audit/verify.h"
+
+#include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "cli/cli.h"
@@ -11,23 +14,25 @@ namespace {
 constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
-  fs::path trace, pubkey, checkpoint, challenge, policy, data, model, exported;
-  std::string seed;
-  std::int64_t cells = 0;
+  fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
+  std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
-  int threads = 0;
+  int threads = 0, jobs = 1;
   std::uint64_t max_memory = 0;
 };
 
 void flags(CLI::App& app, Args& args) {
-  cli::trace(app, args.trace)->required();
+  cli::trace(app, args.trace);
+  cli::path(app, "--evidence", "FILE", args.evidence, "evidence file (aftune-open), instead of a trace");
+  cli::path(app, "--log", "FILE", args.log,
+            "with evidence: the whole log, so that none of it stays unopened");
   cli::pubkey(app, args.pubkey)->required();
   cli::checkpoint(app, args.checkpoint);
   cli::challenge(app, args.challenge);
   cli::challenge_seed(app, args.seed);
-  cli::integer(app, "--cells", args.cells, "replay this many cells, drawn by the seed", 1,
-               std::int64_t{1} << 40);
+  cli::text(app, "--cells", "CELLS", args.cells,
+            "with a seed: how many cells to draw; with a challenge: which of its cells, from 0 (2,5-7)");
   cli::toggle(app, "--all", args.all, "replay every cell");
   cli::policy(app, args.policy);
   cli::data(app, args.data);
@@ -36,6 +41,7 @@ void flags(CLI::App& app, Args& args) {
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
+  cli::integer(app, "--jobs", args.jobs, "replay this many cells side by side", 1, 1024);
   cli::threads(app, args.threads);
   cli::json(app, args.json);
   cli::quiet(app, args.quiet);
@@ -43,12 +49,39 @@ void flags(CLI::App& app, Args& args) {
 
 void require_consistent(const Args& args) {
   const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
-  const bool by_seed = args.cells > 0 || !args.seed.empty();
-  if (!args.challenge.empty() && (by_seed || args.all))
-    wrong("--challenge says which cells; --challenge-seed, --cells and --all do not go with it");
-  if (args.all && by_seed) wrong("--all needs no --challenge-seed and no --cells");
-  if (args.challenge.empty() && !args.all && (args.cells == 0 || args.seed.empty()))
+  if (args.trace.empty() == args.evidence.empty()) wrong("give one of --trace and --evidence");
+  if (!args.evidence.empty() && args.challenge.empty()) wrong("--evidence answers a --challenge: give it");
+  if (args.evidence.empty() && !args.log.empty()) wrong("--log goes with --evidence: a trace has its own");
+  if (!args.challenge.empty() && (!args.seed.empty() || args.all))
+    wrong("--challenge says which cells; --challenge-seed and --all do not go with it");
+  if (args.all && !(args.cells.empty() && args.seed.empty()))
+    wrong("--all needs no --challenge-seed and no --cells");
+  if (args.challenge.empty() && !args.all && (args.cells.empty() || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+}
+
+// "2,5-7" -> 2, 5, 6, 7
+std::vector<std::int64_t> places(const std::string& list) {
+  constexpr std::int64_t kMost = 1'000'000;
+  std::set<std::int64_t> out;
+  std::istringstream parts(list);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::size_t dash = part.find('-', 1);
+    const std::int64_t first = cli::parse_integer("--cells", part.substr(0, dash));
+    const std::int64_t last =
+        dash == part.npos ? first : cli::parse_integer("--cells", part.substr(dash + 1));
+    if (first < 0 || last < first || last >= kMost)
+      fail(Fault::kUsage, "--cells: \"", part, "\" is no range");
+    for (std::int64_t i = first; i <= last; ++i) out.insert(i);
+  }
+  if (out.empty()) fail(Fault::kUsage, "--cells: \"", list, "\" names no cell");
+  return {out.begin(), out.end()};
+}
+
+std::int64_t count(const std::string& text) {
+  const std::int64_t n = cli::parse_integer("--cells", text);
+  if (n < 1 || n > std::int64_t{1} << 40) fail(Fault::kUsage, "--cells: ", text, " is not a number of cells");
+  return n;
 }
 
 std::optional<fs::path> given(const fs::path& path) {
@@ -63,6 +96,8 @@ Value parsed(const fs::path& path, Value (*parse)(std::string_view)) {
 
 audit::VerifyOptions options_of(const Args& args) {
   audit::VerifyOptions options{.trace = args.trace,
+                               .evidence = given(args.evidence),
+                               .log = given(args.log),
                                .key = seal::PublicKey::read(args.pubkey),
                                .checkpoint = given(args.checkpoint),
                                .plan = {},
@@ -73,10 +108,12 @@ audit::VerifyOptions options_of(const Args& args) {
                                .exported = given(args.exported),
                                .tampered = args.tampered,
                                .threads = cli::thread_count(args.threads),
+                               .jobs = args.jobs,
                                .max_memory = args.max_memory,
                                .quiet = args.quiet};
   options.plan.all = args.all;
-  options.plan.uniform = args.cells;
+  if (!args.cells.empty() && args.challenge.empty()) options.plan.uniform = count(args.cells);
+  if (!args.cells.empty() && !args.challenge.empty()) options.only = places(args.cells);
   if (!args.seed.empty()) options.seed = digest_from_hex(args.seed).bytes;
   if (!args.challenge.empty()) options.challenge = parsed(args.challenge, audit::parse_challenge);
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
@@ -106,7 +143,7 @@ cli::Exit verify(const Args& args) {
 }  // namespace aftune
 
 int main(int argc, char** argv) {
-  return aftune::cli::run<aftune::Args>("aftune-verify",
-                                        "Checks a sealed trace by replaying sampled cells exactly.",
-                                        aftune::flags, aftune::verify, argc, argv);
+  return aftune::cli::run<aftune::Args>(
+      "aftune-verify", "Checks a sealed trace, or evidence of it, by replaying sampled cells exactly.",
+      aftune::flags, aftune::verify, argc, argv);
 }

@@ -118,6 +118,7 @@ void CellReplay::load(std::int64_t s) {
 
 void CellReplay::run(std::int64_t s, bool asked) {
   step_block_ = s;
+  gradients_.reset();
   for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) run_step(t, asked);
   check_end(s, asked);
 }
@@ -133,6 +134,7 @@ void CellReplay::run_step(std::int64_t t, bool asked) {
   check_given(passes, step);
   check_sums(step, asked);
   check_outputs(passes, step, rows, asked);
+  if (asked) gradients_.add(*block_, options_.pool);
   finite_or_reject(where(cat("step ", t)), [&] { block_->update(step.clip); });
 }
 

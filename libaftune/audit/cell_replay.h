@@ -5,6 +5,7 @@
 #include <string>
 
 #include "audit/findings.h"
+#include "audit/gradient_digest.h"
 #include "audit/log_view.h"
 #include "audit/source.h"
 #include "data/rows.h"
@@ -27,6 +28,10 @@ class CellReplay {
   /// challenge and its outputs are that cell's checks; else it only leads to one. Throws Rejection at the
   /// first thing that differs; the block must then be loaded anew.
   void run(std::int64_t s, bool asked);
+  /// Of the cell that was run last. `key` as in ReplayOptions.
+  Digest replay_value(const Digest& key) const {
+    return gradients_.value(key, {block_->index(), step_block_});
+  }
 
  private:
   class Passes;
@@ -45,6 +50,7 @@ class CellReplay {
   std::unique_ptr<model::LayerBlock> block_;
   std::vector<int> stages_;
   std::int64_t step_block_ = 0;
+  GradientDigest gradients_;
 };
 
 }  // namespace aftune::audit

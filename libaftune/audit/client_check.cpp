@@ -57,8 +57,7 @@ void check_batches(const LogView& log, const data::Dataset& dataset, const fs::p
   const data::Encoder encoder(tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
                               static_cast<std::int32_t>(log.config().vocab));
   const data::Order order(m.recipe.seed, dataset.rows());
-  for (std::int64_t t = 0; t < log.grid().steps; ++t)
-    check_batch(log, dataset, encoder, order, log.step(t), findings);
+  for (const std::int64_t t : log.steps()) check_batch(log, dataset, encoder, order, log.step(t), findings);
 }
 
 // Files of the export that are neither weights nor decided by the manifest are copies of the base model's.

@@ -7,6 +7,8 @@
 namespace aftune::audit {
 
 void Findings::add(Code code, std::string where, std::string detail) {
+  if (is_providers_ && class_of(code) == ReasonClass::kEvidence && !is_providers_())
+    code = Code::kUnattributed;
   for (const Reason& known : verdict_.reasons)
     if (known.code == code && known.where == where && known.detail == detail) return;
   if (verdict_.reasons.size() < kMaxReasons) {
@@ -35,6 +37,15 @@ bool Findings::expect(bool holds, Check check, Code code, const std::string& whe
   else
     failed(check, code, where, detail);
   return holds;
+}
+
+void Findings::merge(const Verdict& part) {
+  for (const auto& [check, count] : part.checks) {
+    verdict_.checks[check].done += count.done;
+    verdict_.checks[check].failed += count.failed;
+  }
+  for (const Reason& reason : part.reasons) add(reason.code, reason.where, reason.detail);
+  for (const std::string& item : part.unchecked) unchecked(item);
 }
 
 void Findings::close() {

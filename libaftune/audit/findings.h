@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "audit/verdict.h"
@@ -14,6 +15,10 @@ class Findings {
   static constexpr std::size_t kMaxReasons = 64;
 
   explicit Findings(Verdict& verdict) : verdict_(verdict) {}
+  /// For bytes that came through other hands: that they are not the committed ones says something about the
+  /// provider only if it answers for them, which is asked when it first matters. Else what would be `format`
+  /// or `evidence` is `unattributed`.
+  void ask_whose(std::function<bool()> is_providers) { is_providers_ = std::move(is_providers); }
 
   /// `check` was made `times` times and held.
   void held(Check check, std::int64_t times = 1) { verdict_.checks[check].done += times; }
@@ -25,12 +30,16 @@ class Findings {
   /// held() or failed(), with code and check of the same name.
   bool expect(bool holds, Check check, Code code, const std::string& where, const std::string& detail);
 
+  /// Adds what another verdict's checks found.
+  void merge(const Verdict& part);
+
   std::int64_t reasons() const { return static_cast<std::int64_t>(verdict_.reasons.size()) + dropped_; }
   /// To be called once, last: says how many reasons were left out.
   void close();
 
  private:
   Verdict& verdict_;
+  std::function<bool()> is_providers_;
   std::int64_t dropped_ = 0;
 };
 

@@ -1,17 +1,41 @@
 #include "audit/log_view.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace aftune::audit {
+
+LogView::LogView(std::vector<std::string> leaves) : size_(std::ssize(leaves)) {
+  for (std::int64_t i = 0; i < size_; ++i)
+    leaves_.emplace_hint(leaves_.end(), i, std::move(leaves[static_cast<std::size_t>(i)]));
+}
+
+LogView::LogView(std::map<std::int64_t, std::string> opened, std::int64_t size)
+    : leaves_(std::move(opened)), size_(size) {}
 
 std::string LogView::line(std::int64_t leaf) {
   return cat("log line ", leaf + 1);
 }
 
 const std::string& LogView::leaf(std::int64_t index) const {
-  if (index < 0 || index >= static_cast<std::int64_t>(leaves_.size()))
-    fail(Fault::kEvidence, line(index), ": is not there");
-  return leaves_[static_cast<std::size_t>(index)];
+  const auto found = leaves_.find(index);
+  if (found == leaves_.end()) fail(Fault::kEvidence, line(index), ": is not there");
+  return found->second;
+}
+
+std::vector<std::int64_t> LogView::steps() const {
+  std::vector<std::int64_t> list;
+  for (const auto& [index, text] : leaves_)
+    if (const auto t = grid().step_of_leaf(index)) list.push_back(*t);
+  return list;
+}
+
+std::vector<std::int64_t> LogView::states() const {
+  std::vector<std::int64_t> list;
+  for (const auto& [index, text] : leaves_)
+    if (const auto s = grid().state_of_leaf(index)) list.push_back(*s);
+  return list;
 }
 
 void LogView::parse_manifest() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,14 +10,26 @@
 
 namespace aftune::audit {
 
-/// The leaves of a training run, by what they are. Steps and states are parsed each time they are asked for:
-/// a long run's log does not fit a small auditor twice. Leaves are provider bytes: every method may throw
-/// Error{kEvidence} until check_structure() has gone over the log.
+/// The leaves of a training run that are at hand, by what they are: the whole log, or those that were opened.
+/// Steps and states are parsed each time they are asked for: a long run's log does not fit a small auditor
+/// twice. Leaves are provider bytes: every method may throw Error{kEvidence} until check_structure() has gone
+/// over the log.
 class LogView {
  public:
-  explicit LogView(std::vector<std::string> leaves) : leaves_(std::move(leaves)) {}
+  explicit LogView(std::vector<std::string> leaves);
+  /// Leaves that were proved at their index in a log of `size`. The manifest is among them.
+  LogView(std::map<std::int64_t, std::string> opened, std::int64_t size);
 
-  const std::vector<std::string>& leaves() const { return leaves_; }
+  bool whole() const { return std::ssize(leaves_) == size_; }
+  /// Of the log, whether or not its leaves are at hand.
+  std::int64_t size() const { return size_; }
+  std::int64_t leaves_at_hand() const { return std::ssize(leaves_); }
+  bool has(std::int64_t leaf) const { return leaves_.count(leaf) != 0; }
+  bool has_step(std::int64_t t) const { return has(grid().step_leaf(t)); }
+  bool has_state(std::int64_t s) const { return has(grid().state_leaf(s)); }
+  /// Those at hand, ascending. As many as there are leaves, whatever the manifest claims.
+  std::vector<std::int64_t> steps() const;
+  std::vector<std::int64_t> states() const;
 
   /// Parse leaf 0 and, later, the config text in it. To be called before what follows.
   void parse_manifest();
@@ -40,7 +53,8 @@ class LogView {
  private:
   const std::string& leaf(std::int64_t index) const;
 
-  std::vector<std::string> leaves_;
+  std::map<std::int64_t, std::string> leaves_;
+  std::int64_t size_ = 0;
   record::Manifest manifest_;
   model::Config config_;
   std::vector<TensorSpec> tensors_;

@@ -19,6 +19,7 @@ class Rejection : public std::exception {
   const char* what() const noexcept override { return reason.detail.c_str(); }
 
   Reason reason;
+  std::optional<Cell> cell;  ///< the asked cell that differs, where it is known
   std::optional<Check> check;
 };
 

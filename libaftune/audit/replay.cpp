@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "audit/block_lists.h"
@@ -19,6 +20,7 @@ namespace {
 
 // The nearest snapshot at or before state s and not before `least`.
 std::optional<std::int64_t> nearest_snapshot(TensorSource& source, std::int64_t s, std::int64_t least) {
+  if (source.holds_cells()) return s;
   for (std::int64_t q = s; q >= least; --q)
     if (source.has_state(q)) return q;
   return std::nullopt;
@@ -31,24 +33,27 @@ class Walk {
   using Step = std::function<void(std::int64_t)>;
 
   // load(s) puts the replay at state s; run(s) takes it from there to s + 1.
-  Walk(TensorSource& source, Findings& findings, Step load, Step run)
-      : source_(source), findings_(findings), load_(std::move(load)), run_(std::move(run)) {}
+  Walk(TensorSource& source, Step load, Step run)
+      : source_(source), load_(std::move(load)), run_(std::move(run)) {}
 
-  // True if step block s was replayed and nothing differed. To be called with ascending s.
-  bool replay(std::int64_t s) {
+  // Why step block s was not replayed to its end; nullopt if it was and nothing differed. To be called with
+  // ascending s.
+  std::optional<Rejection> replay(std::int64_t s) {
     current_ = s;
     try {
       go_to(s);
       run_(s);
       at_ = s + 1;
-      return true;
+      return std::nullopt;
     } catch (const Rejection& rejection) {
-      report(rejection, findings_);
       at_.reset();
       least_ = current_ + 1;
-      return false;
+      return rejection;
     }
   }
+
+  // The step block in which the last rejection was made.
+  std::int64_t current() const { return current_; }
 
  private:
   void go_to(std::int64_t s) {
@@ -73,7 +78,6 @@ class Walk {
   }
 
   TensorSource& source_;
-  Findings& findings_;
   Step load_, run_;
   std::optional<std::int64_t> at_;
   std::int64_t least_ = 0;
@@ -82,6 +86,7 @@ class Walk {
 
 // Whether one block can be replayed by itself up to and through step block s. Throws Rejection.
 bool boundaries_reach(TensorSource& source, std::int64_t s) {
+  if (source.holds_cells()) return true;
   if (!source.has_boundaries(s)) return false;
   for (std::int64_t q = s; !source.has_state(q); --q)
     if (q == 0 || !source.has_boundaries(q - 1)) return false;
@@ -91,18 +96,65 @@ bool boundaries_reach(TensorSource& source, std::int64_t s) {
 // Step blocks, and the asked blocks in each.
 using Asked = std::map<std::int64_t, std::set<int>>;
 
+// Cells of one block that one replay goes through, from one snapshot on.
+struct Task {
+  int block = 0;
+  std::set<std::int64_t> rows;
+  Verdict found;
+  std::vector<CellVerdict> results;
+};
+
+// One pool of threads for each cell that is replayed at a time.
+class Pools {
+ public:
+  Pools(int pools, int threads) {
+    for (int i = 0; i < pools; ++i)
+      free_.push_back(std::make_unique<ThreadPool>(std::max(1, threads / pools)));
+  }
+  class Lease {
+   public:
+    explicit Lease(Pools& pools) : pools_(pools) {
+      const std::lock_guard lock(pools.mutex_);
+      AFTUNE_CHECK(!pools.free_.empty());
+      pool_ = std::move(pools.free_.back());
+      pools.free_.pop_back();
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() {
+      const std::lock_guard lock(pools_.mutex_);
+      pools_.free_.push_back(std::move(pool_));
+    }
+    ThreadPool* get() const { return pool_.get(); }
+
+   private:
+    Pools& pools_;
+    std::unique_ptr<ThreadPool> pool_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<ThreadPool>> free_;
+};
+
+// What became of a cell whose replay ended early.
+CellResult result_of(const Rejection& rejection, bool in_cell) {
+  const bool differs = in_cell && class_of(rejection.reason.code) == ReasonClass::kFraud;
+  return differs ? CellResult::kRejected : CellResult::kUnanswered;
+}
+
 class CellReplayer {
  public:
-  CellReplayer(const LogView& log, TensorSource& source, const model::EngineOptions& options,
-               const ReplayLimits& limits, Findings& findings, Progress& progress)
+  CellReplayer(const LogView& log, TensorSource& source, const model::EngineOptions& engine,
+               const ReplayOptions& options, Findings& findings, Progress& progress)
       : log_(log),
         source_(source),
+        engine_(engine),
         options_(options),
-        limits_(limits),
         findings_(findings),
         progress_(progress) {}
 
-  std::set<Cell> replay(const std::vector<Cell>& cells) {
+  std::vector<CellVerdict> replay(const std::vector<Cell>& cells) {
     Asked asked;
     for (const Cell& cell : cells) asked[cell.step_block].insert(cell.block);
     Asked whole;
@@ -117,27 +169,84 @@ class CellReplayer {
         report(rejection, findings_);
       }
     }
-    for (const auto& [block, rows] : alone) replay_alone(block, rows);
+    replay_alone(alone);
     if (!whole.empty()) replay_whole(whole);
-    return std::move(checked_);
+    std::vector<CellVerdict> list;
+    for (const Cell& cell : cells) {
+      const auto found = results_.find(cell);
+      list.push_back(found == results_.end() ? CellVerdict{cell, CellResult::kUnanswered, {}}
+                                             : found->second);
+    }
+    return list;
   }
 
  private:
   bool fits(std::uint64_t bytes, const std::string& where) {
-    if (limits_.max_memory == 0 || bytes <= limits_.max_memory) return true;
-    findings_.add(Code::kTooLarge, where, cat("takes ", bytes, " bytes, more than ", limits_.max_memory));
+    if (options_.max_memory == 0 || bytes <= options_.max_memory) return true;
+    findings_.add(Code::kTooLarge, where, cat("takes ", bytes, " bytes, more than ", options_.max_memory));
     return false;
   }
 
-  void replay_alone(int block, const std::set<std::int64_t>& rows) {
-    if (!fits(replay_bytes(log_, block), cat("block ", block))) return;
-    CellReplay replay(log_, source_, options_, findings_, block);
+  // A snapshot begins a task: what lies between snapshots must go in order.
+  std::vector<Task> tasks_of(const std::map<int, std::set<std::int64_t>>& alone) {
+    std::vector<Task> tasks;
+    for (const auto& [block, rows] : alone) {
+      if (!fits(replay_bytes(log_, block), cat("block ", block))) continue;
+      bool first = true;
+      for (const std::int64_t s : rows) {
+        if (first || source_.holds_cells() || source_.has_state(s)) tasks.push_back({block, {}, {}, {}});
+        tasks.back().rows.insert(s);
+        first = false;
+      }
+    }
+    return tasks;
+  }
+
+  int jobs_for(const std::vector<Task>& tasks) const {
+    std::uint64_t most = 1;
+    for (const Task& task : tasks) most = std::max(most, replay_bytes(log_, task.block));
+    auto jobs = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(1, options_.jobs)), tasks.size());
+    if (options_.max_memory != 0) jobs = std::min(jobs, options_.max_memory / most);
+    return static_cast<int>(std::max<std::uint64_t>(1, jobs));
+  }
+
+  void replay_alone(const std::map<int, std::set<std::int64_t>>& alone) {
+    std::vector<Task> tasks = tasks_of(alone);
+    if (tasks.empty()) return;
+    const int jobs = jobs_for(tasks);
+    if (jobs == 1) {
+      for (Task& task : tasks) run(task, engine_.pool);
+    } else {
+      Pools pools(jobs, engine_.pool->threads());
+      ThreadPool(jobs).run(std::ssize(tasks), [&](std::int64_t i) {
+        const Pools::Lease pool(pools);
+        run(tasks[static_cast<std::size_t>(i)], pool.get());
+      });
+    }
+    for (const Task& task : tasks) {
+      findings_.merge(task.found);
+      for (const CellVerdict& result : task.results) results_[result.cell] = result;
+    }
+  }
+
+  void run(Task& task, ThreadPool* pool) {
+    Findings findings(task.found);
+    model::EngineOptions engine = engine_;
+    engine.pool = pool;
+    CellReplay replay(log_, source_, engine, findings, task.block);
     Walk walk(
-        source_, findings_, [&](std::int64_t s) { replay.load(s); },
-        [&](std::int64_t s) { replay.run(s, rows.count(s) != 0); });
-    for (const std::int64_t s : rows) {
-      if (walk.replay(s)) checked_.insert({block, s});
-      progress_.update(++done_);
+        source_, [&](std::int64_t s) { replay.load(s); },
+        [&](std::int64_t s) { replay.run(s, task.rows.count(s) != 0); });
+    for (const std::int64_t s : task.rows) {
+      CellVerdict result{{task.block, s}, CellResult::kChecked, {}};
+      if (const auto rejection = walk.replay(s)) {
+        report(*rejection, findings);
+        result.result = result_of(*rejection, walk.current() == s);
+      } else {
+        result.replay = replay.replay_value(options_.key);
+      }
+      task.results.push_back(result);
+      count(1);
     }
   }
 
@@ -145,38 +254,51 @@ class CellReplayer {
     std::uint64_t bytes = 0;
     for (int block = 0; block < log_.grid().blocks(); ++block) bytes += replay_bytes(log_, block);
     if (!fits(bytes, "the whole model")) return;
-    RunReplay replay(log_, source_, options_, findings_);
+    RunReplay replay(log_, source_, engine_, findings_);
     const auto asked = [&](std::int64_t s) {
       const auto found = rows.find(s);
       return found == rows.end() ? std::set<int>{} : found->second;
     };
     Walk walk(
-        source_, findings_, [&](std::int64_t s) { replay.load(s); },
-        [&](std::int64_t s) { replay.run(s, asked(s)); });
+        source_, [&](std::int64_t s) { replay.load(s); }, [&](std::int64_t s) { replay.run(s, asked(s)); });
     for (const auto& [s, blocks] : rows) {
-      if (walk.replay(s))
-        for (const int block : blocks) checked_.insert({block, s});
-      done_ += std::ssize(blocks);
-      progress_.update(done_);
+      const auto rejection = walk.replay(s);
+      if (rejection) report(*rejection, findings_);
+      for (const int block : blocks) {
+        CellVerdict& result = results_[{block, s}];
+        result.cell = {block, s};
+        if (rejection)
+          result.result = result_of(*rejection, rejection->cell == result.cell);
+        else
+          result = {result.cell, CellResult::kChecked, replay.replay_value(options_.key, block)};
+      }
+      count(std::ssize(blocks));
     }
+  }
+
+  void count(std::int64_t cells) {
+    const std::lock_guard lock(progress_mutex_);
+    done_ += cells;
+    progress_.update(done_);
   }
 
   const LogView& log_;
   TensorSource& source_;
-  const model::EngineOptions& options_;
-  const ReplayLimits& limits_;
+  const model::EngineOptions& engine_;
+  const ReplayOptions& options_;
   Findings& findings_;
   Progress& progress_;
-  std::set<Cell> checked_;
+  std::map<Cell, CellVerdict> results_;
+  std::mutex progress_mutex_;
   std::int64_t done_ = 0;
 };
 
 }  // namespace
 
-std::set<Cell> replay_cells(const LogView& log, TensorSource& source, const model::EngineOptions& options,
-                            const std::vector<Cell>& cells, const ReplayLimits& limits, Findings& findings,
-                            Progress& progress) {
-  return CellReplayer(log, source, options, limits, findings, progress).replay(cells);
+std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
+                                      const model::EngineOptions& engine, const std::vector<Cell>& cells,
+                                      const ReplayOptions& options, Findings& findings, Progress& progress) {
+  return CellReplayer(log, source, engine, options, findings, progress).replay(cells);
 }
 
 std::uint64_t replay_bytes(const LogView& log, int block) {

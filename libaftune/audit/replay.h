@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <vector>
 
 #include "audit/challenge.h"
@@ -13,16 +12,18 @@
 
 namespace aftune::audit {
 
-struct ReplayLimits {
+struct ReplayOptions {
   std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
+  int jobs = 1;                  ///< cells replayed side by side; they share the engine's threads
+  Digest key;                    ///< of the replay values
 };
 
-/// Replays the cells, each with one block where boundaries are stored all the way from the nearest snapshot,
-/// else whole step blocks with the whole engine. Returns those that were replayed to their end with nothing
-/// differing. Cells that the record makes impossible to reach are left out; why is among the findings.
-std::set<Cell> replay_cells(const LogView& log, TensorSource& source, const model::EngineOptions& options,
-                            const std::vector<Cell>& cells, const ReplayLimits& limits, Findings& findings,
-                            Progress& progress);
+/// Replays the cells, each with one block where boundaries are at hand all the way from the nearest snapshot,
+/// else whole step blocks with the whole engine. What became of each, in the order of `cells`; why a cell was
+/// not checked is among the findings. Findings and results do not depend on jobs.
+std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
+                                      const model::EngineOptions& engine, const std::vector<Cell>& cells,
+                                      const ReplayOptions& options, Findings& findings, Progress& progress);
 
 /// Bytes that a replay of one block takes: parameters, gradients, moments, and the activations of one
 /// micro-batch, from above. For the whole engine, the sum over its blocks.

@@ -153,6 +153,7 @@ void check_challenged_note(const VerifyOptions& options, const Sealed& sealed, c
 
 void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
                        Findings& findings) {
+  if (options.evidence) return;  // its notes are compared elsewhere
   if (options.challenge) check_challenged_note(options, sealed, tree, findings);
   const fs::path own = trace::Layout{options.trace}.checkpoint();
   if (!options.checkpoint || !is_there(own)) return;
@@ -162,15 +163,13 @@ void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const
 }
 
 // The proof may be under an earlier note of this run: sealing writes the checkpoint first.
-void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed,
-                          const std::vector<std::string>& leaves, Findings& findings) {
+void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed, const hash::MerkleTree& tree,
+                          Findings& findings) {
   const fs::path path = layout.manifest_proof();
   if (!is_there(path)) return;
   read_of_trace(path, findings, [&] {
     const auto proof = seal::LeafProof::parse(read_file(path, kMaxProofBytes, Links::kRefuse));
     const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(proof.note).text);
-    hash::MerkleTree tree;
-    for (const std::string& leaf : leaves) tree.append(hash::leaf_hash(leaf));
     const bool proves =
         proof.index == 0 && checkpoint.origin == sealed.checkpoint.origin && extends(tree, checkpoint) &&
         hash::verify_inclusion(tree.leaves()[0], 0, checkpoint.size, proof.proof, checkpoint.root);
@@ -195,11 +194,15 @@ std::int64_t segment_index(const trace::Layout& layout, const std::string& name,
 
 std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings) {
   const std::optional<std::string> text = note_text(options, findings);
-  if (!text) return std::nullopt;
+  return text ? check_note_text(*text, options.key, findings) : std::nullopt;
+}
+
+std::optional<Sealed> check_note_text(const std::string& text, const seal::PublicKey& key,
+                                      Findings& findings) {
   const std::string where = "checkpoint";
   Sealed sealed;
   try {
-    const std::string problem = parse_sealed(*text, options.key, sealed);
+    const std::string problem = parse_sealed(text, key, sealed);
     if (!findings.expect(problem.empty(), Check::kSignature, Code::kSignature, where, problem))
       return std::nullopt;
     return sealed;
@@ -209,12 +212,13 @@ std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& fi
   }
 }
 
-std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& options, const Sealed& sealed,
-                                                       Findings& findings) {
+std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
+                                        Findings& findings) {
   const trace::Layout layout{options.trace};
-  auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
+  const fs::path path = options.log.value_or(layout.log());
+  auto log = read_of_trace(path, findings, [&] { return trace::Log::read(path); });
   if (!log) return std::nullopt;
-  const hash::MerkleTree tree = log->tree();
+  hash::MerkleTree tree = log->tree();
   check_other_notes(options, sealed, tree, findings);
   const seal::Checkpoint& checkpoint = sealed.checkpoint;
   if (log->torn) {
@@ -240,11 +244,11 @@ std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& opti
     return std::nullopt;
   }
   findings.held(Check::kLogRoot);
-  return std::move(log->leaves);
+  return SealedLog{std::move(log->leaves), std::move(tree)};
 }
 
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
-                 const std::vector<std::string>& leaves, Findings& findings) {
+                 const hash::MerkleTree& tree, Findings& findings) {
   const std::int64_t count = grid.step_blocks() + 1;
   std::vector<bool> there(static_cast<std::size_t>(count));
   for (const auto& entry : fs::directory_iterator(layout.root)) {
@@ -259,7 +263,7 @@ void check_files(const trace::Layout& layout, const record::Grid& grid, const Se
   for (std::int64_t i = 0; i < count; ++i)
     if (!there[static_cast<std::size_t>(i)])
       findings.add(Code::kAbsent, layout.segment(i).filename().native(), "the file is not there");
-  check_manifest_proof(layout, sealed, leaves, findings);
+  check_manifest_proof(layout, sealed, tree, findings);
 }
 
 }  // namespace aftune::audit

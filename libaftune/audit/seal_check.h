@@ -6,6 +6,7 @@
 
 #include "audit/findings.h"
 #include "audit/verify.h"
+#include "hash/merkle.h"
 #include "seal/note.h"
 #include "trace/layout.h"
 #include "trace/log.h"
@@ -23,16 +24,24 @@ struct Sealed {
 /// then worth looking at.
 std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings);
 
+/// The same of a note whose text is at hand.
+std::optional<Sealed> check_note_text(const std::string& text, const seal::PublicKey& key,
+                                      Findings& findings);
+
 /// `log-root`: reads log.jsonl and compares it with the checkpoint. nullopt, with a reason that names the
 /// first line that gives itself away, or else the file. Other signed notes of this run that are at hand (the
 /// challenge's, and the trace's own beside the auditor's) are compared too: two that no one log continues are
 /// `equivocation`.
-std::optional<std::vector<std::string>> check_log_root(const VerifyOptions& options, const Sealed& sealed,
-                                                       Findings& findings);
+struct SealedLog {
+  std::vector<std::string> leaves;
+  hash::MerkleTree tree;
+};
+std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
+                                        Findings& findings);
 
 /// The files of the trace directory: every segment that the grid gives is there, no other one is, and
 /// manifest.tlog-proof, if there, proves the first leaf of this log.
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,
-                 const std::vector<std::string>& leaves, Findings& findings);
+                 const hash::MerkleTree& tree, Findings& findings);
 
 }  // namespace aftune::audit

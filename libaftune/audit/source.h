@@ -12,13 +12,15 @@ namespace aftune::audit {
 /// The two tensors of a boundary at one step.
 enum class Side { kActivation, kGradient };
 
-/// Where the tensors that leaves speak of come from: a trace at hand, or (later) an evidence file. What is
-/// read is the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection:
-/// `absent`, or `format` if the file is not what it must be.
+/// Where the tensors that leaves speak of come from: a trace at hand, or an evidence file. What is read is
+/// the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection: `absent`, or
+/// `format` if the file is not what it must be. May be used from several threads.
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
 
+  /// Whether each cell comes with all that its replay needs. Else a replay begins at the nearest snapshot.
+  virtual bool holds_cells() const = 0;
   /// Whether there is a snapshot of state s; one that lacks a tensor counts, and reading then says which.
   virtual bool has_state(std::int64_t s) = 0;
   /// Whether the boundaries of step block s are stored; as above.

@@ -66,7 +66,8 @@ trace::SegmentReader TraceSource::open(std::int64_t index) const {
   }
 }
 
-const trace::SegmentReader& TraceSource::segment(std::int64_t index) {
+std::shared_ptr<const trace::SegmentReader> TraceSource::segment(std::int64_t index) {
+  const std::lock_guard lock(mutex_);
   if (const auto refused = refused_.find(index); refused != refused_.end()) throw refused->second;
   const auto found =
       std::find_if(open_.begin(), open_.end(), [&](const auto& entry) { return entry.first == index; });
@@ -75,7 +76,7 @@ const trace::SegmentReader& TraceSource::segment(std::int64_t index) {
     return open_.front().second;
   }
   try {
-    open_.emplace_front(index, open(index));
+    open_.emplace_front(index, std::make_shared<const trace::SegmentReader>(open(index)));
   } catch (const Rejection& rejection) {
     refused_.emplace(index, rejection);
     throw;
@@ -85,26 +86,27 @@ const trace::SegmentReader& TraceSource::segment(std::int64_t index) {
 }
 
 bool TraceSource::has_state(std::int64_t s) {
-  const trace::SegmentReader& reader = segment(trace::Layout::segment_of_state(s));
+  const auto reader = segment(trace::Layout::segment_of_state(s));
   return std::any_of(log_.tensors().begin(), log_.tensors().end(),
-                     [&](const TensorSpec& spec) { return reader.has(trace::state_dataset(spec.name)); });
+                     [&](const TensorSpec& spec) { return reader->has(trace::state_dataset(spec.name)); });
 }
 
 bool TraceSource::has_boundaries(std::int64_t s) {
   const std::int64_t t = log_.grid().step_begin(s);
-  const trace::SegmentReader& reader = segment(trace::Layout::segment_of_step(log_.grid(), t));
+  const auto reader = segment(trace::Layout::segment_of_step(log_.grid(), t));
   for (int b = 0; b < log_.grid().boundaries(); ++b)
-    if (reader.has(trace::activation_dataset(t, b)) || reader.has(trace::gradient_dataset(t, b))) return true;
+    if (reader->has(trace::activation_dataset(t, b)) || reader->has(trace::gradient_dataset(t, b)))
+      return true;
   return false;
 }
 
 template <class Body>
 auto TraceSource::reading(std::int64_t index, const std::string& dataset, const Body& body) {
-  const trace::SegmentReader& reader = segment(index);
+  const auto reader = segment(index);
   const std::string where = cat(file_name(index), " ", dataset);
-  if (!reader.has(dataset)) throw Rejection(Code::kAbsent, where, "the dataset is not there");
+  if (!reader->has(dataset)) throw Rejection(Code::kAbsent, where, "the dataset is not there");
   try {
-    return body(reader);
+    return body(*reader);
   } catch (const Error& e) {
     if (e.fault() == Fault::kSystem) throw;
     throw Rejection(Code::kFormat, where, e.what());

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,7 @@ class TraceSource : public TensorSource {
  public:
   TraceSource(trace::Layout layout, const LogView& log);
 
+  bool holds_cells() const override { return false; }
   bool has_state(std::int64_t s) override;
   bool has_boundaries(std::int64_t s) override;
   void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) override;
@@ -33,7 +36,7 @@ class TraceSource : public TensorSource {
   std::string ints_name(std::int64_t t, const std::string& what) override;
 
   /// Opens segment `index` if it is not open. Throws Rejection.
-  const trace::SegmentReader& segment(std::int64_t index);
+  std::shared_ptr<const trace::SegmentReader> segment(std::int64_t index);
   /// "segment-000003.h5"
   std::string file_name(std::int64_t index) const;
 
@@ -46,8 +49,9 @@ class TraceSource : public TensorSource {
 
   trace::Layout layout_;
   const LogView& log_;
-  std::list<std::pair<std::int64_t, trace::SegmentReader>> open_;  // most recently used first
-  std::map<std::int64_t, Rejection> refused_;                      // never opened twice
+  std::mutex mutex_;                                                                      // of what follows
+  std::list<std::pair<std::int64_t, std::shared_ptr<const trace::SegmentReader>>> open_;  // last used first
+  std::map<std::int64_t, Rejection> refused_;  // never opened twice
 };
 
 }  // namespace aftune::audit

@@ -60,10 +60,11 @@ enum class Code {
   kFormat,    ///< not in the form that docs/trace.md gives
   kEvidence,  ///< in form, but its digest is not the committed one
   // absent: nothing was shown to be wrong, and not everything could be checked
-  kAbsent,       ///< something that must be there is not
-  kTooLarge,     ///< more memory than the auditor allowed
-  kUnsupported,  ///< arithmetic or a version that this build does not know
-  kCoverage,     ///< fewer cells checked than were asked for
+  kAbsent,        ///< something that must be there is not
+  kUnattributed,  ///< damaged evidence that the provider did not sign
+  kTooLarge,      ///< more memory than the auditor allowed
+  kUnsupported,   ///< arithmetic or a version that this build does not know
+  kCoverage,      ///< fewer cells checked than were asked for
 };
 std::string_view name(Code code);
 enum class ReasonClass { kFraud, kEvidence, kAbsent };
@@ -109,7 +110,8 @@ struct Verdict {
   double one_column = 0;             ///< P(detect) of one bad column
   std::vector<std::string> unchecked;
   std::map<Check, CheckCount> checks;
-  std::string root;  ///< hex
+  std::map<Check, CheckCount> log_checks;  ///< of these, those made before any cell
+  std::string root;                        ///< hex
   std::string origin;
   std::string seed_kind;
   /// BLAKE3 (hex) of what was judged and by what: note, challenge, evidence, policy; verifier is text.

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "audit/client_check.h"
+#include "audit/evidence_check.h"
+#include "audit/evidence_file.h"
 #include "audit/findings.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
@@ -40,11 +42,16 @@ class Audit {
 
  private:
   bool check_seal();
+  bool open_evidence();
+  bool obtain_log();
   bool check_log();
+  bool check_sizes();
   bool check_arithmetic();
   void check_client_files();
   Challenge challenge() const;
   void replay();
+  std::vector<Cell> drawn_cells();
+  void replay_drawn(TensorSource& source, const std::vector<Cell>& cells);
   void check_every_segment(TraceSource& source);
   void count_edges(const std::set<Cell>& checked);
   void state_confidence();
@@ -57,18 +64,20 @@ class Audit {
   Findings findings_;
   ThreadPool pool_;
   Sealed sealed_;
+  std::optional<EvidenceFile> evidence_;
   std::optional<LogView> log_;
+  hash::MerkleTree tree_;  // of the whole log
 };
 
 Verdict Audit::run() {
   verdict_.seed_kind = options_.challenge ? options_.challenge->seed_kind : options_.seed_kind;
   try {
-    if (check_seal() && check_log()) replay();
+    if (check_seal() && open_evidence() && obtain_log() && check_log()) replay();
   } catch (const Error& e) {
     // Every reader of provider bytes reports for itself, naming the object. If one did not, its error still
     // is a verdict and not a way out of one.
     if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, "trace", e.what());
+    findings_.add(Code::kFormat, options_.evidence ? "evidence" : "trace", e.what());
   }
   say_what_was_not_checked();
   findings_.close();
@@ -77,7 +86,8 @@ Verdict Audit::run() {
 }
 
 bool Audit::check_seal() {
-  auto sealed = check_signature(options_, findings_);
+  auto sealed = options_.evidence ? check_note_text(options_.challenge->note, options_.key, findings_)
+                                  : check_signature(options_, findings_);
   if (!sealed) return false;
   sealed_ = std::move(*sealed);
   verdict_.origin = sealed_.checkpoint.origin;
@@ -88,10 +98,44 @@ bool Audit::check_seal() {
   return true;
 }
 
+// What came through other hands than the provider's is held against the provider only if it signed it.
+bool Audit::open_evidence() {
+  if (!options_.evidence) return true;
+  bool opened = false;
+  findings_.ask_whose(
+      [this, &opened] { return opened && evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin); });
+  try {
+    evidence_.emplace(*options_.evidence);
+    opened = true;
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    findings_.add(Code::kFormat, "evidence", e.what());
+    return false;
+  }
+  verdict_.bound["evidence"] = to_hex(evidence_->digest());
+  findings_.ask_whose([this, known = std::optional<bool>()]() mutable {
+    if (!known) known = evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin);
+    return *known;
+  });
+  return check_evidence_note(options_, *evidence_, sealed_, findings_);
+}
+
+// The whole log, or the leaves that were opened.
+bool Audit::obtain_log() {
+  if (options_.evidence && !options_.log) {
+    auto leaves = check_opened_leaves(*evidence_, sealed_, findings_);
+    if (!leaves) return false;
+    log_.emplace(std::move(*leaves), static_cast<std::int64_t>(sealed_.checkpoint.size));
+    return true;
+  }
+  auto sealed_log = check_log_root(options_, sealed_, findings_);
+  if (!sealed_log) return false;
+  log_.emplace(std::move(sealed_log->leaves));
+  tree_ = std::move(sealed_log->tree);
+  return true;
+}
+
 bool Audit::check_log() {
-  auto leaves = check_log_root(options_, sealed_, findings_);
-  if (!leaves) return false;
-  log_.emplace(std::move(*leaves));
   if (!check_structure(*log_, findings_)) return false;
   const record::Manifest& manifest = log_->manifest();
   const std::string origin = cat(options_.key.name(), "/", manifest.run);
@@ -103,16 +147,29 @@ bool Audit::check_log() {
     if (contradictions.empty()) findings_.held(Check::kPolicy);
   }
   check_steps(*log_, findings_);
-  check_files(layout_, log_->grid(), sealed_, log_->leaves(), findings_);
-  if (!check_arithmetic()) return false;
-  if (!is_plausible_size(*log_, layout_.root)) {
+  if (!options_.evidence) check_files(layout_, log_->grid(), sealed_, tree_, findings_);
+  if (!check_arithmetic() || !check_sizes()) return false;
+  check_base_digests(*log_, findings_);
+  check_export_digests(*log_, findings_);
+  check_client_files();
+  return true;
+}
+
+// Nothing is allocated, or hashed, on the manifest's word alone.
+bool Audit::check_sizes() {
+  if (!options_.evidence) {
+    if (is_plausible_size(*log_, layout_.root)) return true;
     findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
                   "a model of this size cannot be in so small a trace");
     return false;
   }
-  check_base_digests(*log_, findings_);
-  check_export_digests(*log_, findings_);
-  check_client_files();
+  const std::uint64_t most = memory_bound(options_);
+  for (const TensorSpec& spec : log_->tensors())
+    if (most != 0 && byte_size(spec) > most) {
+      findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
+                    cat(spec.name, " has ", byte_size(spec), " bytes, more than ", most));
+      return false;
+    }
   return true;
 }
 
@@ -151,26 +208,55 @@ Challenge Audit::challenge() const {
       .note = sealed_.text, .seed = options_.seed, .seed_kind = options_.seed_kind, .plan = options_.plan};
 }
 
-void Audit::replay() {
+// The key of the replay values: the challenge's, and the auditor's own if it has one.
+Digest replay_key(const VerifyOptions& options, const Challenge& challenge) {
+  const std::string text = to_text(challenge);
+  Bytes material(as_bytes(text).begin(), as_bytes(text).end());
+  if (options.replay_secret) {
+    const ByteView secret = std::as_bytes(std::span(options.replay_secret->bytes));
+    material.insert(material.end(), secret.begin(), secret.end());
+  }
+  return hash::blake3_derive_key("aftune/replay/1", material);
+}
+
+std::vector<Cell> Audit::drawn_cells() {
   const Challenge drawn = challenge();
-  const std::vector<Cell> cells = draw_cells(drawn, log_->grid());
+  const record::Grid& grid = log_->grid();
+  // Only the manifest says how many cells there are; in a log that was opened in part nothing bounds it.
+  if (drawn.plan.all && grid.step_blocks() > log_->leaves_at_hand()) {
+    findings_.add(Code::kAbsent, "evidence",
+                  cat("has not the leaves of ", grid.step_blocks(), " step blocks"));
+    return {};
+  }
+  std::vector<Cell> cells = draw_cells(drawn, grid);
+  verdict_.asked = std::ssize(cells);
+  if (options_.only.empty()) return cells;
+  std::vector<Cell> some;
+  for (const std::int64_t i : options_.only) {
+    if (i >= std::ssize(cells)) fail(Fault::kUsage, "there is no cell ", i, ": ", cells.size(), " are drawn");
+    some.push_back(cells[static_cast<std::size_t>(i)]);
+  }
+  return some;
+}
+
+void Audit::replay() {
   verdict_.grid = log_->grid();
   verdict_.cells = log_->grid().cells();
-  verdict_.asked = std::ssize(cells);
-  TraceSource source(layout_, *log_);
-  if (drawn.plan.all) check_every_segment(source);
-  const model::EngineOptions engine{.config = log_->config(),
-                                    .grid = log_->grid(),
-                                    .recipe = log_->manifest().recipe,
-                                    .recompute = false,
-                                    .pool = &pool_};
-  Progress progress("verify", verdict_.asked, options_.quiet);
-  const std::set<Cell> checked =
-      replay_cells(*log_, source, engine, cells, {.max_memory = memory_bound(options_)}, findings_, progress);
+  verdict_.log_checks = verdict_.checks;
+  const std::vector<Cell> cells = drawn_cells();
+  if (options_.evidence) {
+    replay_drawn(*evidence_, without_missing_leaves(*log_, cells, findings_, verdict_.sampled));
+  } else {
+    TraceSource source(layout_, *log_);
+    if (challenge().plan.all && options_.only.empty()) check_every_segment(source);
+    replay_drawn(source, cells);
+  }
+  std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
+            [](const CellVerdict& a, const CellVerdict& b) { return a.cell < b.cell; });
+  std::set<Cell> checked;
+  for (const CellVerdict& v : verdict_.sampled)
+    if (v.result == CellResult::kChecked) checked.insert(v.cell);
   verdict_.checked = std::ssize(checked);
-  for (const Cell& cell : cells)
-    verdict_.sampled.push_back(
-        {cell, checked.count(cell) != 0 ? CellResult::kChecked : CellResult::kUnanswered, {}});
   count_edges(checked);
   state_confidence();
   say_what_cells_leave_open(checked);
@@ -178,6 +264,19 @@ void Audit::replay() {
   if (verdict_.checked < least)
     findings_.add(Code::kCoverage, "cells",
                   cat("checked ", verdict_.checked, ", the policy asks for ", least));
+}
+
+void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
+  const model::EngineOptions engine{.config = log_->config(),
+                                    .grid = log_->grid(),
+                                    .recipe = log_->manifest().recipe,
+                                    .recompute = false,
+                                    .pool = &pool_};
+  const ReplayOptions how{
+      .max_memory = memory_bound(options_), .jobs = options_.jobs, .key = replay_key(options_, challenge())};
+  Progress progress("verify", std::ssize(cells), options_.quiet);
+  for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
+    verdict_.sampled.push_back(std::move(result));
 }
 
 void Audit::check_every_segment(TraceSource& source) {
@@ -233,6 +332,9 @@ void Audit::say_what_was_not_checked() {
   if (!options_.model && !(options_.policy && options_.policy->base_root))
     findings_.unchecked("base: no --model and no base_root in the policy; which model was tuned");
   if (!options_.exported) findings_.unchecked("export: the shipped files were not given");
+  if (log_ && !log_->whole())
+    findings_.unchecked(cat("unopened-leaves: ", log_->size() - log_->leaves_at_hand(), " of ", log_->size(),
+                            " leaves of the log were not opened"));
   findings_.unchecked("other-histories: another signed history of this run would not be seen");
   if (verdict_.seed_kind == "given")
     findings_.unchecked(
@@ -263,7 +365,11 @@ void Audit::say_what_cells_leave_open(const std::set<Cell>& checked) {
 }
 
 void require_usable(const VerifyOptions& options) {
-  if (!fs::is_directory(options.trace)) fail(Fault::kUsage, options.trace.native(), ": not a folder");
+  if (options.evidence) {
+    if (!options.challenge) fail(Fault::kUsage, "evidence answers a challenge: give it");
+  } else if (!fs::is_directory(options.trace)) {
+    fail(Fault::kUsage, options.trace.native(), ": not a folder");
+  }
   if (options.policy && options.policy->vkey &&
       seal::PublicKey::parse(*options.policy->vkey).vkey() != options.key.vkey())
     fail(Fault::kUsage, "the key is not the one that the policy names");

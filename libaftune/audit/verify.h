@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/challenge.h"
 #include "audit/policy.h"
@@ -13,7 +14,11 @@
 namespace aftune::audit {
 
 struct VerifyOptions {
-  fs::path trace;
+  fs::path trace;  ///< a trace at hand; or, empty:
+  /// an answer to `challenge`, which must be given too.
+  std::optional<fs::path> evidence = std::nullopt;
+  /// With evidence: the whole log, so that nothing of it stays unopened.
+  std::optional<fs::path> log = std::nullopt;
   seal::PublicKey key;
   /// The note as the auditor received it; default: the trace's own.
   std::optional<fs::path> checkpoint = std::nullopt;
@@ -28,12 +33,17 @@ struct VerifyOptions {
   std::optional<fs::path> exported = std::nullopt;  ///< the shipped folder
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell
   int threads = 1;
+  int jobs = 1;  ///< cells replayed side by side
+  /// Only these of the drawn cells, by their place among them, from 0; empty: all.
+  std::vector<std::int64_t> only = {};
+  /// Makes the replay values this auditor's own (docs/audit.md, "Replay values").
+  std::optional<Digest> replay_secret = std::nullopt;
   std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
   bool quiet = false;
 };
 
-/// Verifies a trace at hand. Damage in what the provider wrote is a reason in the verdict, never an
-/// exception; exceptions are for what the auditor's own side could not do.
+/// Verifies a trace at hand, or evidence. Damage in what the provider wrote is a reason in the verdict, never
+/// an exception; exceptions are for what the auditor's own side could not do.
 Verdict verify(const VerifyOptions& options);
 
 }  // namespace aftune::audit

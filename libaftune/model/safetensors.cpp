@@ -121,6 +121,8 @@ int alignment_rank(DType dtype) {
       return 2;
     case DType::kF16:
       return 3;
+    case DType::kU8:
+      break;
   }
   return 4;
 }

@@ -35,4 +35,18 @@ int Grid::block_of_unit(int unit) const {
   return 1 + (unit - 1) / layers_per_block;
 }
 
+std::optional<std::int64_t> Grid::step_of_leaf(std::int64_t index) const {
+  if (index < 2 || index >= state_leaf(step_blocks())) return std::nullopt;
+  const std::int64_t s = (index - 1) / (steps_per_block + 1), place = (index - 1) % (steps_per_block + 1);
+  if (place == 0) return std::nullopt;
+  return s * steps_per_block + place - 1;
+}
+
+std::optional<std::int64_t> Grid::state_of_leaf(std::int64_t index) const {
+  if (index == state_leaf(step_blocks())) return step_blocks();
+  if (index < 1 || index > state_leaf(step_blocks()) || (index - 1) % (steps_per_block + 1) != 0)
+    return std::nullopt;
+  return (index - 1) / (steps_per_block + 1);
+}
+
 }  // namespace aftune::record

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace aftune::record {
@@ -53,6 +54,9 @@ struct Grid {
   std::int64_t state_leaf(std::int64_t s) const {
     return s == step_blocks() ? 1 + steps + step_blocks() : 1 + s * (steps_per_block + 1);
   }
+  /// What leaf `index` is, if it is a step or a state.
+  std::optional<std::int64_t> step_of_leaf(std::int64_t index) const;
+  std::optional<std::int64_t> state_of_leaf(std::int64_t index) const;
   std::int64_t final_leaf() const { return 2 + steps + step_blocks(); }
   std::int64_t log_size() const { return 3 + steps + step_blocks(); }
 

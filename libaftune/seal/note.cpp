@@ -124,8 +124,12 @@ Note sign_checkpoint(const Checkpoint& checkpoint, const SecretKey& key) {
   const std::string& origin = checkpoint.origin;
   if (origin.empty() || origin.find('\n') != origin.npos || has_control(origin) || !is_utf8(origin))
     fail(Fault::kUsage, "a checkpoint's origin is not one line of text");
+  return sign_text(checkpoint.to_text(), key);
+}
+
+Note sign_text(std::string text, const SecretKey& key) {
   Note note;
-  note.text = checkpoint.to_text();
+  note.text = std::move(text);
   const Signature signature = key.sign(as_bytes(note.text));
   const auto bytes = std::as_bytes(std::span(signature));
   note.signatures.push_back({key.public_key().name(), key.public_key().id(), {bytes.begin(), bytes.end()}});

@@ -43,6 +43,8 @@ enum class NoteCheck {
 };
 [[nodiscard]] NoteCheck check_note(const Note& note, const PublicKey& key);
 
+/// `text` is one or more lines, each ended by LF.
+Note sign_text(std::string text, const SecretKey& key);
 Note sign_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
 
 /// C2SP tlog-proof text of one leaf: index, proof, and the checkpoint note verbatim.

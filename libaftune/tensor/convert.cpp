@@ -63,7 +63,8 @@ void narrow_all(const Buffer& from, Bytes& to) {
 }  // namespace
 
 Buffer widen(DType dtype, ByteView bytes) {
-  if (dtype == DType::kI32) fail(Fault::kEvidence, "a tensor of I32 holds no floating-point numbers");
+  if (!is_float(dtype))
+    fail(Fault::kEvidence, "a tensor of ", name(dtype), " holds no floating-point numbers");
   if (bytes.size() % size_of(dtype) != 0)
     fail(Fault::kEvidence, bytes.size(), " bytes are no whole number of ", name(dtype), " elements");
   Buffer out(static_cast<std::int64_t>(bytes.size() / size_of(dtype)));
@@ -75,7 +76,7 @@ Buffer widen(DType dtype, ByteView bytes) {
 }
 
 Bytes narrow(DType dtype, const Buffer& values) {
-  AFTUNE_CHECK(dtype != DType::kI32);
+  AFTUNE_CHECK(is_float(dtype));
   Bytes out(static_cast<std::size_t>(values.size()) * size_of(dtype));
   if (dtype == DType::kF32 && !out.empty()) std::memcpy(out.data(), values.data(), out.size());
   if (dtype == DType::kF16) narrow_all<narrow_f16>(values, out);

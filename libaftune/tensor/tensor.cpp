@@ -14,18 +14,34 @@ std::string_view name(DType dtype) {
       return "BF16";
     case DType::kI32:
       return "I32";
+    case DType::kU8:
+      return "U8";
   }
   return "unknown";
 }
 
 DType dtype_from_name(std::string_view text) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32})
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8})
     if (name(dtype) == text) return dtype;
-  fail(Fault::kEvidence, "element type \"", text, "\" is not one of F32, F16, BF16, I32");
+  fail(Fault::kEvidence, "element type \"", text, "\" is not one of F32, F16, BF16, I32, U8");
 }
 
 std::size_t size_of(DType dtype) {
-  return dtype == DType::kF16 || dtype == DType::kBF16 ? 2 : 4;
+  switch (dtype) {
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kU8:
+      return 1;
+    case DType::kF32:
+    case DType::kI32:
+      break;
+  }
+  return 4;
+}
+
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
 std::int64_t element_count(const Shape& shape) {

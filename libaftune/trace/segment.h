@@ -57,6 +57,10 @@ class SegmentReader {
                  std::int64_t rows, std::span<std::byte> out) const;
   /// A one-dimensional I32 dataset of unknown length, at most `max_count` elements.
   std::vector<std::int32_t> read_ints(const std::string& path, std::int64_t max_count) const;
+  /// A one-dimensional U8 dataset of unknown length, at most `max_count` bytes.
+  std::string read_text(const std::string& path, std::int64_t max_count) const;
+  /// BLAKE3 of all bytes after the user block, which states it.
+  const Digest& digest() const;
   struct Entry {
     std::string path;
     DType dtype;

@@ -19,6 +19,7 @@ struct SegmentReader::State {
   fs::path path;
   int fd = -1;
   std::uint64_t size = 0;
+  Digest digest;
   std::vector<DatasetEntry> entries;
 
   explicit State(const fs::path& p) : path(p) {}
@@ -29,11 +30,12 @@ struct SegmentReader::State {
   }
   void open();
   void read_at(std::uint64_t offset, std::span<std::byte> out) const;
-  void check_digest() const;
+  void check_digest();
   void read_index();
   const DatasetEntry* find(const std::string& dataset) const;
   const DatasetEntry& expect(const std::string& dataset) const;
   const DatasetEntry& expect(const std::string& dataset, DType dtype, const Shape& shape) const;
+  const DatasetEntry& expect_list(const std::string& dataset, DType dtype, std::int64_t max_count) const;
   void read(const DatasetEntry& entry, std::int64_t first, std::span<std::byte> out) const;
   void decode(ChunkCodec& codec, const Extent& extent, std::span<std::byte> out) const;
 };
@@ -80,10 +82,10 @@ void SegmentReader::State::read_at(std::uint64_t offset, std::span<std::byte> ou
   }
 }
 
-void SegmentReader::State::check_digest() const {
+void SegmentReader::State::check_digest() {
   Bytes piece(kPiece);
   read_at(0, std::span(piece).first(kUserBlock));
-  const Digest stated = parse_user_block(std::span(piece).first(kUserBlock));
+  digest = parse_user_block(std::span(piece).first(kUserBlock));
   hash::Blake3 hash;
   for (std::uint64_t at = kUserBlock; at < size; at += kPiece) {
     const auto part =
@@ -91,7 +93,7 @@ void SegmentReader::State::check_digest() const {
     read_at(at, part);
     hash.update(part);
   }
-  if (hash.finish() != stated) fail(Fault::kEvidence, "damaged: its bytes do not have the digest it states");
+  if (hash.finish() != digest) fail(Fault::kEvidence, "damaged: its bytes do not have the digest it states");
 }
 
 void SegmentReader::State::read_index() {
@@ -123,6 +125,15 @@ const DatasetEntry& SegmentReader::State::expect(const std::string& dataset, DTy
   const DatasetEntry& entry = expect(dataset);
   if (entry.dtype != dtype || entry.shape != shape)
     fail(Fault::kEvidence, "expected ", describe({dataset, dtype, shape}), ", found ",
+         describe({dataset, entry.dtype, entry.shape}));
+  return entry;
+}
+
+const DatasetEntry& SegmentReader::State::expect_list(const std::string& dataset, DType dtype,
+                                                      std::int64_t max_count) const {
+  const DatasetEntry& entry = expect(dataset);
+  if (entry.dtype != dtype || entry.shape.size() != 1 || entry.shape[0] > max_count)
+    fail(Fault::kEvidence, "expected at most ", max_count, " ", name(dtype), ", found ",
          describe({dataset, entry.dtype, entry.shape}));
   return entry;
 }
@@ -196,14 +207,24 @@ Bytes SegmentReader::read(const std::string& path, DType dtype, const Shape& sha
 
 std::vector<std::int32_t> SegmentReader::read_ints(const std::string& path, std::int64_t max_count) const {
   return within(cat(state_->path.native(), ": ", path), [&] {
-    const DatasetEntry& entry = state_->expect(path);
-    if (entry.dtype != DType::kI32 || entry.shape.size() != 1 || entry.shape[0] > max_count)
-      fail(Fault::kEvidence, "expected at most ", max_count, " I32, found ",
-           describe({path, entry.dtype, entry.shape}));
+    const DatasetEntry& entry = state_->expect_list(path, DType::kI32, max_count);
     std::vector<std::int32_t> out(static_cast<std::size_t>(entry.shape[0]));
     state_->read(entry, 0, std::as_writable_bytes(std::span(out)));
     return out;
   });
+}
+
+std::string SegmentReader::read_text(const std::string& path, std::int64_t max_count) const {
+  return within(cat(state_->path.native(), ": ", path), [&] {
+    const DatasetEntry& entry = state_->expect_list(path, DType::kU8, max_count);
+    std::string out(static_cast<std::size_t>(entry.shape[0]), '\0');
+    state_->read(entry, 0, std::as_writable_bytes(std::span(out)));
+    return out;
+  });
+}
+
+const Digest& SegmentReader::digest() const {
+  return state_->digest;
 }
 
 std::vector<SegmentReader::Entry> SegmentReader::entries() const {

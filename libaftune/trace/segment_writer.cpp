@@ -81,6 +81,8 @@ hid_t file_type(DType dtype) {
       return H5T_IEEE_F32LE;
     case DType::kI32:
       return H5T_STD_I32LE;
+    case DType::kU8:
+      return H5T_STD_U8LE;
     case DType::kF16:
     case DType::kBF16:
       return H5T_STD_U16LE;

@@ -46,6 +46,15 @@ def numbers(value):
             yield from numbers(item)
 
 
+def evidence_index(path):
+    """The dataset /evidence/index of an evidence file, found by the index behind the HDF5 part."""
+    data = open(path, "rb").read()
+    length = int.from_bytes(data[-8:], "little")
+    entry = next(e for e in json.loads(data[-8 - length:-8]) if e["path"] == "/evidence/index")
+    (offset, size), = entry["extents"]
+    return data[offset:offset + size].decode()
+
+
 def main():
     folder, tools, fixture = sys.argv[1:]
     checker = Checker(folder)
@@ -90,6 +99,12 @@ def main():
         checker.check("verdict", run(*verify, "--all", "--max-memory", "1K", code=3))
         checker.check("verdict", run("aftune-verify", "--trace", "run.aft", "--pubkey", "b.vkey", "--all", "--json", code=1))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
+        checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "e.h5",
+                                  "--key", "acme.key", "--json", "--quiet"))
+        checker.check("evidence", evidence_index(os.path.join(work, "e.h5")))
+        verify = ["aftune-verify", "--evidence", "e.h5", "--challenge", "c.json", "--pubkey", "acme.vkey", "--json"]
+        checker.check("verdict", run(*verify))
+        checker.check("verdict", run(*verify, "--cells", "0,2", code=3))
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("tokens", run("aftune-inspect", "--tokenize", "--model", "model", text='"abc"\n'))

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <string>
 
 namespace aftune::record {
@@ -39,6 +41,14 @@ void expect_leaves(const Grid& g, const Oracle& oracle) {
     EXPECT_TRUE(g.step_begin(s) <= t && t < g.step_end(s)) << t;
   }
   for (std::int64_t s = 0; s <= g.step_blocks(); ++s) EXPECT_EQ(g.state_leaf(s), oracle.state_leaf[s]) << s;
+  for (std::int64_t leaf = -1; leaf <= oracle.size; ++leaf) {
+    const auto step = std::find(oracle.step_leaf.begin(), oracle.step_leaf.end(), leaf);
+    const auto state = std::find(oracle.state_leaf.begin(), oracle.state_leaf.end(), leaf);
+    EXPECT_EQ(g.step_of_leaf(leaf).value_or(-1),
+              step == oracle.step_leaf.end() ? -1 : step - oracle.step_leaf.begin());
+    EXPECT_EQ(g.state_of_leaf(leaf).value_or(-1),
+              state == oracle.state_leaf.end() ? -1 : state - oracle.state_leaf.begin());
+  }
   EXPECT_EQ(g.step_end(g.step_blocks() - 1), g.steps);
   EXPECT_EQ(g.final_leaf(), oracle.final_leaf);
   EXPECT_EQ(g.log_size(), oracle.size);

@@ -122,16 +122,18 @@ TEST(Convert, RefusesTornElementsAndIntegers) {
   EXPECT_THROW(widen(DType::kBF16, Bytes(3)), Error);
   EXPECT_THROW(widen(DType::kF32, Bytes(6)), Error);
   EXPECT_THROW(widen(DType::kI32, Bytes(4)), Error);
+  EXPECT_THROW(widen(DType::kU8, Bytes(4)), Error);
   EXPECT_TRUE(widen(DType::kF16, {}).empty());
   EXPECT_TRUE(narrow(DType::kF16, Buffer()).empty());
 }
 
 TEST(DTypeNames, RoundTripAndRefuseOthers) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32})
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8})
     EXPECT_EQ(dtype_from_name(name(dtype)), dtype);
   for (const char* bad : {"", "f32", "F64", "F32 ", "BF1"}) EXPECT_THROW(dtype_from_name(bad), Error);
   EXPECT_EQ(size_of(DType::kBF16), 2u);
   EXPECT_EQ(size_of(DType::kI32), 4u);
+  EXPECT_EQ(size_of(DType::kU8), 1u);
 }
 
 TEST(ElementCount, IsTheProductOrAnError) {

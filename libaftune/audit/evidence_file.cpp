@@ -1,0 +1,111 @@
+#include "audit/evidence_file.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "hash/blake3.h"
+#include "trace/layout.h"
+
+namespace aftune::audit {
+namespace {
+
+constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 28;
+constexpr std::int64_t kMaxNoteBytes = std::int64_t{1} << 16;
+
+trace::SegmentReader open_segment(const fs::path& path) {
+  if (!fs::is_regular_file(path)) fail(Fault::kUsage, path.native(), ": not a file");
+  return trace::SegmentReader(path);
+}
+
+bool starts_some(const std::vector<trace::SegmentReader::Entry>& entries, const std::string& prefix) {
+  const auto at = std::lower_bound(entries.begin(), entries.end(), prefix,
+                                   [](const auto& entry, const std::string& p) { return entry.path < p; });
+  return at != entries.end() && at->path.starts_with(prefix);
+}
+
+std::string boundary_dataset(Side side, std::int64_t t, int boundary) {
+  return side == Side::kActivation ? trace::activation_dataset(t, boundary)
+                                   : trace::gradient_dataset(t, boundary);
+}
+
+}  // namespace
+
+EvidenceFile::EvidenceFile(const fs::path& path)
+    : reader_(open_segment(path)),
+      index_text_(reader_.read_text(kEvidenceIndex, kMaxIndexBytes)),
+      index_(within(cat(path.native(), ": ", kEvidenceIndex),
+                    [&] { return parse_evidence_index(index_text_); })) {}
+
+bool EvidenceFile::is_signed_by(const seal::PublicKey& key, const std::string& origin) const {
+  if (!reader_.has(kEvidenceSignature)) return false;
+  try {
+    if (!is_evidence_signature(reader_.read_text(kEvidenceSignature, kMaxNoteBytes), index_text_, origin,
+                               key))
+      return false;
+    std::size_t named = 0;
+    for (const auto& entry : reader_.entries()) {
+      if (entry.path == kEvidenceIndex || entry.path == kEvidenceSignature) continue;
+      const auto at = index_.datasets.find(entry.path);
+      if (at == index_.datasets.end()) return false;
+      if (hash::blake3(reader_.read(entry.path, entry.dtype, entry.shape)) != at->second) return false;
+      ++named;
+    }
+    return named == index_.datasets.size();
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    return false;
+  }
+}
+
+bool EvidenceFile::has_state(std::int64_t s) {
+  return starts_some(reader_.entries(), evidence_state_dataset(s, ""));
+}
+
+// A cell's evidence always has boundaries; one that is missing is found absent when it is read.
+bool EvidenceFile::has_boundaries(std::int64_t) {
+  return true;
+}
+
+template <class Body>
+auto EvidenceFile::reading(const std::string& dataset, const Body& body) const {
+  if (!reader_.has(dataset)) throw Rejection(Code::kAbsent, name_of(dataset), "not in the evidence");
+  try {
+    return body();
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    throw Rejection(Code::kFormat, name_of(dataset), e.what());
+  }
+}
+
+void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {
+  const std::string path = evidence_state_dataset(s, spec.name);
+  reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });
+}
+
+void EvidenceFile::read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens,
+                                 std::int64_t first, Matrix& out) {
+  const std::string path = boundary_dataset(side, t, boundary);
+  reading(path, [&] {
+    reader_.read_rows(path, DType::kF32, {tokens, out.cols}, first, out.rows, out.values.mutable_bytes());
+  });
+}
+
+std::vector<std::int32_t> EvidenceFile::read_ints(std::int64_t t, const std::string& what,
+                                                  std::int64_t max_count) {
+  const std::string path = trace::step_dataset(t, what);
+  return reading(path, [&] { return reader_.read_ints(path, max_count); });
+}
+
+std::string EvidenceFile::state_name(std::int64_t s, const std::string& tensor) {
+  return name_of(evidence_state_dataset(s, tensor));
+}
+
+std::string EvidenceFile::boundary_name(Side side, std::int64_t t, int boundary) {
+  return name_of(boundary_dataset(side, t, boundary));
+}
+
+std::string EvidenceFile::ints_name(std::int64_t t, const std::string& what) {
+  return name_of(trace::step_dataset(t, what));
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "audit/evidence.h"
+#include "audit/rejection.h"
+#include "audit/source.h"
+#include "seal/keys.h"
+#include "trace/segment.h"
+
+namespace aftune::audit {
+
+/// The tensors of an evidence file. All of it is somebody's bytes until a digest says whose: the file's own
+/// digest was right when it was opened, nothing more. May be used from several threads.
+class EvidenceFile : public TensorSource {
+ public:
+  /// Throws Error{kEvidence} for a file that is not of the form, {kUsage} if it is absent.
+  explicit EvidenceFile(const fs::path& path);
+
+  const EvidenceIndex& index() const { return index_; }
+  const Digest& digest() const { return reader_.digest(); }
+  /// Whether the provider answers for these bytes: the index is signed, and every dataset is the one that it
+  /// names. Reads the whole file.
+  bool is_signed_by(const seal::PublicKey& key, const std::string& origin) const;
+
+  bool holds_cells() const override { return true; }
+  bool has_state(std::int64_t s) override;
+  bool has_boundaries(std::int64_t s) override;
+  void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) override;
+  void read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens, std::int64_t first,
+                     Matrix& out) override;
+  std::vector<std::int32_t> read_ints(std::int64_t t, const std::string& what,
+                                      std::int64_t max_count) override;
+  std::string state_name(std::int64_t s, const std::string& tensor) override;
+  std::string boundary_name(Side side, std::int64_t t, int boundary) override;
+  std::string ints_name(std::int64_t t, const std::string& what) override;
+  /// The file's path is the auditor's own; reasons name what is in it.
+  static std::string name_of(const std::string& dataset) { return "evidence " + dataset; }
+
+ private:
+  template <class Body>
+  auto reading(const std::string& dataset, const Body& body) const;
+
+  trace::SegmentReader reader_;
+  std::string index_text_;
+  EvidenceIndex index_;
+};
+
+}  // namespace aftune::audit

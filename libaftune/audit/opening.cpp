@@ -1,0 +1,308 @@
+#include "audit/opening.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "audit/block_lists.h"
+#include "audit/log_check.h"
+#include "audit/log_view.h"
+#include "audit/rejection.h"
+#include "audit/replay.h"
+#include "audit/run_replay.h"
+#include "audit/trace_source.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "hash/blake3.h"
+#include "hash/merkle.h"
+#include "kernels/ops.h"
+#include "seal/note.h"
+#include "trace/log.h"
+#include "trace/segment.h"
+
+namespace aftune::audit {
+namespace {
+
+// The evidence under construction: every dataset is named in the index with its digest.
+class EvidenceWriter {
+ public:
+  explicit EvidenceWriter(const fs::path& path) : segment_(path) {}
+
+  void add(const std::string& path, DType dtype, const Shape& shape, ByteView bytes, trace::Packing packing) {
+    index.datasets[path] = hash::blake3(bytes);
+    segment_.add(path, dtype, shape, bytes, packing);
+  }
+  void commit(const std::string& origin, const seal::SecretKey* key) {
+    const std::string text = to_text(index);
+    add_text(kEvidenceIndex, text);
+    if (key != nullptr) add_text(kEvidenceSignature, sign_evidence(text, origin, *key));
+    segment_.commit();
+  }
+
+  EvidenceIndex index;
+
+ private:
+  void add_text(const char* path, const std::string& text) {
+    segment_.add(path, DType::kU8, {std::ssize(text)}, as_bytes(text), trace::Packing::kRaw);
+  }
+  trace::SegmentWriter segment_;
+};
+
+std::string boundary_path(Side side, std::int64_t t, int boundary) {
+  return side == Side::kActivation ? trace::activation_dataset(t, boundary)
+                                   : trace::gradient_dataset(t, boundary);
+}
+
+class Opener {
+ public:
+  Opener(const OpenOptions& options, const LogView& log, TraceSource& source, ThreadPool& pool,
+         EvidenceWriter& evidence, Progress& progress)
+      : options_(options),
+        log_(log),
+        source_(source),
+        engine_{.config = log.config(),
+                .grid = log.grid(),
+                .recipe = log.manifest().recipe,
+                .recompute = false,
+                .pool = &pool},
+        evidence_(evidence),
+        progress_(progress),
+        findings_(verdict_) {}
+
+  void open(const std::vector<Cell>& cells) {
+    std::map<std::int64_t, std::set<int>> rows;
+    for (const Cell& cell : cells) rows[cell.step_block].insert(cell.block);
+    std::int64_t done = 0;
+    for (const auto& [s, blocks] : rows) {
+      open_row(s, blocks);
+      done += std::ssize(blocks);
+      progress_.update(done);
+    }
+  }
+
+ private:
+  // The boundaries that are given to a block's stages.
+  std::set<std::pair<Side, int>> given(const std::set<int>& blocks) const {
+    std::set<std::pair<Side, int>> list;
+    const int last = log_.grid().stages() - 1;
+    for (const int block : blocks)
+      for (const int stage : log_.grid().stages_of_block(block)) {
+        if (stage > 0) list.insert({Side::kActivation, stage - 1});
+        if (stage < last) list.insert({Side::kGradient, stage});
+      }
+    return list;
+  }
+
+  void open_row(std::int64_t s, const std::set<int>& blocks) {
+    const auto wanted = given(blocks);
+    const bool stored = source_.has_state(s);
+    if (stored)
+      for (const int block : blocks) copy_state(s, block);
+    for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) copy_ints(t, blocks);
+    if (source_.has_boundaries(s)) {
+      for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t)
+        for (const auto& [side, boundary] : wanted) copy_boundary(side, t, boundary);
+      if (stored) return;
+    }
+    recreate(s, blocks, source_.has_boundaries(s) ? std::set<std::pair<Side, int>>{} : wanted, !stored);
+  }
+
+  // Puts the engine at state s, from where it is or from the nearest snapshot, whichever is later.
+  void go_to(std::int64_t s) {
+    std::int64_t q = s;
+    while (q > 0 && !source_.has_state(q)) --q;
+    if (!run_) {
+      require_memory();
+      run_.emplace(log_, source_, engine_, findings_);
+    }
+    if (at_ < q || at_ > s) {
+      run_->load(q);
+      at_ = q;
+    }
+    run_->keep([](Side, std::int64_t, int) { return false; }, {});
+    for (; at_ < s; ++at_) step_through(at_);
+  }
+
+  void step_through(std::int64_t s) {
+    run_->run(s, {});
+    for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) {
+      ++evidence_.index.cost.replayed_steps;
+      evidence_.index.cost.replayed_tokens += log_.step(t).tokens;
+    }
+  }
+
+  void recreate(std::int64_t s, const std::set<int>& blocks, const std::set<std::pair<Side, int>>& wanted,
+                bool states) {
+    go_to(s);
+    if (states)
+      for (const int block : blocks) write_state(s, run_->block(block));
+    if (wanted.empty()) return;
+    run_->keep(
+        [&](Side side, std::int64_t, int boundary) {
+          return wanted.count({side, boundary}) != 0;
+        },
+        [this](Side side, std::int64_t t, int boundary, const Shape& shape, const Bytes& bytes) {
+          evidence_.index.cost.recreated_bytes += bytes.size();
+          evidence_.add(boundary_path(side, t, boundary), DType::kF32, shape, bytes, trace::Packing::kRaw);
+        });
+    step_through(s);
+    at_ = s + 1;
+  }
+
+  // run() and load() have compared the block with the leaf of this state.
+  void write_state(std::int64_t s, model::LayerBlock& block) {
+    const std::vector<TensorSpec> moments =
+        model::block_moment_specs(log_.config(), log_.grid(), log_.manifest().recipe, block.index());
+    std::size_t next = 0;
+    for (const model::Parameter& p : block.parameters()) {
+      add_state(s, p.spec, p.value.bytes());
+      for (const Buffer& moment : p.moments) add_state(s, moments[next++], moment.bytes());
+    }
+  }
+  void add_state(std::int64_t s, const TensorSpec& spec, ByteView bytes) {
+    evidence_.index.cost.recreated_bytes += bytes.size();
+    evidence_.add(evidence_state_dataset(s, spec.name), spec.dtype, spec.shape, bytes, trace::Packing::kRaw);
+  }
+
+  void copy_state(std::int64_t s, int block) {
+    const BlockLists lists(log_, block);
+    const auto copy = [&](const std::vector<TensorSpec>& specs) {
+      std::vector<Digest> digests;
+      for (const TensorSpec& spec : specs) {
+        Buffer buffer(element_count(spec.shape));
+        source_.read_state(s, spec, buffer.mutable_bytes());
+        const std::string path = evidence_state_dataset(s, spec.name);
+        evidence_.index.cost.stored_bytes += buffer.bytes().size();
+        evidence_.add(path, spec.dtype, spec.shape, buffer.bytes(), trace::Packing::kRaw);
+        digests.push_back(evidence_.index.datasets[path]);
+      }
+      return record::list_digest(specs, digests);
+    };
+    const Digest parameters = copy(lists.parameter_specs()), moments = copy(lists.moment_specs());
+    require(
+        record::block_digest(parameters, moments) == log_.state(s).blocks[static_cast<std::size_t>(block)],
+        source_.state_name(s, ""));
+  }
+
+  void copy_ints(std::int64_t t, const std::set<int>& blocks) {
+    const record::Step step = log_.step(t);
+    const int head = log_.grid().block_of_stage(log_.grid().stages() - 1);
+    const auto copy = [&](const char* what, const Digest& committed) {
+      const std::vector<std::int32_t> ints = source_.read_ints(t, what, 4 * step.tokens + 4);
+      const ByteView bytes = std::as_bytes(std::span(ints));
+      require(hash::blake3(bytes) == committed, source_.ints_name(t, what));
+      evidence_.index.cost.stored_bytes += bytes.size();
+      evidence_.add(trace::step_dataset(t, what), DType::kI32, {std::ssize(ints)}, bytes,
+                    trace::Packing::kZstd);
+    };
+    copy("layout", step.layout);
+    if (blocks.count(0) != 0) copy("tokens", step.token_ids);
+    if (blocks.count(head) != 0) copy("labels", step.labels);
+  }
+
+  void copy_boundary(Side side, std::int64_t t, int boundary) {
+    const record::Step step = log_.step(t);
+    Matrix tensor(step.tokens, log_.config().hidden);
+    source_.read_boundary(side, t, boundary, step.tokens, 0, tensor);
+    const auto& committed = side == Side::kActivation ? step.activations : step.gradients;
+    require(hash::blake3(tensor.bytes(), engine_.pool) == committed[static_cast<std::size_t>(boundary)],
+            source_.boundary_name(side, t, boundary));
+    evidence_.index.cost.stored_bytes += tensor.bytes().size();
+    evidence_.add(boundary_path(side, t, boundary), DType::kF32, {tensor.rows, tensor.cols}, tensor.bytes(),
+                  trace::Packing::kRaw);
+  }
+
+  static void require(bool committed, const std::string& what) {
+    if (!committed) throw Rejection(Code::kEvidence, what, "not the tensor that the log speaks of");
+  }
+
+  void require_memory() const {
+    if (options_.max_memory == 0) return;
+    std::uint64_t bytes = 0;
+    for (int block = 0; block < log_.grid().blocks(); ++block) bytes += replay_bytes(log_, block);
+    if (bytes > options_.max_memory)
+      fail(Fault::kUsage, "making again what is not stored takes ", bytes, " bytes, more than ",
+           options_.max_memory);
+  }
+
+  const OpenOptions& options_;
+  const LogView& log_;
+  TraceSource& source_;
+  model::EngineOptions engine_;
+  EvidenceWriter& evidence_;
+  Progress& progress_;
+  Verdict verdict_;  // what a replay counts; nobody asks for it
+  Findings findings_;
+  std::optional<RunReplay> run_;
+  std::int64_t at_ = -1;
+};
+
+// The log that the note seals, which must be the provider's own and whole.
+trace::Log sealed_log(const trace::Layout& layout, const seal::Checkpoint& checkpoint) {
+  trace::Log log = trace::Log::read(layout.log());
+  const std::string path = layout.log().native();
+  if (checkpoint.size > log.leaves.size())
+    fail(Fault::kEvidence, path, ": has fewer lines than the checkpoint seals");
+  log.leaves.resize(checkpoint.size);
+  if (log.tree().root() != checkpoint.root)
+    fail(Fault::kEvidence, path, ": is not the log that the checkpoint seals");
+  return log;
+}
+
+// A contradiction in the own record, in one line.
+[[noreturn]] void refuse(const Reason& reason) {
+  fail(Fault::kEvidence, reason.where, ": ", reason.detail);
+}
+
+LogView checked_view(const std::vector<std::string>& leaves) {
+  LogView view(leaves);
+  Verdict verdict;
+  Findings findings(verdict);
+  if (!check_structure(view, findings)) refuse(verdict.reasons.front());
+  return view;
+}
+
+void require_usable(const OpenOptions& options, const seal::Checkpoint& checkpoint) {
+  if (!fs::is_directory(options.trace))
+    fail(Fault::kUsage, options.trace.native(), ": not a trace directory");
+  if (fs::exists(options.out)) fail(Fault::kUsage, options.out.native(), ": exists");
+  if (options.key != nullptr && !checkpoint.origin.starts_with(options.key->public_key().name() + "/"))
+    fail(Fault::kUsage, "the key is ", options.key->public_key().name(), ", the run is ", checkpoint.origin);
+  const char* op = nullptr;
+  if (!kernels::self_test(&op)) fail(Fault::kDevice, "self-test: ", op, " differs from its known answer");
+}
+
+}  // namespace
+
+Opened open(const OpenOptions& options) {
+  const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(options.challenge.note).text);
+  require_usable(options, checkpoint);
+  const trace::Layout layout{options.trace};
+  const trace::Log log = sealed_log(layout, checkpoint);
+  const LogView view = within(layout.log().native(), [&] { return checked_view(log.leaves); });
+
+  EvidenceWriter evidence(options.out);
+  EvidenceIndex& index = evidence.index;
+  index.note = options.challenge.note;
+  index.challenge = hash::blake3(to_text(options.challenge));
+  index.cells = draw_cells(options.challenge, view.grid());
+  const hash::MerkleTree tree = log.tree();
+  for (const std::int64_t leaf : leaves_of_cells(view.grid(), index.cells)) {
+    const auto i = static_cast<std::uint64_t>(leaf);
+    index.leaves.push_back({leaf, log.leaves[i], tree.inclusion(i, checkpoint.size)});
+  }
+  ThreadPool pool(std::max(1, options.threads));
+  TraceSource source(layout, view);
+  Progress progress("open", std::ssize(index.cells), options.quiet);
+  try {
+    Opener(options, view, source, pool, evidence, progress).open(index.cells);
+  } catch (const Rejection& rejection) {
+    within(options.trace.native(), [&] { refuse(rejection.reason); });
+  }
+  evidence.commit(checkpoint.origin, options.key);
+  return {index.cells, index.cost, std::ssize(index.leaves), fs::file_size(options.out)};
+}
+
+}  // namespace aftune::audit

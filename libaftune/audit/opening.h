@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+
+#include "audit/challenge.h"
+#include "audit/evidence.h"
+#include "base/files.h"
+#include "seal/keys.h"
+
+namespace aftune::audit {
+
+struct OpenOptions {
+  fs::path trace;
+  Challenge challenge;
+  fs::path out;
+  const seal::SecretKey* key = nullptr;  ///< signs the evidence
+  int threads = 1;
+  std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  bool quiet = false;
+};
+
+struct Opened {
+  std::vector<Cell> cells;
+  OpeningCost cost;
+  std::int64_t leaves = 0;
+  std::uint64_t bytes = 0;  ///< of the file
+};
+
+/// Answers a challenge from a trace: the tensors of its cells, the leaves that speak of them, their proofs,
+/// and nothing else. What is not stored is made again from the nearest snapshot, and everything is compared
+/// with the record before it is written, so that nothing is handed out that the record contradicts. Only
+/// reads the trace; others may read it, or append to it, meanwhile.
+///
+/// Throws Error{kEvidence} if the trace is not what the challenge's note seals or is damaged, {kUsage} if the
+/// key is not the run's or `out` exists.
+Opened open(const OpenOptions& options);
+
+}  // namespace aftune::audit

@@ -1,0 +1,92 @@
+#include "attacks/answer.h"
+
+#include "base/error.h"
+#include "hash/blake3.h"
+#include "scratch.h"
+#include "seal/note.h"
+#include "trace/layout.h"
+#include "trace/segment.h"
+
+namespace aftune::attacks {
+namespace {
+
+constexpr std::int64_t kMaxText = std::int64_t{1} << 28;
+
+fs::path new_file() {
+  static int number = 0;
+  const fs::path folder = fs::path(AFTUNE_SCRATCH_DIR) / "evidence";
+  fs::create_directories(folder);
+  fs::path file;
+  do file = folder / cat(number++, ".h5");
+  while (fs::exists(file) && !fs::remove(file));
+  return file;
+}
+
+}  // namespace
+
+audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, int seed) {
+  audit::Challenge challenge;
+  challenge.note = read_file(trace::Layout{run.trace()}.checkpoint(), 1 << 16);
+  challenge.seed[0] = static_cast<std::uint8_t>(seed);
+  challenge.plan = plan;
+  return challenge;
+}
+
+fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_) {
+  const seal::SecretKey key = provider_key();
+  const fs::path file = new_file();
+  audit::open({.trace = run.trace(),
+               .challenge = challenge,
+               .out = file,
+               .key = signed_ ? &key : nullptr,
+               .quiet = true});
+  return file;
+}
+
+audit::VerifyOptions options_for(const fs::path& evidence, const audit::Challenge& challenge) {
+  audit::VerifyOptions options{.trace = {}, .key = provider_key().public_key()};
+  options.evidence = evidence;
+  options.challenge = challenge;
+  options.quiet = true;
+  return options;
+}
+
+ForgedAnswer::ForgedAnswer(const fs::path& evidence) {
+  const trace::SegmentReader reader(evidence);
+  index = audit::parse_evidence_index(reader.read_text(audit::kEvidenceIndex, kMaxText));
+  for (const auto& entry : reader.entries())
+    if (!entry.path.starts_with("/evidence/"))
+      datasets[entry.path] = {entry.dtype, entry.shape, reader.read(entry.path, entry.dtype, entry.shape)};
+  if (reader.has(audit::kEvidenceSignature))
+    signature_ = reader.read_text(audit::kEvidenceSignature, kMaxText);
+}
+
+void ForgedAnswer::flip(const std::string& dataset, std::size_t bit) {
+  Bytes& bytes = datasets.at(dataset).bytes;
+  bytes[bit / 8 % bytes.size()] ^= static_cast<std::byte>(1u << bit % 8);
+}
+
+fs::path ForgedAnswer::write(By liar) const {
+  const fs::path file = new_file();
+  trace::SegmentWriter writer(file);
+  audit::EvidenceIndex stated = index;
+  if (liar == By::kProvider) stated.datasets.clear();
+  for (const auto& [path, d] : datasets) {
+    if (liar == By::kProvider) stated.datasets[path] = hash::blake3(d.bytes);
+    writer.add(path, d.dtype, d.shape, d.bytes, trace::Packing::kRaw);
+  }
+  const auto add_text = [&](const char* path, const std::string& text) {
+    writer.add(path, DType::kU8, {std::ssize(text)}, as_bytes(text), trace::Packing::kRaw);
+  };
+  const std::string text = to_text(stated);
+  add_text(audit::kEvidenceIndex, text);
+  const auto origin = seal::Checkpoint::parse(seal::Note::parse(index.note).text).origin;
+  if (liar == By::kProvider)
+    add_text(audit::kEvidenceSignature, audit::sign_evidence(text, origin, provider_key()));
+  else if (!signature_.empty())
+    add_text(audit::kEvidenceSignature, signature_);
+  writer.commit();
+  return file;
+}
+
+}  // namespace aftune::attacks
