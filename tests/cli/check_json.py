@@ -76,6 +76,8 @@ def main():
         signed = ["--checkpoint", "run.aft/checkpoint", "--pubkey", "acme.vkey"]
         challenge = ["aftune-challenge", *signed, "--challenge-seed", SEED, "--cells", "3"]
         checker.check("challenge", run(*challenge))
+        checker.check("challenge", run("aftune-challenge", *signed, "--cells", "1", "--beacon-value", SEED,
+                                       "--beacon-round", "42"))
         checker.check("challenge-summary", run(*challenge, "--trace", "run.aft", "--out", "d.json", "--json"))
         checker.check("challenge-summary", run(*challenge, "--out", "e.json", "--json"))
         checker.check("challenge-summary", run("aftune-challenge", *signed, "--plan", "--trace", "run.aft", "--cells", "3",
