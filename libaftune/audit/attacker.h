@@ -8,7 +8,7 @@
 
 namespace aftune::audit {
 
-/// The cheat that an audit is planned to find (docs/audit.md, "Odds"). The attacker knows the plan, not the
+/// The cheat that an audit is planned to find (docs/audit.odds.md). The attacker knows the plan, not the
 /// seed.
 struct Attacker {
   enum class Kind {

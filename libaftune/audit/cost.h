@@ -8,7 +8,7 @@
 
 namespace aftune::audit {
 
-/// What an auditor spends on cells that evidence answers one by one (docs/audit.md, "Cost"). Upper bounds, as
+/// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper bounds, as
 /// if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no claimed size
 /// overflows.
 struct Cost {

@@ -1,5 +1,5 @@
 """Writes planner.json: what plans are worth against each attacker, and the plans that find them, by scipy's
-hypergeometric distribution. Follows docs/audit.md, "Odds". Needs scipy; run it in this folder.
+hypergeometric distribution. Follows docs/audit.odds.md. Needs scipy; run it in this folder.
 """
 import json
 from fractions import Fraction
