@@ -11,6 +11,8 @@
 #include "audit/cost.h"
 #include "audit/former_verdict.h"
 #include "audit/planning.h"
+#include "audit/policy.h"
+#include "audit/seed_check.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "seal/keys.h"
@@ -22,11 +24,12 @@ namespace aftune {
 namespace {
 
 constexpr std::uint64_t kMaxNote = std::uint64_t{1} << 16;
+constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxVerdict = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMaxLog = std::uint64_t{1} << 36;
 
 struct Args {
-  fs::path checkpoint, pubkey, trace, manifest, proof, after;
+  fs::path checkpoint, pubkey, trace, manifest, proof, after, policy;
   fs::path out = "-";
   std::string seed, committed_seed, beacon_value;
   std::int64_t beacon_round = -1;
@@ -72,6 +75,7 @@ void plan_flags(CLI::App& app, Args& args) {
   cli::integer(app, "--ends", args.ends, "draw cells of the first and of the last step block besides", 0,
                kMost);
   cli::toggle(app, "--all", args.all, "every cell");
+  cli::policy(app, args.policy);
   cli::path(app, "--after", "FILE", args.after, "a former verdict: ask for its unanswered cells besides");
 }
 
@@ -102,6 +106,11 @@ void require_one_seed(const Args& args) {
     fail(Fault::kUsage, "--beacon-value and --beacon-round go together");
 }
 
+int attackers(const Args& args) {
+  return given({args.bad_cells > 0, args.tampered > 0, args.skipped_steps > 0, args.poisoned_rows > 0,
+                args.changed_layers > 0, args.whole_run});
+}
+
 void require_consistent(const Args& args) {
   const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
   if (args.checkpoint.empty()) wrong("--checkpoint is required");
@@ -109,11 +118,9 @@ void require_consistent(const Args& args) {
   require_one_seed(args);
   const int sizes = given({args.all, args.cells > 0, args.confidence > 0});
   if (sizes > 1) wrong("give one of --all, --cells and --confidence");
-  if (sizes == 0 && args.inputs <= 0 && args.objective <= 0 && args.ends <= 0)
+  if (sizes == 0 && args.policy.empty() && args.inputs <= 0 && args.objective <= 0 && args.ends <= 0)
     wrong("no cells asked for: give --confidence, --cells or --all");
-  if (given({args.bad_cells > 0, args.tampered > 0, args.skipped_steps > 0, args.poisoned_rows > 0,
-             args.changed_layers > 0, args.whole_run}) > 1)
-    wrong("give one attacker");
+  if (attackers(args) > 1) wrong("give one attacker");
   if (!args.trace.empty() && !args.manifest.empty()) wrong("give one of --trace and --manifest");
   if (args.manifest.empty() != args.proof.empty()) wrong("--manifest and --proof go together");
   if (args.json && args.out == "-" && !args.plan_only)
@@ -122,8 +129,16 @@ void require_consistent(const Args& args) {
     wrong("--plan needs --trace or --manifest");
 }
 
-audit::Attacker attacker_of(const Args& args) {
+std::optional<audit::Policy> policy_of(const Args& args) {
+  if (args.policy.empty()) return std::nullopt;
+  const std::string text = cli::read_input(args.policy, kMaxPolicy);
+  return within(args.policy.native(), [&] { return audit::parse_policy(text); });
+}
+
+// The policy's, unless another is asked about.
+audit::Attacker attacker_of(const Args& args, const std::optional<audit::Policy>& policy) {
   using Kind = audit::Attacker::Kind;
+  if (policy && policy->plan && attackers(args) == 0) return policy->plan->attacker;
   if (args.tampered > 0) return {.kind = Kind::kTampered, .fraction = args.tampered};
   if (args.skipped_steps > 0) return {.kind = Kind::kSkippedSteps, .fraction = args.skipped_steps};
   if (args.poisoned_rows > 0) return {.kind = Kind::kPoisonedRows, .fraction = args.poisoned_rows};
@@ -171,17 +186,38 @@ void set_seed(audit::Challenge& challenge, const Args& args) {
   }
 }
 
-audit::Plan plan_of(const Args& args, const audit::Attacker& attacker,
-                    const std::optional<record::Grid>& grid) {
+/// The plan as the flags have it; where they name no size, the policy's.
+audit::Plan plan_of(const Args& args, const std::optional<audit::Policy>& policy,
+                    const audit::Attacker& attacker, const std::optional<record::Grid>& grid) {
   const auto chosen = [](std::int64_t n) { return n < 0 ? std::nullopt : std::optional(n); };
-  if (args.confidence > 0)
-    return audit::plan_for(args.confidence, attacker,
-                           {chosen(args.inputs), chosen(args.objective), args.ends}, grid);
-  return {.all = args.all,
-          .uniform = args.cells,
-          .inputs = std::max<std::int64_t>(0, args.inputs),
-          .objective = std::max<std::int64_t>(0, args.objective),
-          .ends = args.ends};
+  const audit::Strata strata{chosen(args.inputs), chosen(args.objective), args.ends};
+  if (args.confidence > 0) return audit::plan_for(args.confidence, attacker, strata, grid);
+  audit::Plan plan{.all = args.all,
+                   .uniform = args.cells,
+                   .inputs = strata.inputs.value_or(0),
+                   .objective = strata.objective.value_or(0),
+                   .ends = args.ends};
+  if (plan.all || plan.uniform > 0 || !policy) return plan;
+  if (!policy->plan) {
+    if (plan.inputs + plan.objective + plan.ends == 0)
+      fail(Fault::kUsage, "no cells asked for: the policy has no plan; give --confidence, --cells or --all");
+    return plan;
+  }
+  plan = audit::plan_for(policy->plan->confidence, policy->plan->attacker, strata, grid);
+  const audit::Plan& least = policy->plan->least;
+  plan.inputs = std::max(plan.inputs, least.inputs);
+  plan.objective = std::max(plan.objective, least.objective);
+  plan.ends = std::max(plan.ends, least.ends);
+  return plan;
+}
+
+// A verdict over a seed that the policy does not have would be INCOMPLETE.
+void require_agreed_seed(const audit::Challenge& challenge, const Args& args, const audit::Policy& policy) {
+  audit::Verdict verdict;
+  audit::Findings findings(verdict);
+  audit::check_seed(challenge, &policy, findings);
+  if (!verdict.reasons.empty())
+    fail(Fault::kUsage, args.policy.native(), ": seed: ", verdict.reasons.front().detail);
 }
 
 std::vector<audit::Cell> left_unanswered(const Args& args, const std::string& note) {
@@ -254,42 +290,75 @@ bool is_signed(const std::string& note, const Args& args) {
   return false;
 }
 
+/// A challenge, or with --plan the plan of one, and what is known of the run.
+struct Planned {
+  audit::Challenge challenge;
+  audit::Attacker attacker;
+  std::optional<record::Manifest> manifest;
+  std::vector<audit::Cell> drawn;  ///< empty where cells are not known
+};
+
+Planned plan(const Args& args, const std::string& note) {
+  Planned planned;
+  planned.manifest = manifest_of(args, note);
+  const auto grid = planned.manifest ? std::optional(planned.manifest->grid) : std::nullopt;
+  const auto policy = policy_of(args);
+  planned.attacker = attacker_of(args, policy);
+  audit::Challenge& challenge = planned.challenge;
+  challenge.note = note;
+  challenge.plan = plan_of(args, policy, planned.attacker, grid);
+  challenge.must = left_unanswered(args, note);
+  if (args.plan_only) return planned;
+  set_seed(challenge, args);
+  if (policy) require_agreed_seed(challenge, args, *policy);
+  audit::parse_challenge(audit::to_text(challenge));  // refuses what no verifier would take
+  if (grid) planned.drawn = audit::draw_cells(challenge, *grid);
+  return planned;
+}
+
+std::optional<Outlook> outlook_of(const Args& args, const Planned& planned) {
+  if (!planned.manifest) return std::nullopt;
+  const audit::Plan& plan = planned.challenge.plan;
+  const audit::CostModel cost(*planned.manifest);
+  return Outlook{audit::odds_of(plan, planned.manifest->grid, planned.attacker),
+                 args.plan_only ? cost.expected(plan) : cost.of(planned.drawn)};
+}
+
+Json summary_of(const Args& args, const Planned& planned, const std::optional<Outlook>& outlook) {
+  const audit::Challenge& challenge = planned.challenge;
+  Json summary = {{"plan", audit::to_json(challenge.plan)},
+                  {"must", audit::cells_json(challenge.must)},
+                  {"odds", outlook ? to_json(outlook->odds, planned.attacker) : Json()},
+                  {"cost", outlook ? to_json(outlook->cost) : Json()}};
+  if (args.plan_only) return summary;
+  summary["seed"] = to_hex(Digest{challenge.seed});
+  summary["drawn"] = outlook ? audit::cells_json(planned.drawn) : Json();
+  return summary;
+}
+
+std::string text_of(const Args& args, const Planned& planned, const std::optional<Outlook>& outlook) {
+  const audit::Challenge& challenge = planned.challenge;
+  std::string text = row("plan", describe(challenge.plan));
+  if (!challenge.must.empty()) text += row("", "and ", challenge.must.size(), " that were left unanswered");
+  if (outlook) text += describe(*outlook, planned.manifest->grid, !args.plan_only);
+  if (args.plan_only) return text;
+  text += row("seed", challenge.seed_kind, ' ', to_hex(Digest{challenge.seed}));
+  if (outlook) text += row("drawn", "(block, step block) ", audit::cells_json(planned.drawn).dump());
+  return text;
+}
+
 cli::Exit challenge(const Args& args) {
   require_consistent(args);
   const std::string note = cli::read_input(args.checkpoint, kMaxNote);
   if (!is_signed(note, args)) return cli::Exit::kReject;
-  const auto manifest = manifest_of(args, note);
-  const auto grid = manifest ? std::optional(manifest->grid) : std::nullopt;
-  const audit::Attacker attacker = attacker_of(args);
-  audit::Challenge made{.note = note, .plan = plan_of(args, attacker, grid)};
-  made.must = left_unanswered(args, note);
-  Json summary = {{"plan", audit::to_json(made.plan)}, {"must", audit::cells_json(made.must)}};
-  std::string text = row("plan", describe(made.plan));
-  if (!made.must.empty()) text += row("", "and ", made.must.size(), " that were left unanswered");
-  std::vector<audit::Cell> drawn;
-  if (!args.plan_only) {
-    set_seed(made, args);
-    const std::string file = audit::to_text(made);
-    audit::parse_challenge(file);  // refuses what no verifier would take
-    if (grid) drawn = audit::draw_cells(made, *grid);
-    cli::write_output(args.out, file);
-    if (args.out == "-") return cli::Exit::kDone;
-    summary["seed"] = to_hex(Digest{made.seed});
-    summary["drawn"] = grid ? audit::cells_json(drawn) : Json();
-  }
-  if (grid) {
-    const audit::CostModel cost(*manifest);
-    const Outlook outlook{audit::odds_of(made.plan, *grid, attacker),
-                          args.plan_only ? cost.expected(made.plan) : cost.of(drawn)};
-    summary["odds"] = to_json(outlook.odds, attacker);
-    summary["cost"] = to_json(outlook.cost);
-    text += describe(outlook, *grid, !args.plan_only);
-  } else {
-    summary["odds"] = summary["cost"] = Json();
-  }
-  if (!args.plan_only) text += row("seed", made.seed_kind, ' ', to_hex(Digest{made.seed}));
-  if (!drawn.empty()) text += row("drawn", "(block, step block) ", summary["drawn"].dump());
-  args.json ? cli::print_json(summary) : cli::print(text);
+  const Planned planned = plan(args, note);
+  const auto outlook = outlook_of(args, planned);
+  if (!args.plan_only) cli::write_output(args.out, audit::to_text(planned.challenge));
+  if (!args.plan_only && args.out == "-") return cli::Exit::kDone;
+  if (args.json)
+    cli::print_json(summary_of(args, planned, outlook));
+  else
+    cli::print(text_of(args, planned, outlook));
   return cli::Exit::kDone;
 }
 

@@ -8,9 +8,9 @@
 
 namespace aftune::audit {
 
-/// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper bounds, as
-/// if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no claimed size
-/// overflows.
+/// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper
+/// bounds, as if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no
+/// claimed size overflows.
 struct Cost {
   double cells = 0;
   double flop = 0;         ///< of matrix products, attention and update, forward and backward

@@ -38,6 +38,15 @@ void check_final_params(const Audited& audited, Findings& findings) {
                      audited.grid.blocks(), " blocks were compared"));
 }
 
+// No draw keeps to it, so it is the reader of the verdict who has to know.
+void check_disclosure(std::int64_t most, const Audited& audited, Findings& findings) {
+  std::set<int> blocks;
+  for (const Cell& cell : audited.checked) blocks.insert(cell.block);
+  if (std::ssize(blocks) > most)
+    findings.unchecked(
+        cat("disclosure: cells of ", blocks.size(), " layer blocks were opened, the policy allows ", most));
+}
+
 void check_witnesses(const Policy& policy, Findings& findings) {
   if (policy.witness_threshold > 0)
     findings.add(Code::kUnsupported, "witnesses",
@@ -59,6 +68,7 @@ void check_audit_terms(const Policy& policy, const Audited& audited, Findings& f
     findings.add(Code::kCoverage, "cells", cat("checked ", checked, ", the policy asks for ", least));
   if (policy.plan) check_plan(*policy.plan, audited, findings);
   if (policy.require_final_params) check_final_params(audited, findings);
+  if (policy.max_blocks_disclosed) check_disclosure(*policy.max_blocks_disclosed, audited, findings);
   check_witnesses(policy, findings);
 }
 

@@ -147,6 +147,13 @@ TEST(Terms, FinalParametersOfARoundedExportNeedTheLastRow) {
                 "the policy asks for all final parameters; those of 2 of 4 blocks were compared"});
 }
 
+TEST(Terms, MoreBlocksThanAgreedAreStated) {
+  const Policy three = policy(R"("max_blocks_disclosed":3)");
+  EXPECT_TRUE(audited(three, {.uniform = 3}, 3).unchecked.empty());
+  EXPECT_EQ(audited(three, {.uniform = 4}, 4).unchecked,
+            std::vector<std::string>{"disclosure: cells of 4 layer blocks were opened, the policy allows 3"});
+}
+
 TEST(Terms, CosignaturesThatAreNotCheckedAreNotPassedOver) {
   const Policy witnessed = policy(R"("witnesses":{"vkeys":["w"],"threshold":1})");
   EXPECT_EQ(details(audited(witnessed, {.all = true}, 20), "witnesses", Code::kUnsupported).size(), 1u);
