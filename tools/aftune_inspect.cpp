@@ -1,7 +1,9 @@
-// Shows what a trace holds, or the tokens of texts.
+// Shows what a trace or a policy holds, or the tokens of texts; drafts a policy.
 
 #include <iostream>
 
+#include "audit/policy.h"
+#include "audit/policy_draft.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "tokenizer/tokenizer.h"
@@ -10,8 +12,11 @@
 namespace aftune {
 namespace {
 
+constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
+
 struct Args {
-  fs::path trace, model;
+  fs::path trace, model, policy, policy_from, data;
+  fs::path out = "-";
   bool tokenize = false, json = false;
 };
 
@@ -19,6 +24,11 @@ void flags(CLI::App& app, Args& args) {
   cli::trace(app, args.trace);
   cli::toggle(app, "--tokenize", args.tokenize, "print the ids of the JSON strings on stdin, one a line");
   cli::model(app, args.model);
+  cli::policy(app, args.policy);
+  cli::path(app, "--policy-from", "DIR", args.policy_from,
+            "draft a policy from the client's base model and --data");
+  cli::data(app, args.data);
+  cli::out(app, args.out, "FILE", "policy file to write, - for stdout [-]");
   cli::json(app, args.json);
 }
 
@@ -39,10 +49,46 @@ cli::Exit tokenize(const Args& args) {
   return cli::Exit::kDone;
 }
 
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+cli::Exit show_policy(const Args& args) {
+  const std::string text = cli::read_input(args.policy, kMaxPolicy);
+  const audit::Policy policy = within(args.policy.native(), [&] { return audit::parse_policy(text); });
+  const std::string digest = to_hex(policy.digest);
+  const std::string run = policy.run_from_nonce ? audit::run_id_of(policy) : policy.run.value_or("");
+  const auto open = audit::unpinned(&policy);
+  if (args.json)
+    cli::print_json({{"digest", digest}, {"run", run.empty() ? Json() : Json(run)}, {"unpinned", open}});
+  else
+    cli::print(cat("digest      ", digest, "\nrun         ", run.empty() ? "any" : run, "\nnot pinned  ",
+                   open.empty() ? "nothing" : joined(open), '\n'));
+  return cli::Exit::kDone;
+}
+
+cli::Exit draft(const Args& args) {
+  ThreadPool pool(cli::thread_count(0));
+  const std::string text = audit::draft_policy(args.policy_from, args.data, pool);
+  cli::write_output(args.out, text);
+  const audit::Policy policy = audit::parse_policy(text);
+  cli::note(cat("not pinned: ", joined(audit::unpinned(&policy)), "; nothing is asked of the audit"));
+  return cli::Exit::kDone;
+}
+
 cli::Exit inspect(const Args& args) {
-  if (args.tokenize != !args.model.empty()) fail(Fault::kUsage, "--tokenize and --model go together");
-  if (args.tokenize == !args.trace.empty()) fail(Fault::kUsage, "give one of --trace and --tokenize");
+  const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
+  if (args.tokenize != !args.model.empty()) wrong("--tokenize and --model go together");
+  if (args.policy_from.empty() != args.data.empty()) wrong("--policy-from and --data go together");
+  if (args.out != "-" && args.policy_from.empty()) wrong("--out goes with --policy-from");
+  const int tasks = (args.tokenize ? 1 : 0) + (args.trace.empty() ? 0 : 1) + (args.policy.empty() ? 0 : 1) +
+                    (args.policy_from.empty() ? 0 : 1);
+  if (tasks != 1) wrong("give one of --trace, --tokenize, --policy and --policy-from");
   if (args.tokenize) return tokenize(args);
+  if (!args.policy.empty()) return show_policy(args);
+  if (!args.policy_from.empty()) return draft(args);
   const trace::Overview seen = trace::overview({args.trace});
   args.json ? cli::print_json(trace::to_json(seen)) : cli::print(trace::describe(seen));
   return cli::Exit::kDone;
@@ -52,6 +98,7 @@ cli::Exit inspect(const Args& args) {
 }  // namespace aftune
 
 int main(int argc, char** argv) {
-  return aftune::cli::run<aftune::Args>("aftune-inspect", "Shows what a trace holds, or the tokens of texts.",
-                                        aftune::flags, aftune::inspect, argc, argv);
+  return aftune::cli::run<aftune::Args>(
+      "aftune-inspect", "Shows what a trace or a policy holds, or the tokens of texts; drafts a policy.",
+      aftune::flags, aftune::inspect, argc, argv);
 }

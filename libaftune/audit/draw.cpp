@@ -110,6 +110,12 @@ std::vector<Cell> draw_strata(const Challenge& challenge, const record::Grid& gr
 std::vector<Cell> draw_cells(const Challenge& challenge, const record::Grid& grid) {
   AFTUNE_CHECK(grid.blocks() > 0 && grid.step_blocks() > 0);
   std::vector<Cell> cells = challenge.plan.all ? every_cell(grid) : draw_strata(challenge, grid);
+  for (const Cell& cell : challenge.must) {
+    if (cell.block >= grid.blocks() || cell.step_block >= grid.step_blocks())
+      fail(Fault::kUsage, "challenge: \"must\": the run has no cell [", cell.block, ",", cell.step_block,
+           "]");
+    cells.push_back(cell);
+  }
   std::sort(cells.begin(), cells.end());
   cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
   return cells;

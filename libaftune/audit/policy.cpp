@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <utility>
 #include <variant>
 
 #include "base/error.h"
@@ -122,14 +124,72 @@ std::map<std::string, Json> parse_recipe(const Json& json) {
   return recipe;
 }
 
-std::vector<std::string> parse_names(const Json& list) {
+std::vector<std::string> parse_names(std::string_view key, const Json& list) {
   std::vector<std::string> names;
   for (const Json& item : list) {
-    if (!item.is_string()) fail(Fault::kUsage, "policy: \"numerics\" has an entry that is not a string");
+    if (!item.is_string()) fail(Fault::kUsage, "policy: \"", key, "\" has an entry that is not a string");
     names.push_back(item.get<std::string>());
   }
-  if (names.empty()) fail(Fault::kUsage, "policy: \"numerics\" allows nothing");
+  if (names.empty()) fail(Fault::kUsage, "policy: \"", key, "\" allows nothing");
   return names;
+}
+
+Range parse_range(std::string_view key, const Json& value) {
+  const auto count = [&](const Json& number) {
+    if (!number.is_number_integer() || number < 0 || number > kMaxJsonInteger)
+      fail(Fault::kUsage, "policy: \"", key, "\" is not an integer from 0 to 2^53 - 1, or a range of them");
+    return number.get<std::int64_t>();
+  };
+  if (!value.is_object()) return {count(value), count(value)};
+  Fields fields(value, cat("policy: ", key));
+  Range range;
+  if (fields.has("min")) range.least = count(fields.at("min"));
+  if (fields.has("max")) range.most = count(fields.at("max"));
+  fields.done();
+  if (value.empty()) fail(Fault::kUsage, "policy: \"", key, "\": an empty range pins nothing");
+  if (range.least > range.most) fail(Fault::kUsage, "policy: \"", key, "\" allows nothing");
+  return range;
+}
+
+WantedPlan parse_plan(const Json& json) {
+  Fields fields(json, "policy: plan");
+  WantedPlan plan;
+  const Json& confidence = fields.at("confidence");
+  if (confidence.is_number()) plan.confidence = confidence.get<double>();
+  if (!(plan.confidence > 0 && plan.confidence < 1))
+    fail(Fault::kUsage, "policy: plan: \"confidence\" is not between 0 and 1");
+  plan.attacker = within("policy: plan", [&] { return attacker_from_json(fields.object("attacker")); });
+  for (const auto& [key, count] : {std::pair{"inputs", &plan.least.inputs},
+                                   {"objective", &plan.least.objective},
+                                   {"ends", &plan.least.ends}})
+    if (fields.has(key)) *count = fields.integer(key, 1);
+  fields.done();
+  return plan;
+}
+
+WantedBeacon parse_beacon(const Json& json) {
+  Fields fields(json, "policy: beacon");
+  WantedBeacon beacon{fields.text("source", 1024), fields.integer("round", 0)};
+  fields.done();
+  if (beacon.source.empty()) fail(Fault::kUsage, "policy: beacon: \"source\" is empty");
+  return beacon;
+}
+
+std::vector<std::string> parse_seed_kinds(const Json& list) {
+  std::vector<std::string> kinds = parse_names("seed_kinds", list);
+  for (const std::string& kind : kinds)
+    if (!is_seed_kind(kind)) fail(Fault::kUsage, "policy: \"seed_kinds\": \"", kind, "\" is not one");
+  return kinds;
+}
+
+void parse_witnesses(const Json& json, Policy& policy) {
+  Fields fields(json, "policy: witnesses");
+  policy.witnesses = parse_names("witnesses", fields.array("vkeys"));
+  const auto known = std::set(policy.witnesses.begin(), policy.witnesses.end());
+  if (known.size() != policy.witnesses.size() || known.count("") != 0)
+    fail(Fault::kUsage, "policy: witnesses: \"vkeys\" names one twice, or has an empty one");
+  policy.witness_threshold = static_cast<int>(fields.integer("threshold", 1, std::ssize(policy.witnesses)));
+  fields.done();
 }
 
 std::string hex_text(Fields& fields, std::string_view key) {
@@ -143,6 +203,34 @@ void optional_member(Fields& fields, std::string_view key, std::optional<T>& to,
   if (fields.has(key)) to = read(key);
 }
 
+// What the policy asks of the audit, not of the run.
+void read_audit_terms(Fields& fields, Policy& policy) {
+  const auto count = [&](std::string_view key) { return fields.integer(key, 1); };
+  optional_member(fields, "min_cells", policy.min_cells, count);
+  optional_member(fields, "plan", policy.plan,
+                  [&](std::string_view key) { return parse_plan(fields.at(key)); });
+  optional_member(fields, "seed_kinds", policy.seed_kinds,
+                  [&](std::string_view key) { return parse_seed_kinds(fields.array(key)); });
+  optional_member(fields, "seed_commitment", policy.seed_commitment,
+                  [&](std::string_view key) { return fields.digest(key); });
+  optional_member(fields, "beacon", policy.beacon,
+                  [&](std::string_view key) { return parse_beacon(fields.at(key)); });
+  if (fields.has("witnesses")) parse_witnesses(fields.at("witnesses"), policy);
+  optional_member(fields, "max_blocks_disclosed", policy.max_blocks_disclosed, count);
+  if (fields.has("require_final_params"))
+    policy.require_final_params = fields.boolean("require_final_params");
+}
+
+// Members that say something only together.
+void require_bound(const Policy& policy) {
+  if (policy.run_from_nonce && policy.nonce.value_or("").empty())
+    fail(Fault::kUsage, "policy: \"run_from_nonce\" needs a \"nonce\"");
+  if (policy.run_from_nonce && policy.run)
+    fail(Fault::kUsage, "policy: \"run\" cannot be known beside \"run_from_nonce\"");
+  if (policy.seed_commitment && !policy.run_from_nonce)
+    fail(Fault::kUsage, "policy: \"seed_commitment\" needs \"run_from_nonce\", which binds the run to it");
+}
+
 Policy read_policy(std::string_view text) {
   const Json json = parse_json(text, {.max_bytes = std::size_t{1} << 20, .max_depth = 8});
   Fields fields(json, "policy");
@@ -150,23 +238,34 @@ Policy read_policy(std::string_view text) {
   const auto digest = [&](std::string_view key) { return fields.digest(key); };
   const auto count = [&](std::string_view key) { return fields.integer(key, 1); };
   const auto hex = [&](std::string_view key) { return hex_text(fields, key); };
+  const auto range = [&](std::string_view key) { return parse_range(key, fields.at(key)); };
   Policy policy;
   policy.digest = hash::blake3(text);
   optional_member(fields, "vkey", policy.vkey, [&](std::string_view key) { return fields.text(key, 4096); });
   optional_member(fields, "nonce", policy.nonce, hex);
   optional_member(fields, "run", policy.run, hex);
+  if (fields.has("run_from_nonce")) policy.run_from_nonce = fields.boolean("run_from_nonce");
+  optional_member(fields, "software", policy.software,
+                  [&](std::string_view key) { return fields.text(key, 256); });
+  optional_member(fields, "created", policy.created, range);
   optional_member(fields, "base_root", policy.base_root, digest);
   optional_member(fields, "config", policy.config, digest);
   optional_member(fields, "tokenizer", policy.tokenizer, digest);
+  optional_member(fields, "template", policy.template_, digest);
   optional_member(fields, "data_root", policy.data_root, digest);
-  optional_member(fields, "data_rows", policy.data_rows, count);
+  optional_member(fields, "data_rows", policy.data_rows, range);
+  optional_member(fields, "eval_root", policy.eval_root, digest);
+  optional_member(fields, "eval_rows", policy.eval_rows, range);
+  optional_member(fields, "eval_every", policy.eval_every, range);
   if (fields.has("recipe")) policy.recipe = parse_recipe(fields.at("recipe"));
   optional_member(fields, "numerics", policy.numerics,
-                  [&](std::string_view key) { return parse_names(fields.array(key)); });
+                  [&](std::string_view key) { return parse_names(key, fields.array(key)); });
   optional_member(fields, "max_layers_per_block", policy.max_layers_per_block, count);
   optional_member(fields, "max_steps_per_block", policy.max_steps_per_block, count);
-  optional_member(fields, "min_cells", policy.min_cells, count);
+  optional_member(fields, "hiding", policy.hiding, [&](std::string_view key) { return fields.boolean(key); });
+  read_audit_terms(fields, policy);
   fields.done();
+  require_bound(policy);
   return policy;
 }
 
@@ -176,6 +275,13 @@ class Comparison {
   template <class T>
   void equal(std::string_view field, const std::optional<T>& wanted, const T& found) {
     if (wanted && *wanted != found) add(field, cat("expected ", text(*wanted), ", found ", text(found)));
+  }
+  void inside(std::string_view field, const std::optional<Range>& wanted, std::int64_t found) {
+    if (!wanted || (found >= wanted->least && found <= wanted->most)) return;
+    const std::string bound = wanted->least == wanted->most ? std::to_string(wanted->least)
+                              : found < wanted->least       ? cat("at least ", wanted->least)
+                                                            : cat("at most ", wanted->most);
+    add(field, cat("expected ", bound, ", found ", found));
   }
   void at_most(std::string_view field, const std::optional<std::int64_t>& wanted, std::int64_t found) {
     if (wanted && found > *wanted) add(field, cat("expected at most ", *wanted, ", found ", found));
@@ -201,15 +307,34 @@ Policy parse_policy(std::string_view text) {
   }
 }
 
+std::string run_id_of(const Policy& policy) {
+  AFTUNE_CHECK(policy.nonce.has_value());
+  Bytes material = from_hex(*policy.nonce);
+  const ByteView digest = as_bytes(policy.digest);
+  material.insert(material.end(), digest.begin(), digest.end());
+  return to_hex(hash::blake3(material)).substr(0, 32);
+}
+
 std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest) {
   Comparison compare;
   compare.equal("nonce", policy.nonce, manifest.nonce);
-  compare.equal("run", policy.run, manifest.run);
+  compare.equal("run", policy.run_from_nonce ? std::optional(run_id_of(policy)) : policy.run, manifest.run);
+  compare.equal("software", policy.software, manifest.software);
+  compare.inside("created", policy.created, manifest.created);
   compare.equal("base", policy.base_root, manifest.base.root);
   compare.equal("config", policy.config, hash::blake3(manifest.config));
   compare.equal("tokenizer", policy.tokenizer, manifest.tokenizer);
+  compare.equal("template", policy.template_, hash::blake3(manifest.template_));
   compare.equal("data root", policy.data_root, manifest.data_root);
-  compare.equal("data rows", policy.data_rows, manifest.data_rows);
+  compare.inside("data rows", policy.data_rows, manifest.data_rows);
+  if (policy.eval_root && !manifest.eval_root)
+    compare.add("eval root", cat("expected ", to_hex(*policy.eval_root), ", found none"));
+  else if (manifest.eval_root)
+    compare.equal("eval root", policy.eval_root, *manifest.eval_root);
+  compare.inside("eval rows", policy.eval_rows, manifest.eval_rows);
+  compare.inside("eval every", policy.eval_every, manifest.eval_every);
+  // No manifest has salted digests yet.
+  if (policy.hiding.value_or(false)) compare.add("hiding", "expected true, found none");
   compare.at_most("layers_per_block", policy.max_layers_per_block, manifest.grid.layers_per_block);
   compare.at_most("steps_per_block", policy.max_steps_per_block, manifest.grid.steps_per_block);
   for (const auto& [name, wanted] : policy.recipe) {
@@ -233,10 +358,18 @@ std::vector<std::string> unpinned(const Policy* policy) {
     if (!pinned) out.emplace_back(field);
   };
   need(policy->nonce || policy->run, "nonce or run");
+  need(policy->software.has_value(), "software");
+  need(policy->created.has_value(), "created");
   need(policy->base_root.has_value(), "base_root");
   need(policy->config.has_value(), "config");
   need(policy->tokenizer.has_value(), "tokenizer");
+  need(policy->template_.has_value(), "template");
   need(policy->data_root.has_value(), "data_root");
+  need(policy->data_rows.has_value(), "data_rows");
+  const bool no_eval = policy->eval_rows && policy->eval_rows->most == 0;
+  need(policy->eval_root || no_eval, "eval_root");
+  need(policy->eval_rows.has_value(), "eval_rows");
+  need(policy->eval_every || no_eval, "eval_every");
   need(policy->numerics.has_value(), "numerics");
   need(policy->max_layers_per_block.has_value(), "max_layers_per_block");
   need(policy->max_steps_per_block.has_value(), "max_steps_per_block");

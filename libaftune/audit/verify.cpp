@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "audit/client_check.h"
@@ -12,9 +11,12 @@
 #include "audit/findings.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/planning.h"
+#include "audit/policy_check.h"
 #include "audit/rejection.h"
 #include "audit/replay.h"
 #include "audit/seal_check.h"
+#include "audit/seed_check.h"
 #include "audit/trace_source.h"
 #include "base/error.h"
 #include "base/progress.h"
@@ -54,7 +56,7 @@ class Audit {
   void replay_drawn(TensorSource& source, const std::vector<Cell>& cells);
   void check_every_segment(TraceSource& source);
   void count_edges(const std::set<Cell>& checked);
-  void state_confidence();
+  void state_confidence(const Audited& audited);
   void say_what_cells_leave_open(const std::set<Cell>& checked);
   void say_what_was_not_checked();
 
@@ -242,13 +244,15 @@ std::vector<Cell> Audit::drawn_cells() {
 void Audit::replay() {
   verdict_.grid = log_->grid();
   verdict_.cells = log_->grid().cells();
+  const Challenge drawn = challenge();
+  check_seed(drawn, options_.policy ? &*options_.policy : nullptr, findings_);
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
   if (options_.evidence) {
     replay_drawn(*evidence_, without_missing_leaves(*log_, cells, findings_, verdict_.sampled));
   } else {
     TraceSource source(layout_, *log_);
-    if (challenge().plan.all && options_.only.empty()) check_every_segment(source);
+    if (drawn.plan.all && options_.only.empty()) check_every_segment(source);
     replay_drawn(source, cells);
   }
   std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
@@ -258,12 +262,10 @@ void Audit::replay() {
     if (v.result == CellResult::kChecked) checked.insert(v.cell);
   verdict_.checked = std::ssize(checked);
   count_edges(checked);
-  state_confidence();
+  const Audited audited{log_->grid(), log_->final().exported.dtype, drawn.plan, verdict_.asked, checked};
+  state_confidence(audited);
   say_what_cells_leave_open(checked);
-  const std::int64_t least = options_.policy ? options_.policy->min_cells.value_or(0) : 0;
-  if (verdict_.checked < least)
-    findings_.add(Code::kCoverage, "cells",
-                  cat("checked ", verdict_.checked, ", the policy asks for ", least));
+  if (options_.policy) check_audit_terms(*options_.policy, audited, findings_);
 }
 
 void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
@@ -301,21 +303,16 @@ void Audit::count_edges(const std::set<Cell>& checked) {
   }
 }
 
-// Only the uniform draw counts: an attacker who knows the plan keeps clear of the cells it is sure to hit.
-// Cells that were asked for and not checked count as not drawn.
-void Audit::state_confidence() {
-  const record::Grid& grid = log_->grid();
-  const Plan plan = challenge().plan;
-  const std::int64_t total = verdict_.cells;
-  const std::int64_t missing = verdict_.asked - verdict_.checked;
-  std::int64_t uniform = std::max<std::int64_t>(0, std::min(plan.uniform, total) - missing);
-  if (plan.all || verdict_.checked == total) uniform = verdict_.checked;
-  const auto bad = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(std::ceil(options_.tampered * static_cast<double>(total))), 1, total);
-  verdict_.confidence = detection_probability(total, bad, uniform);
-  verdict_.attacker = cat("at least ", bad, " of ", total, bad == 1 ? " cells is bad" : " cells are bad");
-  verdict_.one_cell = detection_probability(total, 1, uniform);
-  verdict_.one_column = detection_probability(total, grid.step_blocks(), uniform);
+// The attacker is the policy's, unless another was asked about.
+void Audit::state_confidence(const Audited& audited) {
+  Attacker attacker;
+  if (options_.policy && options_.policy->plan) attacker = options_.policy->plan->attacker;
+  if (options_.tampered > 0) attacker = {.kind = Attacker::Kind::kTampered, .fraction = options_.tampered};
+  const Odds odds = odds_of(effective_plan(audited), audited.grid, attacker);
+  verdict_.confidence = odds.detection;
+  verdict_.attacker = odds.attacker;
+  verdict_.one_cell = odds.one_cell;
+  verdict_.one_column = odds.one_column;
 }
 
 void Audit::say_what_was_not_checked() {

@@ -13,21 +13,6 @@ namespace {
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{1} << 30;
 
-// transformers keeps the chat template in a file of its own, or as a member of tokenizer_config.json.
-std::string read_chat_template(const fs::path& model) {
-  const fs::path file = model / "chat_template.jinja", config = model / "tokenizer_config.json";
-  if (fs::exists(file)) return read_file(file, kMaxConfigBytes);
-  if (!fs::exists(config)) return "";
-  return within(config.native(), [&]() -> std::string {
-    const Json json = parse_json(read_file(config, kMaxTokenizerBytes));
-    const auto found = json.is_object() ? json.find("chat_template") : json.end();
-    if (found == json.end() || found->is_null()) return "";
-    if (!found->is_string())
-      fail(Fault::kUsage, "\"chat_template\" is not a string; several are not supported");
-    return found->get<std::string>();
-  });
-}
-
 // Steps that the first `epochs` * rows positions take.
 std::int64_t steps_of(double epochs, const Inputs& in) {
   const double positions = std::ceil(epochs * static_cast<double>(in.dataset.rows()));
@@ -66,6 +51,21 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 }
 
 }  // namespace
+
+// transformers keeps the chat template in a file of its own, or as a member of tokenizer_config.json.
+std::string read_chat_template(const fs::path& model) {
+  const fs::path file = model / "chat_template.jinja", config = model / "tokenizer_config.json";
+  if (fs::exists(file)) return read_file(file, kMaxConfigBytes);
+  if (!fs::exists(config)) return "";
+  return within(config.native(), [&]() -> std::string {
+    const Json json = parse_json(read_file(config, kMaxTokenizerBytes));
+    const auto found = json.is_object() ? json.find("chat_template") : json.end();
+    if (found == json.end() || found->is_null()) return "";
+    if (!found->is_string())
+      fail(Fault::kUsage, "\"chat_template\" is not a string; several are not supported");
+    return found->get<std::string>();
+  });
+}
 
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");

@@ -31,8 +31,9 @@ void check_hex(const std::string& text, std::string_view flag, bool right_length
   if (!right_length) fail(Fault::kUsage, flag, ": ", text.size(), " hex digits");
 }
 
-record::TensorList base_on_disk(const model::Checkpoint& base, std::vector<TensorSpec> specs,
-                                ThreadPool& pool) {
+}  // namespace
+
+record::TensorList base_list(const model::Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool) {
   record::TensorList list;
   for (TensorSpec& spec : specs) {
     const model::Checkpoint::Entry* found = base.find(spec.name);
@@ -46,8 +47,6 @@ record::TensorList base_on_disk(const model::Checkpoint& base, std::vector<Tenso
   list.root = record::tensor_root(specs, list.digests);
   return list;
 }
-
-}  // namespace
 
 record::TensorList parameter_list(const std::vector<TensorSpec>& specs,
                                   const std::vector<record::BlockState>& blocks) {
@@ -87,7 +86,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
     m.eval_every = in.eval_every;
   }
   if (in.base) {
-    m.base = base_on_disk(*in.base, model::all_tensors(in.config), pool);
+    m.base = base_list(*in.base, model::all_tensors(in.config), pool);
   } else {
     std::vector<record::BlockState> blocks;
     for (const auto& block : initial) blocks.push_back(block->state());

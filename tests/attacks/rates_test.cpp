@@ -1,12 +1,15 @@
 // Cheats that are caught with some probability are caught at the predicted rate.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "attacks/expect.h"
 #include "attacks/forgery.h"
 #include "base/error.h"
 #include "hash/blake3.h"
+#include "trace/layout.h"
 
 namespace aftune::attacks {
 namespace {
@@ -63,6 +66,43 @@ TEST(Rates, OneBadColumn) {
   // One cell of the objective is enough against a lie in all of them.
   options.plan = {.objective = 1};
   EXPECT_EQ(measure(options, 10).rejected, 10);
+}
+
+// Exactly the forged cells of a run of 136 are rejected when all are looked at. So a challenge finds the
+// forgery if it draws one of them: over 2,000 seeds as often as the hypergeometric says, within three
+// standard errors.
+TEST(Rates, BadCellsOf136) {
+  constexpr int kSeeds = 2000;
+  for (const int bad : {1, 2, 4, 16}) {
+    Forgery forgery(fresh_copy({.tied = false, .store_boundaries = true, .steps = 34, .steps_per_block = 1}));
+    const record::Grid grid = forgery.grid();
+    ASSERT_EQ(grid.cells(), 136);
+    for (int i = 0; i < bad; ++i)
+      forgery.edit_step(2 * i + 1, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
+    const RecordedRun run = forgery.seal();
+    audit::VerifyOptions options = sampled(run, 136);
+    options.seed = {1};
+    const audit::Verdict whole = audit::verify(options);
+    std::set<audit::Cell> rejected;
+    for (const audit::CellVerdict& v : whole.sampled)
+      if (v.result != audit::CellResult::kChecked) rejected.insert(v.cell);
+    ASSERT_EQ(std::ssize(rejected), bad) << describe(whole);
+    audit::Challenge challenge;
+    challenge.note = read_file(trace::Layout{run.trace()}.checkpoint(), 1 << 16);
+    for (const double rate : {0.05, 0.1, 0.2, 0.3}) {
+      challenge.plan.uniform = std::lround(rate * 136);
+      int found = 0;
+      for (int i = 0; i < kSeeds; ++i) {
+        challenge.seed = hash::blake3(cat("rate ", i)).bytes;
+        const auto cells = audit::draw_cells(challenge, grid);
+        found += std::any_of(cells.begin(), cells.end(),
+                             [&](const audit::Cell& cell) { return rejected.count(cell) != 0; });
+      }
+      const double p = audit::detection_probability(136, bad, challenge.plan.uniform);
+      EXPECT_NEAR(found / double{kSeeds}, p, 3 * std::sqrt(p * (1 - p) / kSeeds))
+          << bad << " bad, " << challenge.plan.uniform << " drawn";
+    }
+  }
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
                                         .store_boundaries = shape.store_boundaries,
                                         .compress = false,
                                         .resume = false};
-  options.run_id = std::string(31, '0') + "1";
+  options.run_id = shape.run_id;
   options.created = 1700000000;
   options.nonce = shape.nonce;
   options.threads = 1;
@@ -135,7 +135,7 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
 std::string key_of(const RunShape& s) {
   return cat(s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval, ' ',
              s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows, ' ',
-             s.evaluate, ' ', s.nonce);
+             s.evaluate, ' ', s.nonce, ' ', s.run_id);
 }
 
 }  // namespace
@@ -162,7 +162,7 @@ RecordedRun record_run(const fs::path& root, const RunShape& shape) {
   write_inputs(run, shape);
   if (!shape.init) write_base(run, shape);
   train::train(train_options(run, shape), nullptr);
-  seal(run.trace());
+  seal(run.trace(), shape.run_id);
   return run;
 }
 
@@ -175,11 +175,11 @@ RecordedRun fresh_copy(const RunShape& shape) {
   return copy;
 }
 
-void seal(const fs::path& trace) {
+void seal(const fs::path& trace, const std::string& run_id) {
   const trace::Layout layout{trace};
   const hash::MerkleTree tree = trace::Log::read(layout.log()).tree();
   const seal::SecretKey key = provider_key();
-  const std::string origin = key.public_key().name() + "/" + std::string(31, '0') + "1";
+  const std::string origin = key.public_key().name() + "/" + run_id;
   const seal::Note note = seal::sign_checkpoint({origin, tree.size(), tree.root()}, key);
   std::string hashes;
   for (const Digest& leaf : tree.leaves()) hashes += as_text(as_bytes(leaf));

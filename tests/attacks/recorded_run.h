@@ -29,6 +29,7 @@ struct RunShape {
   std::int64_t data_rows = 7;
   bool evaluate = false;
   std::string nonce = "";
+  std::string run_id = std::string(31, '0') + "1";
 };
 
 /// The folders of one run: model (the client's base), data.jsonl, out (the export), run.aft (the trace).
@@ -48,7 +49,7 @@ RecordedRun record_run(const fs::path& root, const RunShape& shape);
 /// Such a run made once in this process and copied for the caller, who may change everything in it.
 RecordedRun fresh_copy(const RunShape& shape);
 
-/// Signs the log as it is in the trace.
-void seal(const fs::path& trace);
+/// Signs the log as it is in the trace, as that of run `run_id`.
+void seal(const fs::path& trace, const std::string& run_id = RunShape{}.run_id);
 
 }  // namespace aftune::attacks

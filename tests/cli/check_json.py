@@ -16,6 +16,12 @@ import jsonschema
 SEED = "11" * 32
 POLICY = {"version": 1, "recipe": {"lr": 0.001, "steps": {"min": 1, "max": 100}}, "numerics": ["f32"], "min_cells": 1}
 
+ORDER = {"version": 1, "nonce": "beef", "run_from_nonce": True, "software": "aftune", "created": {"min": 1}, "hiding": False,
+         "template": "a" * 64, "data_rows": {"max": 9}, "eval_root": "b" * 64, "eval_rows": 3, "eval_every": {"min": 1},
+         "plan": {"confidence": 0.99, "attacker": {"tampered": 0.05}, "inputs": 1, "objective": 1, "ends": 1},
+         "seed_kinds": ["committed", "beacon"], "seed_commitment": "c" * 64, "beacon": {"source": "drand", "round": 42},
+         "witnesses": {"vkeys": ["w"], "threshold": 1}, "max_blocks_disclosed": 4, "require_final_params": True}
+
 
 class Checker:
     def __init__(self, folder):
@@ -85,6 +91,8 @@ def main():
         signed = ["--checkpoint", "run.aft/checkpoint", "--pubkey", "acme.vkey"]
         challenge = ["aftune-challenge", *signed, "--challenge-seed", SEED, "--cells", "3"]
         checker.check("challenge", run(*challenge))
+        checker.check("challenge", run("aftune-challenge", *signed, "--cells", "1", "--beacon-value", SEED,
+                                       "--beacon-round", "42"))
         checker.check("challenge-summary", run(*challenge, "--trace", "run.aft", "--out", "d.json", "--json"))
         checker.check("challenge-summary", run(*challenge, "--out", "e.json", "--json"))
         checker.check("challenge-summary", run("aftune-challenge", *signed, "--plan", "--trace", "run.aft", "--cells", "3",
@@ -93,6 +101,12 @@ def main():
         with open(os.path.join(work, "policy.json"), "w") as file:
             json.dump(POLICY, file)
         checker.check("policy", json.dumps(POLICY))
+        checker.check("policy-summary", run("aftune-inspect", "--policy", "policy.json", "--json"))
+        checker.check("policy", run("aftune-inspect", "--policy-from", "tuned", "--data", "rows.jsonl"))
+        with open(os.path.join(work, "order.json"), "w") as file:
+            json.dump(ORDER, file)
+        checker.check("policy", json.dumps(ORDER))
+        checker.check("policy-summary", run("aftune-inspect", "--policy", "order.json", "--json"))
         verify = ["aftune-verify", "--trace", "run.aft", "--pubkey", "acme.vkey", "--json", "--quiet"]
         checker.check("verdict", run(*verify, "--challenge", "c.json", "--policy", "policy.json"))
         checker.check("verdict", run(*verify, "--all", "--data", "rows.jsonl", "--model", "model", "--export", "tuned"))

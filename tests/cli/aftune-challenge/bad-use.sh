@@ -12,6 +12,7 @@ try challenge --challenge-seed $seed --cells 3 --all
 try challenge --challenge-seed $seed --confidence 1
 try challenge --challenge-seed $seed --confidence 0.9 --tampered 2
 try challenge --challenge-seed $seed --confidence 0.9
+try challenge --challenge-seed $seed --confidence 0.9 --skipped-steps 0
 try challenge --challenge-seed $seed --cells 3 --json
 try challenge --challenge-seed $seed --cells 3 --manifest run.aft/log.jsonl
 try challenge --plan --cells 3

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "audit/former_verdict.h"
+#include "audit/verdict.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "hash/blake3.h"
@@ -55,10 +57,14 @@ TEST(Challenge, DrawsTheVectors) {
     challenge.note = v["note"];
     challenge.seed = digest_from_hex(v["seed"].get<std::string>()).bytes;
     challenge.plan = plan_from_json(v["plan"]);
-    Json cells = Json::array();
-    for (const Cell& cell : draw_cells(challenge, grid_of(v["grid"])))
-      cells.push_back({cell.block, cell.step_block});
-    EXPECT_EQ(cells, v["cells"]) << v["grid"] << v["plan"];
+    if (v.contains("must")) challenge.must = cells_from_json(v["must"]);
+    if (v.contains("beacon")) {
+      challenge.beacon = Beacon{v["beacon"]["round"], v["beacon"]["value"]};
+      EXPECT_EQ(challenge.seed, beacon_seed(*challenge.beacon));
+      challenge.seed_kind = "beacon";
+    }
+    EXPECT_EQ(cells_json(draw_cells(challenge, grid_of(v["grid"]))), v["cells"]) << v["grid"] << v["plan"];
+    EXPECT_EQ(to_text(parse_challenge(to_text(challenge))), to_text(challenge));
   }
 }
 
@@ -87,6 +93,88 @@ TEST(Challenge, RefusesWhatNoOneDrew) {
   negative["uniform"] = -1;
   EXPECT_NE(with("plan", negative).find("\"uniform\""), std::string::npos);
   EXPECT_NE(error_of(std::string(1000, '[')), "accepted");
+}
+
+TEST(Challenge, ReadsABeaconsRoundOnlyWithItsKind) {
+  const std::string value(32, '7');
+  Challenge challenge = sample();
+  challenge.seed_kind = "beacon";
+  challenge.beacon = Beacon{42, value};
+  const Json good = parse_json(to_text(challenge));
+  EXPECT_EQ(parse_challenge(good.dump()).beacon, challenge.beacon);
+  const auto with = [&](const std::string& key, const Json& member) {
+    Json changed = good;
+    changed["beacon"][key] = member;
+    return error_of(changed.dump());
+  };
+  EXPECT_EQ(with("value", std::string(30, '7')), "beacon: \"value\" has 15 bytes, fewer than 16");
+  EXPECT_EQ(with("value", std::string(32, '0')), "beacon: \"value\" is all zeros, which no beacon drew");
+  EXPECT_NE(with("value", std::string(32, 'x')).find("\"value\""), std::string::npos);
+  EXPECT_NE(with("value", std::string(258, '7')).find("\"value\""), std::string::npos);
+  EXPECT_NE(with("round", -1).find("\"round\""), std::string::npos);
+  EXPECT_NE(with("source", "drand").find("\"source\" is not a known member"), std::string::npos);
+  Json none = good;
+  none.erase("beacon");
+  EXPECT_NE(error_of(none.dump()).find("\"beacon\" is missing"), std::string::npos);
+  Json other = good;
+  other["seed_kind"] = "fresh";
+  EXPECT_NE(error_of(other.dump()).find("\"beacon\" is not a known member"), std::string::npos);
+}
+
+TEST(Challenge, ListsTheCellsItMustHaveInOneWay) {
+  const Json good = parse_json(to_text(sample()));
+  const auto with = [&](const char* must) {
+    Json changed = good;
+    changed["must"] = parse_json(must);
+    return error_of(changed.dump());
+  };
+  EXPECT_EQ(with("[[0,1],[2,0]]"), "accepted");
+  for (const char* twice : {"[[2,0],[0,1]]", "[[0,1],[0,1]]"})
+    EXPECT_EQ(with(twice), "challenge: \"must\" is not sorted, or names a cell twice");
+  for (const char* odd : {"[[0]]", "[[0,1,2]]", "[[-1,0]]", "[[0,0.5]]", "[[4294967296,0]]", "[{}]"})
+    EXPECT_EQ(with(odd), "challenge: \"must\": not a pair of layer block and step block") << odd;
+  Json none = good;
+  none.erase("must");
+  EXPECT_NE(error_of(none.dump()).find("\"must\" is missing"), std::string::npos);
+  Json many = good;
+  for (int i = 0; i <= 1 << 14; ++i) many["must"].push_back({0, i});
+  EXPECT_NE(error_of(many.dump()).find("more than 16384"), std::string::npos);
+}
+
+TEST(Challenge, AsksForNoCellThatTheRunDoesNotHave) {
+  const record::Grid grid{
+      .layers = 6, .tied = false, .layers_per_block = 1, .steps = 5, .steps_per_block = 1};
+  Challenge challenge = sample();
+  for (const Cell& cell : {Cell{8, 0}, Cell{0, 5}}) {
+    challenge.must = {cell};
+    try {
+      draw_cells(challenge, grid);
+      ADD_FAILURE() << cell.block;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::kUsage);
+    }
+  }
+}
+
+TEST(UnansweredIn, ReadsTheCellsOfAVerdictOnTheRun) {
+  Verdict verdict;
+  verdict.origin = "a.example/k/00";
+  verdict.sampled = {{{2, 1}, CellResult::kUnanswered, {}},
+                     {{0, 3}, CellResult::kChecked, {}},
+                     {{1, 0}, CellResult::kRejected, {}},
+                     {{0, 4}, CellResult::kUnanswered, {}}};
+  const std::string text = to_json(verdict).dump();
+  EXPECT_EQ(unanswered_in(text, "a.example/k/00"), (std::vector<Cell>{{0, 4}, {2, 1}}));
+  for (const std::string& bad :
+       {text, std::string("{}"), std::string("[]"), std::string("nonsense"),
+        std::string(R"({"verdict":"ACCEPT","origin":"b","coverage":{}})"),
+        std::string(R"({"verdict":"ACCEPT","origin":"b","coverage":{"unanswered":[1]}})")})
+    try {
+      unanswered_in(bad, "b");
+      ADD_FAILURE() << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::kUsage);
+    }
 }
 
 // 40 cells, 10 drawn, over many seeds: each cell must come up equally often. The statistic has 39 degrees of

@@ -1,4 +1,4 @@
-"""Writes draw.json: the cells that challenges draw, by an implementation that shares nothing with ours.
+"""Writes draw.json, the cells that challenges draw, and run_id.json, the run ids that policies ask for, by an implementation that shares nothing with ours.
 
 Follows docs/audit.md, "Draw". Needs the `blake3` package; run it in this folder.
 """
@@ -47,7 +47,21 @@ def shape(grid):
     return blocks, rows, last_block
 
 
-def cells_of(note, seed, plan, grid):
+def beacon_seed(value):
+    return blake3(bytes.fromhex(value), derive_key_context="aftune/beacon/1").digest()
+
+
+def run_id(nonce, policy):
+    """Of a policy with run_from_nonce, by its text."""
+    return blake3(bytes.fromhex(nonce) + blake3(policy.encode()).digest()).hexdigest()[:32]
+
+
+def cells_of(note, seed, plan, grid, must=()):
+    drawn = {tuple(cell) for cell in drawn_cells(note, seed, plan, grid)}
+    return [list(c) for c in sorted(drawn | {tuple(cell) for cell in must})]
+
+
+def drawn_cells(note, seed, plan, grid):
     blocks, rows, last_block = shape(grid)
     if plan["all"]:
         return [[b, s] for b in range(blocks) for s in range(rows)]
@@ -97,6 +111,24 @@ def main():
     moved = first["note"].replace("Xcna", "Ycna")
     vectors.append(dict(first, note=moved, cells=cells_of(moved, bytes.fromhex(first["seed"]), first["plan"],
                                                           first["grid"])))
+    # Cells left unanswered are asked for again, whether or not they are drawn.
+    for number, must in ((52, [[0, 0]]), (60, [[0, 0], [1, 7], [4, 3], [4, 7]]), (20, []), (3, [[0, 0], [1, 0]])):
+        v = vectors[number]
+        seed = bytes.fromhex(v["seed"])
+        vectors.append(dict(v, must=must, cells=cells_of(v["note"], seed, v["plan"], v["grid"], must)))
+    # The seed is the beacon's: drand quicknet, round 42, its randomness and its signature.
+    for value in ("8ada64bae5c6c0f5540a6a13af56e663240edfbd2c76ac6a8f27671eb7259ce3",
+                  "95a9f9f5b231b7714de1553105d8ffdf3dcda24cfdb1e689319bccf79a9c8ce4"
+                  "30a91b811fbfaf763900bc998b5d686a"):
+        seed = beacon_seed(value)
+        vectors.append(dict(first, seed=seed.hex(), beacon=dict(round=42, value=value),
+                            cells=cells_of(first["note"], seed, first["plan"], first["grid"])))
+    runs = []
+    for nonce in ("00", "beef", "00112233445566778899aabbccddeeff" * 2):
+        policy = '{"version":1,"nonce":"%s","run_from_nonce":true}\n' % nonce
+        runs.append(dict(policy=policy, run=run_id(nonce, policy)))
+    with open("run_id.json", "w") as out:
+        out.write("[\n" + ",\n".join(json.dumps(v, sort_keys=True) for v in runs) + "\n]\n")
     with open("draw.json", "w") as out:
         out.write("[\n" + ",\n".join(json.dumps(v, sort_keys=True) for v in vectors) + "\n]\n")
 

@@ -1,0 +1,117 @@
+#include "audit/cost.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/layer_block.h"
+
+namespace aftune::audit {
+namespace {
+
+// Forward once, backward twice as much: with respect to inputs and to weights.
+constexpr double kForwardAndBackward = 3;
+// Multiplications, additions, divisions and square roots for one parameter, counted in optim/update.cpp.
+constexpr double kUpdateFlopAdamw = 14;
+constexpr double kUpdateFlopSgd = 6;
+
+double total_elements(const std::vector<TensorSpec>& specs) {
+  double elements = 0;
+  for (const TensorSpec& spec : specs) elements += static_cast<double>(element_count(spec.shape));
+  return elements;
+}
+
+void add(Cost& to, const Cost& cost, double times = 1) {
+  to.cells += times * cost.cells;
+  to.flop += times * cost.flop;
+  to.state_bytes += times * cost.state_bytes;
+  to.bytes += times * cost.bytes;
+}
+
+double share(std::int64_t drawn, std::int64_t total) {
+  return std::min(1.0, static_cast<double>(drawn) / static_cast<double>(total));
+}
+
+}  // namespace
+
+CostModel::CostModel(const record::Manifest& manifest)
+    : recipe_(manifest.recipe), grid_(manifest.grid), config_(model::Config::parse(manifest.config)) {
+  if (config_.layers != grid_.layers || config_.tied != grid_.tied)
+    fail(Fault::kEvidence, "the manifest's grid is not that of its config");
+  for (int block = 0; block < grid_.blocks(); ++block) blocks_.push_back(block_cost(block));
+}
+
+double CostModel::unit_flop_per_token(int unit) const {
+  const auto hidden = static_cast<double>(config_.hidden);
+  if (unit == 0) return 0;
+  if (unit == grid_.units() - 1) return 2 * hidden * static_cast<double>(config_.vocab);
+  const auto heads = static_cast<double>(config_.heads), kv_heads = static_cast<double>(config_.kv_heads);
+  const auto head_dim = static_cast<double>(config_.head_dim);
+  const double projections = 2 * hidden * head_dim * (heads + kv_heads);
+  const double feed_forward = 3 * hidden * static_cast<double>(config_.intermediate);
+  // Scores and values over the positions before, half of the row on average.
+  const double attention = 2 * heads * head_dim * (static_cast<double>(recipe_.seq_len) + 1) / 2;
+  return 2 * (projections + feed_forward + attention);
+}
+
+CostModel::BlockCost CostModel::block_cost(int block) const {
+  const double parameters = total_elements(model::block_parameter_specs(config_, grid_, block));
+  const double moments = total_elements(model::block_moment_specs(config_, grid_, recipe_, block));
+  BlockCost cost;
+  cost.state_bytes = (parameters + moments) * sizeof(float);
+  cost.flop_per_step = parameters * (recipe_.optimizer == "adamw" ? kUpdateFlopAdamw : kUpdateFlopSgd);
+  for (const int unit : grid_.units_of_block(block))
+    cost.flop_per_token += kForwardAndBackward * unit_flop_per_token(unit);
+  for (const int stage : grid_.stages_of_block(block)) {
+    const bool first = stage == 0, last = stage == grid_.stages() - 1;
+    // Activations in, output gradients in; tokens and labels at the ends.
+    const double boundaries = (first ? 0 : 1) + (last ? 0 : 1);
+    cost.bytes_per_token += boundaries * static_cast<double>(config_.hidden) * sizeof(float);
+    cost.bytes_per_token += (first || last ? 1 : 0) * sizeof(std::int32_t);
+  }
+  return cost;
+}
+
+Cost CostModel::of(const Cell& cell) const {
+  const BlockCost& block = blocks_.at(static_cast<std::size_t>(cell.block));
+  const auto steps = static_cast<double>(grid_.step_end(cell.step_block) - grid_.step_begin(cell.step_block));
+  const double tokens =
+      steps * static_cast<double>(recipe_.batch_size) * static_cast<double>(recipe_.seq_len);
+  return {.cells = 1,
+          .flop = tokens * block.flop_per_token + steps * block.flop_per_step,
+          .state_bytes = block.state_bytes,
+          .bytes = block.state_bytes + tokens * block.bytes_per_token};
+}
+
+Cost CostModel::of(const std::vector<Cell>& cells) const {
+  Cost sum;
+  for (const Cell& cell : cells) add(sum, of(cell));
+  return sum;
+}
+
+// A cell is drawn by at least one of independent streams. Rows between the first and the last are alike.
+Cost CostModel::expected(const Plan& plan) const {
+  const std::int64_t rows = grid_.step_blocks();
+  const int last_block = grid_.block_of_stage(grid_.stages() - 1);
+  const auto chance = [&](const Cell& cell) {
+    if (plan.all) return 1.0;
+    double missed = 1 - share(plan.uniform, grid_.cells());
+    if (cell.block == 0) missed *= 1 - share(plan.inputs, rows);
+    if (cell.block == last_block) missed *= 1 - share(plan.objective, rows);
+    if (cell.step_block == 0) missed *= 1 - share(plan.ends, grid_.blocks());
+    if (cell.step_block == rows - 1) missed *= 1 - share(plan.ends, grid_.blocks());
+    return 1 - missed;
+  };
+  Cost sum;
+  for (int block = 0; block < grid_.blocks(); ++block) {
+    const auto count = [&](std::int64_t row, double times) {
+      const Cell cell{block, row};
+      add(sum, of(cell), times * chance(cell));
+    };
+    count(0, 1);
+    if (rows > 2) count(1, static_cast<double>(rows - 2));
+    if (rows > 1) count(rows - 1, 1);
+  }
+  return sum;
+}
+
+}  // namespace aftune::audit

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <vector>
+
+#include "audit/challenge.h"
+#include "model/config.h"
+#include "record/leaves.h"
+
+namespace aftune::audit {
+
+/// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper
+/// bounds, as if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no
+/// claimed size overflows.
+struct Cost {
+  double cells = 0;
+  double flop = 0;         ///< of matrix products, attention and update, forward and backward
+  double state_bytes = 0;  ///< parameters and moments at the start of the step block
+  double bytes = 0;        ///< of evidence: state, boundaries, tokens and labels; without leaves and proofs
+};
+
+class CostModel {
+ public:
+  /// Throws Error{kEvidence} if the config is not one that this build replays, or is of another grid.
+  explicit CostModel(const record::Manifest& manifest);
+
+  Cost of(const Cell& cell) const;
+  Cost of(const std::vector<Cell>& cells) const;
+  /// The mean over all seeds; exact where the plan leaves nothing to chance.
+  Cost expected(const Plan& plan) const;
+
+ private:
+  struct BlockCost {
+    double flop_per_token = 0, flop_per_step = 0, bytes_per_token = 0, state_bytes = 0;
+  };
+  BlockCost block_cost(int block) const;
+  double unit_flop_per_token(int unit) const;
+
+  record::Recipe recipe_;
+  record::Grid grid_;
+  model::Config config_;
+  std::vector<BlockCost> blocks_;
+};
+
+}  // namespace aftune::audit

@@ -1,0 +1,59 @@
+#include "audit/policy_draft.h"
+
+#include <algorithm>
+
+#include "audit/policy.h"
+#include "base/error.h"
+#include "data/dataset.h"
+#include "hash/blake3.h"
+#include "model/config.h"
+#include "model/folder.h"
+#include "train/inputs.h"
+#include "train/manifest.h"
+
+namespace aftune::audit {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{1} << 30;
+
+// An auditor has to hold a cell's state and to replay its steps: an eighth of the model, and few enough
+// steps.
+constexpr int kLayerBlocks = 8;
+constexpr std::int64_t kStepsPerBlock = 64;
+
+bool has_weights(const fs::path& model) {
+  return fs::exists(model / "model.safetensors") || fs::exists(model / "model.safetensors.index.json");
+}
+
+}  // namespace
+
+std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool& pool) {
+  const fs::path config_file = model / "config.json";
+  const std::string config_text = read_file(config_file, kMaxConfigBytes);
+  const auto config = within(config_file.native(), [&] { return model::Config::parse(config_text); });
+  const std::string tokenizer = read_file(model / "tokenizer.json", kMaxTokenizerBytes);
+  const data::Dataset dataset = data::Dataset::read(data);
+  Json policy = {{"version", 1},
+                 {"config", to_hex(hash::blake3(config_text))},
+                 {"tokenizer", to_hex(hash::blake3(tokenizer))},
+                 {"template", to_hex(hash::blake3(train::read_chat_template(model)))},
+                 {"data_root", to_hex(dataset.root())},
+                 {"data_rows", dataset.rows()},
+                 {"numerics", {"f32"}},
+                 {"max_layers_per_block", (config.layers + kLayerBlocks - 1) / kLayerBlocks},
+                 {"max_steps_per_block", kStepsPerBlock}};
+  if (has_weights(model)) {
+    const auto base = within(model.native(), [&] {
+      return train::base_list(model::Checkpoint::open(model), model::all_tensors(config), pool);
+    });
+    policy["base_root"] = to_hex(base.root);
+  } else {
+    policy["recipe"] = {{"init", true}};
+  }
+  std::string text = policy.dump(2) + '\n';
+  parse_policy(text);
+  return text;
+}
+
+}  // namespace aftune::audit
