@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
-  fs::path trace, pubkey, checkpoint, challenge, policy, data, model, exported;
+  fs::path trace, pubkey, checkpoint, challenge, policy, data, model, exported, since, consistency, known;
   std::string seed;
   std::int64_t cells = 0;
   bool all = false, json = false, quiet = false;
@@ -33,6 +33,9 @@ void flags(CLI::App& app, Args& args) {
   cli::data(app, args.data);
   cli::model(app, args.model);
   cli::path(app, "--export", "DIR", args.exported, "the shipped model, compared with the last state");
+  cli::since(app, args.since);
+  cli::consistency(app, args.consistency);
+  cli::known(app, args.known);
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
@@ -47,6 +50,7 @@ void require_consistent(const Args& args) {
   if (!args.challenge.empty() && (by_seed || args.all))
     wrong("--challenge says which cells; --challenge-seed, --cells and --all do not go with it");
   if (args.all && by_seed) wrong("--all needs no --challenge-seed and no --cells");
+  if (!args.consistency.empty() && args.since.empty()) wrong("--consistency needs --since");
   if (args.challenge.empty() && !args.all && (args.cells == 0 || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
 }
@@ -71,6 +75,9 @@ audit::VerifyOptions options_of(const Args& args) {
                                .data = given(args.data),
                                .model = given(args.model),
                                .exported = given(args.exported),
+                               .since = given(args.since),
+                               .consistency = given(args.consistency),
+                               .known = given(args.known),
                                .tampered = args.tampered,
                                .threads = cli::thread_count(args.threads),
                                .max_memory = args.max_memory,

@@ -8,6 +8,7 @@
 
 #include "audit/client_check.h"
 #include "audit/findings.h"
+#include "audit/history_check.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/rejection.h"
@@ -34,7 +35,11 @@ std::uint64_t memory_bound(const VerifyOptions& options) {
 class Audit {
  public:
   explicit Audit(const VerifyOptions& options)
-      : options_(options), layout_{options.trace}, findings_(verdict_), pool_(std::max(1, options.threads)) {}
+      : options_(options),
+        layout_{options.trace},
+        findings_(verdict_),
+        history_(options),
+        pool_(std::max(1, options.threads)) {}
 
   Verdict run();
 
@@ -55,6 +60,7 @@ class Audit {
   trace::Layout layout_;
   Verdict verdict_;
   Findings findings_;
+  History history_;
   ThreadPool pool_;
   Sealed sealed_;
   std::optional<LogView> log_;
@@ -73,6 +79,7 @@ Verdict Audit::run() {
   say_what_was_not_checked();
   findings_.close();
   conclude(verdict_, verdict_.asked);
+  if (!sealed_.text.empty()) history_.remember(sealed_);
   return std::move(verdict_);
 }
 
@@ -85,6 +92,7 @@ bool Audit::check_seal() {
   verdict_.bound["note"] = to_hex(hash::blake3(sealed_.text));
   if (options_.policy) verdict_.bound["policy"] = to_hex(options_.policy->digest);
   if (options_.challenge) verdict_.bound["challenge"] = to_hex(hash::blake3(to_text(*options_.challenge)));
+  history_.check_notes(sealed_, findings_);
   return true;
 }
 
@@ -92,6 +100,7 @@ bool Audit::check_log() {
   auto leaves = check_log_root(options_, sealed_, findings_);
   if (!leaves) return false;
   log_.emplace(std::move(*leaves));
+  history_.check_log(sealed_, log_->leaves(), findings_);
   if (!check_structure(*log_, findings_)) return false;
   const record::Manifest& manifest = log_->manifest();
   const std::string origin = cat(options_.key.name(), "/", manifest.run);
@@ -233,7 +242,7 @@ void Audit::say_what_was_not_checked() {
   if (!options_.model && !(options_.policy && options_.policy->base_root))
     findings_.unchecked("base: no --model and no base_root in the policy; which model was tuned");
   if (!options_.exported) findings_.unchecked("export: the shipped files were not given");
-  findings_.unchecked("other-histories: another signed history of this run would not be seen");
+  history_.say_what_was_not_checked(findings_);
   if (verdict_.seed_kind == "given")
     findings_.unchecked(
         "grinding: no protection against a run made to fit the seed, unless the provider did not know it "
