@@ -72,10 +72,11 @@ cli::Exit seal(const Args& args) {
 audit::CosignRequest request_of(const Args& args) {
   audit::CosignRequest request{.note = read_file(args.cosigned, kMaxNote), .log_key = {}, .consistency = {}};
   if (!args.pubkey.empty()) request.log_key = seal::PublicKey::read(args.pubkey);
-  if (!args.consistency.empty())
-    request.consistency = within(args.consistency.native(), [&] {
-      return seal::ConsistencyProof::parse(read_file(args.consistency, kMaxProof));
-    });
+  if (!args.consistency.empty()) {
+    const std::string text = read_file(args.consistency, kMaxProof);
+    request.consistency =
+        within(args.consistency.native(), [&] { return seal::ConsistencyProof::parse(text); });
+  }
   request.time = static_cast<std::uint64_t>(args.time >= 0 ? args.time : cli::current_time(kMaxJsonInteger));
   return request;
 }

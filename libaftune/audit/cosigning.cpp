@@ -12,6 +12,8 @@ std::string history_problem(const CosignRequest& request, const seal::Checkpoint
                             const KnownNotes& known) {
   const KnownNote* last = known.latest(checkpoint.origin);
   if (last == nullptr || last->checkpoint.to_text() == checkpoint.to_text()) return "";
+  if (last->checkpoint.size >= checkpoint.size)
+    return seal::extension_problem(last->checkpoint, checkpoint, {});
   if (!request.consistency)
     return cat("size ", last->checkpoint.size,
                " of this log was cosigned; no proof that this checkpoint extends it");

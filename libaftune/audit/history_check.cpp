@@ -19,9 +19,9 @@ seal::Checkpoint signed_checkpoint(std::string_view text, const seal::PublicKey&
 
 // What is wrong with a file of the auditor's own is no evidence.
 template <class Body>
-auto of_auditor(const fs::path& path, Body&& body) {
+auto as_usage(Body&& body) {
   try {
-    return within(path.native(), body);
+    return body();
   } catch (const Error& e) {
     if (e.fault() != Fault::kEvidence) throw;
     fail(Fault::kUsage, e.what());
@@ -78,12 +78,16 @@ History::History(const VerifyOptions& options) : options_(options) {
 }
 
 void History::read_since() {
-  since_ = of_auditor(*options_.since, [&] {
-    std::string problem;
-    auto checkpoint = signed_checkpoint(read_file(*options_.since, kMaxNoteBytes), options_.key, problem);
-    if (!problem.empty()) fail(Fault::kUsage, problem);
-    if (checkpoint.size == 0) fail(Fault::kUsage, "is of an empty log, which every log extends");
-    return checkpoint;
+  const fs::path& path = *options_.since;
+  since_ = as_usage([&] {
+    const std::string text = read_file(path, kMaxNoteBytes);
+    return within(path.native(), [&] {
+      std::string problem;
+      auto checkpoint = signed_checkpoint(text, options_.key, problem);
+      if (!problem.empty()) fail(Fault::kUsage, problem);
+      if (checkpoint.size == 0) fail(Fault::kUsage, "is of an empty log, which every log extends");
+      return checkpoint;
+    });
   });
 }
 

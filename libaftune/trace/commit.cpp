@@ -19,11 +19,11 @@ struct Earlier {
 /// A note of this log by this key. Another key's or run's is not ours to replace or to extend.
 Earlier read_earlier(const fs::path& path, Links links, const std::string& origin,
                      const seal::PublicKey& key) {
+  const std::string text = read_file(path, kMaxNoteBytes, links);
   return within(path.native(), [&] {
-    const std::string text = read_file(path, kMaxNoteBytes, links);
     const auto note = seal::Note::parse(text);
     if (seal::check_note(note, key) != seal::NoteCheck::kValid)
-      fail(Fault::kUsage, "exists and is not signed by ", key.vkey());
+      fail(Fault::kUsage, "is not signed by ", key.vkey());
     auto checkpoint = seal::Checkpoint::parse(note.text);
     if (checkpoint.origin != origin) fail(Fault::kUsage, "seals ", checkpoint.origin, ", not ", origin);
     return Earlier{path, text, std::move(checkpoint)};

@@ -162,7 +162,7 @@ TEST(Commit, WhatANoteSinceMustBe) {
   };
   const std::string origin = SealableLog::origin();
   put({origin, 3, log.tree().root(3)}, seal::SecretKey::from_seed("audit.example/acme", {2}));
-  EXPECT_EQ(fault(), "exists and is not signed by " + key.public_key().vkey());
+  EXPECT_EQ(fault(), "is not signed by " + key.public_key().vkey());
   put({origin + "0", 3, log.tree().root(3)}, key);
   EXPECT_EQ(fault(), cat("seals ", origin, "0, not ", origin));
   put({origin, 0, log.tree().root(0)}, key);
