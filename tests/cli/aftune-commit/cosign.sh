@@ -27,7 +27,7 @@ try cosign --known known --consistency proof
 rm run.aft/checkpoint
 sed '3s/"loss":"./"loss":"0/' log >run.aft/log.jsonl
 aftune-commit --trace run.aft --key acme.key >/dev/null
-try cosign --known known | sed 's/: [0-9a-f]* and [0-9a-f]*//'
+try cosign --known known 2>&1 | sed 's/: [0-9a-f]* and [0-9a-f]*//'
 grep -c '^—' run.aft/checkpoint
 # What is not to be cosigned, or not by this key.
 aftune-key generate --name audit.example/acme --out other --no-passphrase >/dev/null
