@@ -51,7 +51,19 @@ seal::SecretKey read_key(const Args& args) {
   return seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
 }
 
+// The proof must not take the place of what it is about.
+void require_apart(const Args& args) {
+  for (const fs::path& input :
+       {args.since, trace::Layout{args.trace}.checkpoint(), trace::Layout{args.trace}.log()}) {
+    std::error_code absent;
+    if (fs::equivalent(args.consistency, input, absent))
+      fail(Fault::kUsage, "--consistency: ", args.consistency.native(), " is the same file as ",
+           input.native());
+  }
+}
+
 cli::Exit seal(const Args& args) {
+  if (!args.consistency.empty()) require_apart(args);
   trace::CommitOptions options{.since = std::nullopt, .rehash = args.rehash};
   if (!args.since.empty()) options.since = args.since;
   const trace::Commitment made = trace::commit({args.trace}, read_key(args), options);

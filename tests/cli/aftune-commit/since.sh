@@ -23,3 +23,5 @@ aftune-commit --trace run.aft --key other.key --since five --consistency proof 2
 try aftune-commit --trace run.aft --key acme.key --since absent --consistency proof
 try aftune-commit --trace run.aft --key acme.key --since five
 try aftune-commit --trace run.aft --key acme.key --consistency proof
+try aftune-commit --trace run.aft --key acme.key --since five --consistency five
+try aftune-commit --trace run.aft --key acme.key --since five --consistency run.aft/log.jsonl
