@@ -12,6 +12,7 @@ struct Args {
   std::string name;
   fs::path out;
   bool no_passphrase = false;
+  bool witness = false;
   fs::path shown;
   bool json = false;
 };
@@ -24,6 +25,7 @@ void flags(CLI::App& app, Args& args) {
   cli::text(generate, "--name", "NAME", args.name, "who the key speaks for, for example audit.example/acme")
       ->required();
   cli::out(generate, args.out, "PREFIX", "names of the two files without their suffix")->required();
+  cli::toggle(generate, "--witness", args.witness, "a key that cosigns the checkpoints of others");
   cli::toggle(generate, "--no-passphrase", args.no_passphrase, "write the secret key unencrypted");
   cli::json(generate, args.json);
   CLI::App& show = *app.add_subcommand("show", "print the public key of a key file, secret or public");
@@ -57,7 +59,8 @@ cli::Exit generate(const Args& args) {
     if (fs::exists(fs::symlink_status(path)))
       fail(Fault::kUsage, path.native(), ": exists; keys are not overwritten");
   seal::check_key_name(args.name);
-  const seal::SecretKey key = seal::SecretKey::generate(args.name);
+  const seal::SecretKey key =
+      seal::SecretKey::generate(args.name, args.witness ? seal::KeyUse::kWitness : seal::KeyUse::kLog);
   const std::string passphrase = args.no_passphrase ? "" : new_passphrase();
   write_file(secret, key.to_text(passphrase), 0600);
   write_file(shared, key.public_key().vkey() + "\n");
@@ -71,7 +74,7 @@ cli::Exit show(const Args& args) {
   const bool secret = text.starts_with("PRIVATE+KEY+") || text.starts_with("aftune-secret-key/");
   const auto passphrase = [] { return cli::ask_passphrase("passphrase"); };
   const auto key = within(args.shown.native(), [&] {
-    return secret ? seal::SecretKey::parse(text, passphrase).public_key() : seal::PublicKey::parse(text);
+    return secret ? seal::SecretKey::parse(text, passphrase).public_key() : seal::PublicKey::parse_any(text);
   });
   print_key(key, args.json);
   return cli::Exit::kDone;

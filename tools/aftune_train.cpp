@@ -2,9 +2,6 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-#include <ctime>
-
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
@@ -106,19 +103,10 @@ void require_consistent(const Args& args) {
   if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
 }
 
-/// SOURCE_DATE_EPOCH, so that a run can be made again to the byte, or now.
-std::int64_t creation_time() {
-  const char* pinned = std::getenv("SOURCE_DATE_EPOCH");
-  if (pinned == nullptr || *pinned == '\0') return std::time(nullptr);
-  const std::int64_t time = cli::parse_integer("SOURCE_DATE_EPOCH", pinned);
-  if (time < 0 || time > kMaxJsonInteger) fail(Fault::kUsage, "SOURCE_DATE_EPOCH: out of range");
-  return time;
-}
-
 train::TrainOptions job_of(const Args& args) {
   train::TrainOptions job = args.job;
   job.recipe.eos = !args.no_eos;
-  job.created = creation_time();
+  job.created = cli::current_time(kMaxJsonInteger);
   job.threads = cli::thread_count(args.threads);
   if (!args.eval_data.empty()) job.eval_data = args.eval_data;
   if (args.no_record) return job;

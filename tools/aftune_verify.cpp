@@ -15,6 +15,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
+  fs::path since, consistency, known;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -38,6 +39,9 @@ void flags(CLI::App& app, Args& args) {
   cli::data(app, args.data);
   cli::model(app, args.model);
   cli::path(app, "--export", "DIR", args.exported, "the shipped model, compared with the last state");
+  cli::since(app, args.since);
+  cli::consistency(app, args.consistency);
+  cli::known(app, args.known);
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
@@ -52,6 +56,7 @@ void require_consistent(const Args& args) {
   if (args.trace.empty() == args.evidence.empty()) wrong("give one of --trace and --evidence");
   if (!args.evidence.empty() && args.challenge.empty()) wrong("--evidence answers a --challenge: give it");
   if (args.evidence.empty() && !args.log.empty()) wrong("--log goes with --evidence: a trace has its own");
+  if (!args.consistency.empty() && args.since.empty()) wrong("--consistency needs --since");
   if (!args.challenge.empty() && (!args.seed.empty() || args.all))
     wrong("--challenge says which cells; --challenge-seed and --all do not go with it");
   if (args.all && !(args.cells.empty() && args.seed.empty()))
@@ -106,6 +111,9 @@ audit::VerifyOptions options_of(const Args& args) {
                                .data = given(args.data),
                                .model = given(args.model),
                                .exported = given(args.exported),
+                               .since = given(args.since),
+                               .consistency = given(args.consistency),
+                               .known = given(args.known),
                                .tampered = args.tampered,
                                .threads = cli::thread_count(args.threads),
                                .jobs = args.jobs,

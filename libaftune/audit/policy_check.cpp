@@ -47,13 +47,6 @@ void check_disclosure(std::int64_t most, const Audited& audited, Findings& findi
         cat("disclosure: cells of ", blocks.size(), " layer blocks were opened, the policy allows ", most));
 }
 
-void check_witnesses(const Policy& policy, Findings& findings) {
-  if (policy.witness_threshold > 0)
-    findings.add(Code::kUnsupported, "witnesses",
-                 cat("the policy asks for ", policy.witness_threshold,
-                     " cosignatures, which this build does not check"));
-}
-
 }  // namespace
 
 Plan effective_plan(const Audited& audited) {
@@ -69,7 +62,6 @@ void check_audit_terms(const Policy& policy, const Audited& audited, Findings& f
   if (policy.plan) check_plan(*policy.plan, audited, findings);
   if (policy.require_final_params) check_final_params(audited, findings);
   if (policy.max_blocks_disclosed) check_disclosure(*policy.max_blocks_disclosed, audited, findings);
-  check_witnesses(policy, findings);
 }
 
 }  // namespace aftune::audit

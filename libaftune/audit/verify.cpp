@@ -9,6 +9,7 @@
 #include "audit/evidence_check.h"
 #include "audit/evidence_file.h"
 #include "audit/findings.h"
+#include "audit/history_check.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/planning.h"
@@ -38,7 +39,11 @@ std::uint64_t memory_bound(const VerifyOptions& options) {
 class Audit {
  public:
   explicit Audit(const VerifyOptions& options)
-      : options_(options), layout_{options.trace}, findings_(verdict_), pool_(std::max(1, options.threads)) {}
+      : options_(options),
+        layout_{options.trace},
+        findings_(verdict_),
+        history_(options),
+        pool_(std::max(1, options.threads)) {}
 
   Verdict run();
 
@@ -64,6 +69,7 @@ class Audit {
   trace::Layout layout_;
   Verdict verdict_;
   Findings findings_;
+  History history_;
   ThreadPool pool_;
   Sealed sealed_;
   std::optional<EvidenceFile> evidence_;
@@ -84,6 +90,7 @@ Verdict Audit::run() {
   say_what_was_not_checked();
   findings_.close();
   conclude(verdict_, verdict_.asked);
+  if (!sealed_.text.empty()) history_.remember(sealed_);
   return std::move(verdict_);
 }
 
@@ -97,28 +104,26 @@ bool Audit::check_seal() {
   verdict_.bound["note"] = to_hex(hash::blake3(sealed_.text));
   if (options_.policy) verdict_.bound["policy"] = to_hex(options_.policy->digest);
   if (options_.challenge) verdict_.bound["challenge"] = to_hex(hash::blake3(to_text(*options_.challenge)));
+  history_.check_notes(sealed_, findings_);
   return true;
 }
 
 // What came through other hands than the provider's is held against the provider only if it signed it.
 bool Audit::open_evidence() {
   if (!options_.evidence) return true;
-  bool opened = false;
-  findings_.ask_whose(
-      [this, &opened] { return opened && evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin); });
+  findings_.ask_whose([this, known = std::optional<bool>()]() mutable {
+    if (!evidence_) return false;
+    if (!known) known = evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin);
+    return *known;
+  });
   try {
     evidence_.emplace(*options_.evidence);
-    opened = true;
   } catch (const Error& e) {
     if (e.fault() != Fault::kEvidence) throw;
     findings_.add(Code::kFormat, "evidence", e.what());
     return false;
   }
   verdict_.bound["evidence"] = to_hex(evidence_->digest());
-  findings_.ask_whose([this, known = std::optional<bool>()]() mutable {
-    if (!known) known = evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin);
-    return *known;
-  });
   return check_evidence_note(options_, *evidence_, sealed_, findings_);
 }
 
@@ -127,6 +132,7 @@ bool Audit::obtain_log() {
   if (options_.evidence && !options_.log) {
     auto leaves = check_opened_leaves(*evidence_, sealed_, findings_);
     if (!leaves) return false;
+    history_.check_without_log(findings_);
     log_.emplace(std::move(*leaves), static_cast<std::int64_t>(sealed_.checkpoint.size));
     return true;
   }
@@ -134,6 +140,7 @@ bool Audit::obtain_log() {
   if (!sealed_log) return false;
   log_.emplace(std::move(sealed_log->leaves));
   tree_ = std::move(sealed_log->tree);
+  history_.check_log(sealed_, tree_, findings_);
   return true;
 }
 
@@ -332,7 +339,7 @@ void Audit::say_what_was_not_checked() {
   if (log_ && !log_->whole())
     findings_.unchecked(cat("unopened-leaves: ", log_->size() - log_->leaves_at_hand(), " of ", log_->size(),
                             " leaves of the log were not opened"));
-  findings_.unchecked("other-histories: another signed history of this run would not be seen");
+  history_.say_what_was_not_checked(findings_);
   if (verdict_.seed_kind == "given")
     findings_.unchecked(
         "grinding: no protection against a run made to fit the seed, unless the provider did not know it "
@@ -384,7 +391,12 @@ void require_usable(const VerifyOptions& options) {
 
 }  // namespace
 
-Verdict verify(const VerifyOptions& options) {
+Verdict verify(const VerifyOptions& given) {
+  VerifyOptions options = given;
+  if (options.policy && options.policy->witness_threshold > 0) {
+    options.witnesses = options.policy->witnesses;
+    options.witness_threshold = options.policy->witness_threshold;
+  }
   require_usable(options);
   return Audit(options).run();
 }

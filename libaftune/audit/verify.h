@@ -31,6 +31,11 @@ struct VerifyOptions {
   std::optional<fs::path> data = std::nullopt;      ///< the client's rows, for `data` and `order`
   std::optional<fs::path> model = std::nullopt;     ///< the client's base model: tokenizer, base weights
   std::optional<fs::path> exported = std::nullopt;  ///< the shipped folder
+  std::optional<fs::path> since = std::nullopt;     ///< an earlier note of the run, which its log must extend
+  std::optional<fs::path> consistency = std::nullopt;  ///< the provider's proof of that (add-checkpoint body)
+  std::optional<fs::path> known = std::nullopt;        ///< the auditor's memory of notes, see KnownNotes
+  std::vector<std::string> witnesses = {};  ///< vkeys, of which `witness_threshold` must have cosigned
+  int witness_threshold = 0;
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell
   int threads = 1;
   int jobs = 1;  ///< cells replayed side by side

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -51,17 +52,12 @@ int open_regular(const fs::path& path, Links links, std::uint64_t& size) {
   return fd.release();
 }
 
-}  // namespace
-
-std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links) {
-  std::uint64_t size = 0;
-  Fd fd(open_regular(path, links, size));
-  if (size > max_bytes)
-    fail(Fault::kEvidence, path.native(), ": ", size, " bytes, more than the ", max_bytes, " allowed here");
-  std::string text(static_cast<std::size_t>(size), '\0');
+// Bytes [from, to), fewer if the file was cut meanwhile.
+std::string read_bytes(int fd, std::uint64_t from, std::uint64_t to, const fs::path& path) {
+  std::string text(static_cast<std::size_t>(to - from), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + have, text.size() - have);
+    const ssize_t got = ::pread(fd, text.data() + have, text.size() - have, static_cast<off_t>(from + have));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_errno(path, "read");
     if (got == 0) break;
@@ -69,6 +65,23 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links
   }
   text.resize(have);
   return text;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links) {
+  std::uint64_t size = 0;
+  Fd fd(open_regular(path, links, size));
+  if (size > max_bytes)
+    fail(Fault::kEvidence, path.native(), ": ", size, " bytes, more than the ", max_bytes, " allowed here");
+  return read_bytes(fd.get(), 0, size, path);
+}
+
+std::string read_part(const fs::path& path, std::uint64_t from, std::uint64_t to, Links links) {
+  std::uint64_t size = 0;
+  Fd fd(open_regular(path, links, size));
+  from = std::min(from, size);
+  return read_bytes(fd.get(), from, std::max(from, std::min(to, size)), path);
 }
 
 // Exclusive creation neither follows a link nor meets another writer; a name left over from a killed process

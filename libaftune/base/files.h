@@ -21,6 +21,10 @@ enum class Links {
 /// error, {kEvidence} if it is larger than max_bytes.
 std::string read_file(const fs::path& path, std::uint64_t max_bytes, Links links = Links::kFollow);
 
+/// Bytes [from, to) of the file, fewer if it ends before `to`. Throws as read_file does.
+std::string read_part(const fs::path& path, std::uint64_t from, std::uint64_t to,
+                      Links links = Links::kFollow);
+
 /// A file that appears under its name whole or not at all: written aside, fsynced, renamed, folder fsynced.
 class AtomicFile {
  public:

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <ctime>
 #include <functional>
 
 #include "base/error.h"
@@ -201,6 +203,18 @@ CLI::Option* challenge_seed(CLI::App& app, std::string& to) {
   return hex(app, "--challenge-seed", to, 32, "seed of the draw, 32 bytes");
 }
 
+CLI::Option* since(CLI::App& app, fs::path& to) {
+  return path(app, "--since", "FILE", to, "earlier signed note of the log, which it must extend");
+}
+
+CLI::Option* consistency(CLI::App& app, fs::path& to) {
+  return path(app, "--consistency", "FILE", to, "proof that a checkpoint extends an earlier one");
+}
+
+CLI::Option* known(CLI::App& app, fs::path& to) {
+  return path(app, "--known", "FILE", to, "notes seen before; made if absent");
+}
+
 CLI::Option* json(CLI::App& app, bool& to) {
   return toggle(app, "--json", to, "print JSON");
 }
@@ -219,6 +233,14 @@ CLI::Option* threads(CLI::App& app, int& to) {
 
 CLI::Option* device(CLI::App& app, std::string& to) {
   return text(app, "--device", "cpu", to, cat("where to compute [", to, "]"));
+}
+
+std::int64_t current_time(std::int64_t latest) {
+  const char* pinned = std::getenv("SOURCE_DATE_EPOCH");
+  if (pinned == nullptr || *pinned == '\0') return std::time(nullptr);
+  const std::int64_t time = parse_integer("SOURCE_DATE_EPOCH", pinned);
+  if (time < 0 || time > latest) fail(Fault::kUsage, "SOURCE_DATE_EPOCH: out of range");
+  return time;
 }
 
 int thread_count(int threads) {

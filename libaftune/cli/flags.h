@@ -46,6 +46,9 @@ CLI::Option* challenge(CLI::App& app, fs::path& to);
 CLI::Option* policy(CLI::App& app, fs::path& to);
 CLI::Option* checkpoint(CLI::App& app, fs::path& to);
 CLI::Option* challenge_seed(CLI::App& app, std::string& to);
+CLI::Option* since(CLI::App& app, fs::path& to);
+CLI::Option* consistency(CLI::App& app, fs::path& to);
+CLI::Option* known(CLI::App& app, fs::path& to);
 CLI::Option* json(CLI::App& app, bool& to);
 CLI::Option* quiet(CLI::App& app, bool& to);
 CLI::Option* verbose(CLI::App& app, bool& to);
@@ -53,6 +56,9 @@ CLI::Option* verbose(CLI::App& app, bool& to);
 CLI::Option* threads(CLI::App& app, int& to);
 CLI::Option* device(CLI::App& app, std::string& to);
 int thread_count(int threads);
+/// Seconds since 1970: SOURCE_DATE_EPOCH, so that output can be made again to the byte, or now. Error{kUsage}
+/// if the variable is no such number, or after `latest`.
+std::int64_t current_time(std::int64_t latest);
 
 /// Parses `text` fully as a finite decimal; Error{kUsage} naming the flag otherwise.
 double parse_real(std::string_view flag, std::string_view text);

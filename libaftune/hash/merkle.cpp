@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <span>
 
 #include "base/error.h"
 
@@ -23,14 +22,8 @@ Digest sha256_of(std::uint8_t domain, ByteView first, ByteView second) {
 }
 
 // Leaves in the left part of a tree of `size` > 1 leaves: the largest power of two below it.
-std::size_t left_size(std::size_t size) {
+std::uint64_t left_size(std::uint64_t size) {
   return std::bit_floor(size - 1);
-}
-
-Digest root_of(std::span<const Digest> leaves) {
-  RootBuilder builder;
-  for (const Digest& leaf : leaves) builder.append(leaf);
-  return builder.root();
 }
 
 // The proofs of RFC 6962 name the subtrees from the leaf upwards; walking down, they are met in reverse.
@@ -91,40 +84,65 @@ Digest RootBuilder::root() const {
   return node;
 }
 
+// The leaves [begin, begin + size) of a subtree: begin is a multiple of every power of two up to size.
+struct MerkleTree::Range {
+  std::uint64_t begin;
+  std::uint64_t size;
+};
+
+void MerkleTree::append(const Digest& leaf) {
+  levels_.front().push_back(leaf);
+  for (std::size_t k = 0; levels_[k].size() % 2 == 0; ++k) {
+    if (k + 1 == levels_.size()) levels_.emplace_back();
+    const std::vector<Digest>& nodes = levels_[k];
+    levels_[k + 1].push_back(node_hash(nodes[nodes.size() - 2], nodes.back()));
+  }
+}
+
+// Folds the roots of the perfect subtrees that the range is made of, smallest and rightmost first.
+Digest MerkleTree::root_of(Range range) const {
+  const auto perfect = [&](int level, std::uint64_t begin) -> const Digest& {
+    return levels_[static_cast<std::size_t>(level)][begin >> level];
+  };
+  std::uint64_t rest = range.size;
+  const auto last = [&] {
+    const int level = std::countr_zero(rest);
+    rest &= rest - 1;
+    return perfect(level, range.begin + rest);
+  };
+  Digest node = last();
+  while (rest != 0) node = node_hash(last(), node);
+  return node;
+}
+
+Digest MerkleTree::take_half(Range& rest, bool left_stays) const {
+  const std::uint64_t middle = left_size(rest.size);
+  const Range left{rest.begin, middle}, right{rest.begin + middle, rest.size - middle};
+  rest = left_stays ? left : right;
+  return root_of(left_stays ? right : left);
+}
+
 Digest MerkleTree::root(std::uint64_t size) const {
-  AFTUNE_CHECK(size <= leaves_.size());
-  return root_of(std::span(leaves_).first(size));
+  AFTUNE_CHECK(size <= this->size());
+  return size == 0 ? sha256({}) : root_of({0, size});
 }
 
 std::vector<Digest> MerkleTree::inclusion(std::uint64_t index, std::uint64_t size) const {
-  AFTUNE_CHECK(index < size && size <= leaves_.size());
+  AFTUNE_CHECK(index < size && size <= this->size());
   std::vector<Digest> path;
-  std::span<const Digest> rest = std::span(leaves_).first(size);
-  while (rest.size() > 1) {
-    const std::size_t left = left_size(rest.size());
-    const bool in_left = index < left;
-    path.push_back(root_of(in_left ? rest.subspan(left) : rest.first(left)));
-    rest = in_left ? rest.first(left) : rest.subspan(left);
-    if (!in_left) index -= left;
-  }
+  for (Range rest{0, size}; rest.size > 1;)
+    path.push_back(take_half(rest, index - rest.begin < left_size(rest.size)));
   return reversed(std::move(path));
 }
 
 std::vector<Digest> MerkleTree::consistency(std::uint64_t from, std::uint64_t to) const {
-  AFTUNE_CHECK(0 < from && from <= to && to <= leaves_.size());
+  AFTUNE_CHECK(0 < from && from <= to && to <= size());
   std::vector<Digest> path;
-  std::span<const Digest> rest = std::span(leaves_).first(to);
-  bool whole_prefix = true;  // the part looked at begins with the old tree's first leaf: its root is known
-  while (from < rest.size()) {
-    const std::size_t left = left_size(rest.size());
-    const bool in_left = from <= left;
-    path.push_back(root_of(in_left ? rest.subspan(left) : rest.first(left)));
-    rest = in_left ? rest.first(left) : rest.subspan(left);
-    if (in_left) continue;
-    from -= left;
-    whole_prefix = false;
-  }
-  if (!whole_prefix) path.push_back(root_of(rest));
+  Range rest{0, to};
+  while (from < rest.begin + rest.size)
+    path.push_back(take_half(rest, from - rest.begin <= left_size(rest.size)));
+  // A part that begins with the old tree's first leaf is the old tree itself: its root is known.
+  if (rest.begin != 0) path.push_back(root_of(rest));
   return reversed(std::move(path));
 }
 

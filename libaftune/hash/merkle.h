@@ -18,12 +18,15 @@ inline Digest leaf_hash(std::string_view data) {
 }
 Digest node_hash(const Digest& left, const Digest& right);
 
-/// An append-only RFC 6962 tree. Keeps every leaf hash, so that proofs for any past size can be made.
+/// An append-only RFC 6962 tree. Keeps every leaf hash and the roots of all perfect subtrees, twice the
+/// hashes of the leaves, so that a root or proof for any past size costs O(log n) hashes. Appending costs one
+/// on average.
 class MerkleTree {
  public:
-  void append(const Digest& leaf) { leaves_.push_back(leaf); }
-  std::uint64_t size() const { return leaves_.size(); }
-  const std::vector<Digest>& leaves() const { return leaves_; }
+  MerkleTree() : levels_(1) {}
+  void append(const Digest& leaf);
+  std::uint64_t size() const { return levels_.front().size(); }
+  const std::vector<Digest>& leaves() const { return levels_.front(); }
   /// Root of the first `size` leaves; SHA-256("") for none. Requires size <= this->size().
   Digest root(std::uint64_t size) const;
   Digest root() const { return root(size()); }
@@ -33,7 +36,14 @@ class MerkleTree {
   std::vector<Digest> consistency(std::uint64_t from, std::uint64_t to) const;
 
  private:
-  std::vector<Digest> leaves_;
+  struct Range;
+  Digest root_of(Range range) const;
+  /// What proofs are made of: the roots of the halves that the way from the root down to a leaf, or to the
+  /// last leaf of an old tree, leaves aside.
+  Digest take_half(Range& rest, bool left_stays) const;
+
+  /// levels_[k][i] is the root over the leaves [i 2^k, (i + 1) 2^k).
+  std::vector<std::vector<Digest>> levels_;
 };
 
 /// RFC 9162 §2.1.3.2. False for any proof that does not prove exactly this.

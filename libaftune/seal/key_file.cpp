@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::string_view kPlainPrefix = "PRIVATE+KEY+";
 constexpr std::string_view kEncryptedHeader = "aftune-secret-key/1";
-constexpr std::byte kTypeEd25519{1};
 constexpr std::size_t kSeedBytes = crypto_sign_SEEDBYTES;
 constexpr std::size_t kSealedBytes = kSeedBytes + crypto_aead_xchacha20poly1305_ietf_ABYTES;
 static_assert(kSeedBytes == 32 && crypto_aead_xchacha20poly1305_ietf_KEYBYTES == 32);
@@ -63,10 +62,10 @@ Bytes exact_base64(std::string_view text, std::size_t size, std::string_view wha
   return out;
 }
 
-SecretKey from_seed(std::string_view name, ByteView seed) {
+SecretKey from_seed(std::string_view name, ByteView seed, KeyUse use) {
   Secret32 copy;
   std::memcpy(copy.bytes.data(), seed.data(), copy.bytes.size());
-  return SecretKey::from_seed(std::string(name), copy.bytes);
+  return SecretKey::from_seed(std::string(name), copy.bytes, use);
 }
 
 SecretKey from_plain(std::string_view line) {
@@ -76,8 +75,9 @@ SecretKey from_plain(std::string_view line) {
   const std::size_t second = first == line.npos ? line.npos : line.find('+', first + 1);
   if (second == line.npos) fail(Fault::kEvidence, "a secret key is not PRIVATE+KEY+<name>+<id>+<key>");
   const Wiped<Bytes> typed(exact_base64(line.substr(second + 1), 1 + kSeedBytes, "secret key"));
-  if ((*typed)[0] != kTypeEd25519) fail(Fault::kEvidence, "a secret key is not of type Ed25519");
-  SecretKey key = from_seed(line.substr(0, first), ByteView(*typed).subspan(1));
+  const auto use = use_of((*typed)[0]);
+  if (!use) fail(Fault::kEvidence, "a secret key is not of type Ed25519");
+  SecretKey key = from_seed(line.substr(0, first), ByteView(*typed).subspan(1), *use);
   if (u64_hex(key.public_key().id()).substr(8) != line.substr(first + 1, second - first - 1))
     fail(Fault::kEvidence, "a secret key does not belong to its name and ID");
   return key;
@@ -100,7 +100,7 @@ KdfCost read_cost(std::string_view text) {
 SecretKey from_encrypted(std::string_view text, const std::function<std::string()>& ask) {
   Lines lines(text, "a key file");
   if (lines.next() != kEncryptedHeader) fail(Fault::kEvidence, "not a key file of this version");
-  const PublicKey stated = PublicKey::parse(lines.after("vkey"));
+  const PublicKey stated = PublicKey::parse_any(lines.after("vkey"));
   const KdfCost cost = read_cost(lines.after("argon2id"));
   const Bytes salt = exact_base64(lines.after("salt"), crypto_pwhash_SALTBYTES, "salt");
   const Bytes nonce =
@@ -118,7 +118,7 @@ SecretKey from_encrypted(std::string_view text, const std::function<std::string(
                                                    sealed.size(), raw(as_bytes(bound)), bound.size(),
                                                    raw(nonce), key.bytes.data()) != 0)
     fail(Fault::kUsage, "wrong passphrase, or the key file was altered");
-  SecretKey out = SecretKey::from_seed(stated.name(), seed.bytes);
+  SecretKey out = SecretKey::from_seed(stated.name(), seed.bytes, stated.use());
   if (out.public_key().key() != stated.key())
     fail(Fault::kEvidence, "a secret key does not belong to its vkey");
   return out;
@@ -128,7 +128,7 @@ SecretKey from_encrypted(std::string_view text, const std::function<std::string(
 
 std::string plain_key_text(const PublicKey& key, ByteView seed) {
   Bytes typed(1 + kSeedBytes);
-  typed[0] = kTypeEd25519;
+  typed[0] = static_cast<std::byte>(key.use());
   std::memcpy(typed.data() + 1, seed.data(), kSeedBytes);
   const Wiped<Bytes> held(std::move(typed));
   const Wiped<std::string> encoded(to_base64(*held));

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::uint64_t kMaxKeyFileBytes = 4096;
-constexpr std::byte kTypeEd25519{1};  // C2SP signed note, "Signature types"
 
 void start_sodium() {
   if (::sodium_init() < 0) fail(Fault::kSystem, "libsodium could not be started");
@@ -53,15 +52,15 @@ const char* name_problem(std::string_view name) {
   return nullptr;
 }
 
-Bytes typed_key(ByteView key) {
+Bytes typed_key(KeyUse use, ByteView key) {
   Bytes out(1 + key.size());
-  out[0] = kTypeEd25519;
+  out[0] = static_cast<std::byte>(use);
   std::memcpy(out.data() + 1, key.data(), key.size());
   return out;
 }
 
-std::uint32_t key_id(std::string_view name, ByteView key) {
-  const Bytes typed = typed_key(key);
+std::uint32_t key_id(std::string_view name, KeyUse use, ByteView key) {
+  const Bytes typed = typed_key(use, key);
   const std::string input = cat(name, '\n', as_text(typed));
   const Digest digest = hash::sha256(as_bytes(input));
   std::uint32_t id = 0;
@@ -82,16 +81,22 @@ auto as_usage(Body&& body) {
 
 }  // namespace
 
+std::optional<KeyUse> use_of(std::byte type) {
+  for (const KeyUse use : {KeyUse::kLog, KeyUse::kWitness})
+    if (type == static_cast<std::byte>(use)) return use;
+  return std::nullopt;
+}
+
 void check_key_name(std::string_view name) {
   if (const char* problem = name_problem(name)) fail(Fault::kUsage, problem);
 }
 
-PublicKey::PublicKey(std::string name, const std::array<std::uint8_t, 32>& key)
-    : name_(std::move(name)), key_(key), id_(key_id(name_, std::as_bytes(std::span(key)))) {
+PublicKey::PublicKey(std::string name, const std::array<std::uint8_t, 32>& key, KeyUse use)
+    : name_(std::move(name)), key_(key), use_(use), id_(key_id(name_, use, std::as_bytes(std::span(key)))) {
   check_key_name(name_);
 }
 
-PublicKey PublicKey::parse(std::string_view vkey) {
+PublicKey PublicKey::parse_any(std::string_view vkey) {
   if (vkey.ends_with('\n')) vkey.remove_suffix(1);
   const std::size_t first = vkey.find('+');
   const std::size_t second = first == vkey.npos ? vkey.npos : vkey.find('+', first + 1);
@@ -99,7 +104,8 @@ PublicKey PublicKey::parse(std::string_view vkey) {
   const std::string_view name = vkey.substr(0, first), id = vkey.substr(first + 1, second - first - 1);
   if (const char* problem = name_problem(name)) fail(Fault::kEvidence, problem);
   const Bytes raw = within("public key", [&] { return from_base64(vkey.substr(second + 1)); });
-  if (raw.empty() || raw[0] != kTypeEd25519) fail(Fault::kEvidence, "a public key is not of type Ed25519");
+  const auto use = raw.empty() ? std::nullopt : use_of(raw[0]);
+  if (!use) fail(Fault::kEvidence, "a public key is not of type Ed25519");
   if (raw.size() != 33)
     fail(Fault::kEvidence, "an Ed25519 public key has ", raw.size() - 1, " bytes instead of 32");
   std::array<std::uint8_t, 32> key;
@@ -107,7 +113,7 @@ PublicKey PublicKey::parse(std::string_view vkey) {
   start_sodium();
   if (::crypto_core_ed25519_is_valid_point(key.data()) != 1)
     fail(Fault::kEvidence, "a public key is not a point of Ed25519");
-  PublicKey out(std::string(name), key);
+  PublicKey out(std::string(name), key, *use);
   const Bytes stated = within("a public key's ID", [&] { return from_hex(id); });
   if (const std::string expected = u64_hex(out.id_).substr(8); to_hex(stated) != expected)
     fail(Fault::kEvidence, "a public key's ID is \"", id.substr(0, 8), "\", but its name and key give ",
@@ -115,15 +121,24 @@ PublicKey PublicKey::parse(std::string_view vkey) {
   return out;
 }
 
-PublicKey PublicKey::read(const fs::path& path) {
+PublicKey PublicKey::parse(std::string_view vkey, KeyUse use) {
+  PublicKey key = parse_any(vkey);
+  if (key.use() != use)
+    fail(Fault::kEvidence, "the key of ", key.name(), " is ",
+         use == KeyUse::kLog ? "a witness's, not a log's" : "a log's, not a witness's");
+  return key;
+}
+
+PublicKey PublicKey::read(const fs::path& path, KeyUse use) {
   return as_usage([&] {
     const std::string text = read_file(path, kMaxKeyFileBytes);
-    return within(path.native(), [&] { return parse(text); });
+    return within(path.native(), [&] { return parse(text, use); });
   });
 }
 
 std::string PublicKey::vkey() const {
-  return cat(name_, '+', u64_hex(id_).substr(8), '+', to_base64(typed_key(std::as_bytes(std::span(key_)))));
+  return cat(name_, '+', u64_hex(id_).substr(8), '+',
+             to_base64(typed_key(use_, std::as_bytes(std::span(key_)))));
 }
 
 bool PublicKey::verify(ByteView message, const Signature& signature) const {
@@ -136,7 +151,7 @@ void SecretKey::Wipe::operator()(std::uint8_t* secret) const {
   ::sodium_free(secret);
 }
 
-SecretKey SecretKey::from_seed(std::string name, const std::array<std::uint8_t, 32>& seed) {
+SecretKey SecretKey::from_seed(std::string name, const std::array<std::uint8_t, 32>& seed, KeyUse use) {
   check_key_name(name);
   start_sodium();
   // Guarded pages of their own, locked against swapping, wiped by sodium_free.
@@ -145,14 +160,14 @@ SecretKey SecretKey::from_seed(std::string name, const std::array<std::uint8_t, 
   std::array<std::uint8_t, 32> key;
   ::crypto_sign_seed_keypair(key.data(), secret.get(), seed.data());
   ::sodium_mprotect_readonly(secret.get());
-  return SecretKey(PublicKey(std::move(name), key), std::move(secret));
+  return SecretKey(PublicKey(std::move(name), key, use), std::move(secret));
 }
 
-SecretKey SecretKey::generate(std::string name) {
+SecretKey SecretKey::generate(std::string name, KeyUse use) {
   start_sodium();
   std::array<std::uint8_t, 32> seed;
   ::randombytes_buf(seed.data(), seed.size());
-  SecretKey out = from_seed(std::move(name), seed);
+  SecretKey out = from_seed(std::move(name), seed, use);
   ::sodium_memzero(seed.data(), seed.size());
   return out;
 }

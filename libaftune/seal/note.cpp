@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "hash/merkle.h"
 #include "seal/lines.h"
 
 namespace aftune::seal {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxNoteBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxSignatures = 64;
 constexpr std::size_t kMaxProofHashes = 64;                   // a path in a tree of at most 2^64 leaves
+constexpr std::size_t kMaxConsistencyHashes = 63;             // C2SP tlog-witness, add-checkpoint
 constexpr std::string_view kSignatureMark = "\xe2\x80\x94 ";  // U+2014 and a space
 constexpr std::string_view kProofHeader = "c2sp.org/tlog-proof@v1";
 
@@ -53,12 +55,34 @@ NoteSignature parse_signature(std::string_view line) {
   return out;
 }
 
-Digest parse_hash(std::string_view line, std::string_view what) {
+Digest hash_from_text(std::string_view line, std::string_view what) {
   const Bytes raw = within(what, [&] { return from_base64(line); });
   Digest out;
   if (raw.size() != out.bytes.size()) fail(Fault::kEvidence, what, ": ", raw.size(), " bytes instead of 32");
   std::memcpy(out.bytes.data(), raw.data(), raw.size());
   return out;
+}
+
+std::string hash_lines(const std::vector<Digest>& hashes) {
+  std::string out;
+  for (const Digest& hash : hashes) out += to_base64(as_bytes(hash)) + '\n';
+  return out;
+}
+
+// The hashes of a proof, up to the empty line that ends them.
+std::vector<Digest> take_proof_hashes(Lines& lines, std::size_t most) {
+  std::vector<Digest> out;
+  for (std::string_view line = lines.next(); !line.empty(); line = lines.next()) {
+    if (out.size() == most) fail(Fault::kEvidence, "a proof has more than ", most, " hashes");
+    out.push_back(hash_from_text(line, "a hash of a proof"));
+  }
+  return out;
+}
+
+std::string take_proof_note(Lines& lines) {
+  if (lines.at_end()) fail(Fault::kEvidence, "a proof has no checkpoint");
+  check_note_bytes(lines.rest());
+  return std::string(lines.rest());
 }
 
 std::string signature_line(const NoteSignature& s) {
@@ -97,7 +121,7 @@ Checkpoint Checkpoint::parse(std::string_view text) {
   out.origin = lines.next();
   if (out.origin.empty()) fail(Fault::kEvidence, "a checkpoint has no origin");
   out.size = decimal_from_text(lines.next(), "a checkpoint's size");
-  out.root = parse_hash(lines.next(), "a checkpoint's root");
+  out.root = hash_from_text(lines.next(), "a checkpoint's root");
   // C2SP allows extension lines, but nobody could audit what they say.
   if (!lines.at_end()) fail(Fault::kEvidence, "a checkpoint has lines after its root");
   return out;
@@ -120,7 +144,14 @@ NoteCheck check_note(const Note& note, const PublicKey& key) {
   return result;
 }
 
+void require_use(const PublicKey& key, KeyUse use) {
+  if (key.use() == use) return;
+  fail(Fault::kUsage, "the key of ", key.name(), " is ",
+       use == KeyUse::kLog ? "a witness's and seals no log" : "a log's and cosigns nothing");
+}
+
 Note sign_checkpoint(const Checkpoint& checkpoint, const SecretKey& key) {
+  require_use(key.public_key(), KeyUse::kLog);
   const std::string& origin = checkpoint.origin;
   if (origin.empty() || origin.find('\n') != origin.npos || has_control(origin) || !is_utf8(origin))
     fail(Fault::kUsage, "a checkpoint's origin is not one line of text");
@@ -137,9 +168,7 @@ Note sign_text(std::string text, const SecretKey& key) {
 }
 
 std::string LeafProof::to_text() const {
-  std::string out = cat(kProofHeader, "\nindex ", index, '\n');
-  for (const Digest& hash : proof) out += to_base64(as_bytes(hash)) + '\n';
-  return out + '\n' + note;
+  return cat(kProofHeader, "\nindex ", index, '\n', hash_lines(proof), '\n', note);
 }
 
 LeafProof LeafProof::parse(std::string_view text) {
@@ -150,15 +179,36 @@ LeafProof LeafProof::parse(std::string_view text) {
     within("a proof's extra line", [&] { from_base64(lines.after("extra")); });
   LeafProof out;
   out.index = decimal_from_text(lines.after("index"), "a proof's index");
-  for (std::string_view line = lines.next(); !line.empty(); line = lines.next()) {
-    if (out.proof.size() == kMaxProofHashes)
-      fail(Fault::kEvidence, "a proof has more than ", kMaxProofHashes, " hashes");
-    out.proof.push_back(parse_hash(line, "a hash of a proof"));
-  }
-  if (lines.at_end()) fail(Fault::kEvidence, "a proof has no checkpoint");
-  check_note_bytes(lines.rest());
-  out.note = lines.rest();
+  out.proof = take_proof_hashes(lines, kMaxProofHashes);
+  out.note = take_proof_note(lines);
   return out;
+}
+
+std::string ConsistencyProof::to_text() const {
+  return cat("old ", old_size, '\n', hash_lines(proof), '\n', note);
+}
+
+ConsistencyProof ConsistencyProof::parse(std::string_view text) {
+  Lines lines(text, "a consistency proof");
+  ConsistencyProof out;
+  out.old_size = decimal_from_text(lines.after("old"), "a consistency proof's old size");
+  out.proof = take_proof_hashes(lines, kMaxConsistencyHashes);
+  out.note = take_proof_note(lines);
+  return out;
+}
+
+std::string extension_problem(const Checkpoint& old, const Checkpoint& extended,
+                              const std::vector<Digest>& proof) {
+  if (old.origin != extended.origin)
+    return cat("origin ", extended.origin, " is another log than ", old.origin);
+  if (old.size == 0) return "the earlier checkpoint is of an empty log, which every log extends";
+  if (old.size > extended.size)
+    return cat("it seals ", extended.size, " leaves, the earlier checkpoint ", old.size);
+  if (old.size == extended.size && old.root != extended.root)
+    return cat("two roots of size ", old.size, ": ", to_hex(old.root), " and ", to_hex(extended.root));
+  if (!hash::verify_consistency(old.size, old.root, extended.size, extended.root, proof))
+    return cat("the proof does not show that size ", extended.size, " extends size ", old.size);
+  return "";
 }
 
 }  // namespace aftune::seal

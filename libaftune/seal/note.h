@@ -45,7 +45,10 @@ enum class NoteCheck {
 
 /// `text` is one or more lines, each ended by LF.
 Note sign_text(std::string text, const SecretKey& key);
+/// Throws Error{kUsage} if the key is for another use, or the origin is not one line of text.
 Note sign_checkpoint(const Checkpoint& checkpoint, const SecretKey& key);
+/// Throws Error{kUsage} if the key is not for this use.
+void require_use(const PublicKey& key, KeyUse use);
 
 /// C2SP tlog-proof text of one leaf: index, proof, and the checkpoint note verbatim.
 struct LeafProof {
@@ -55,5 +58,22 @@ struct LeafProof {
   std::string to_text() const;
   static LeafProof parse(std::string_view text);
 };
+
+/// The proof that the log of `note` begins with the `old_size` leaves that an earlier checkpoint seals, in
+/// the form of the body of a C2SP tlog-witness add-checkpoint request: "old <size>", the hashes, an empty
+/// line, the note.
+struct ConsistencyProof {
+  std::uint64_t old_size = 0;
+  std::vector<Digest> proof;
+  std::string note;
+  std::string to_text() const;
+  /// At most 63 hashes. Throws Error{kEvidence}.
+  static ConsistencyProof parse(std::string_view text);
+};
+
+/// Why `proof` does not show that the log of `extended` begins with that of `old`; empty if it does. An `old`
+/// of size 0 proves nothing and is refused.
+[[nodiscard]] std::string extension_problem(const Checkpoint& old, const Checkpoint& extended,
+                                            const std::vector<Digest>& proof);
 
 }  // namespace aftune::seal

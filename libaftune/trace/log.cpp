@@ -44,25 +44,53 @@ off_t end_of_last_line(int fd, off_t size, const fs::path& path) {
   return 0;
 }
 
+// `lines` come before the text.
+Log split(std::string_view rest, std::size_t lines) {
+  Log log;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\n');
+    if (end == rest.npos) {
+      log.torn = true;
+      break;
+    }
+    check_line(rest.substr(0, end), lines + log.leaves.size() + 1);
+    log.leaves.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+  }
+  return log;
+}
+
 }  // namespace
 
 Log Log::read(const fs::path& path) {
   const std::string text = read_file(path, kMaxLogBytes, Links::kRefuse);
-  Log log;
-  within(path.native(), [&] {
-    std::string_view rest = text;
-    while (!rest.empty()) {
-      const std::size_t end = rest.find('\n');
-      if (end == rest.npos) {
-        log.torn = true;
-        return;
-      }
-      check_line(rest.substr(0, end), log.leaves.size() + 1);
-      log.leaves.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(end + 1);
-    }
+  return within(path.native(), [&] { return split(text, 0); });
+}
+
+Log Log::read_after(const fs::path& path, std::uint64_t bytes, std::uint64_t lines) {
+  const std::string text = read_part(path, bytes, kMaxLogBytes, Links::kRefuse);
+  return within(path.native(), [&] { return split(text, static_cast<std::size_t>(lines)); });
+}
+
+std::optional<std::string> line_ending_at(const fs::path& path, std::uint64_t bytes) {
+  const std::uint64_t from = bytes - std::min<std::uint64_t>(bytes, kMaxLineBytes + 2);
+  std::string text = read_part(path, from, bytes, Links::kRefuse);
+  if (text.size() != bytes - from || !text.ends_with('\n')) return std::nullopt;
+  text.pop_back();
+  const std::size_t before = text.rfind('\n');
+  if (before == text.npos && from != 0) return std::nullopt;
+  return before == text.npos ? text : text.substr(before + 1);
+}
+
+std::optional<std::string> first_line(const fs::path& path) {
+  const std::string text = read_part(path, 0, kMaxLineBytes + 2, Links::kRefuse);
+  const std::size_t end = text.find('\n');
+  if (end == text.npos && text.size() <= kMaxLineBytes) return std::nullopt;
+  return within(path.native(), [&] {
+    const std::string line = text.substr(0, end);
+    check_line(line, 1);
+    return line;
   });
-  return log;
 }
 
 hash::MerkleTree Log::tree() const {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,16 @@ struct Log {
   /// Throws Error{kUsage} if absent, Error{kEvidence} on an empty line, CR, BOM, NUL or a line of 64 KiB or
   /// more.
   static Log read(const fs::path& path);
+  /// As read(), of the lines after the first `lines`, which are `bytes` long and are not looked at.
+  static Log read_after(const fs::path& path, std::uint64_t bytes, std::uint64_t lines);
   hash::MerkleTree tree() const;
 };
+
+/// The line whose LF is the last of the file's first `bytes` bytes, without it; nullopt if no line ends
+/// there.
+std::optional<std::string> line_ending_at(const fs::path& path, std::uint64_t bytes);
+/// The first line without its LF; nullopt if no line is whole. Throws as Log::read does.
+std::optional<std::string> first_line(const fs::path& path);
 
 /// Appends lines to log.jsonl; a line is in the log once append() has returned (written and fsynced).
 class LogWriter {

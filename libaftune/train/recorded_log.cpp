@@ -1,8 +1,9 @@
 #include "train/recorded_log.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
-#include "seal/note.h"
 
 namespace aftune::train {
 namespace {
@@ -34,12 +35,28 @@ RecordedLog::RecordedLog(const trace::Layout& layout) : path_(layout.log()) {
 void RecordedLog::check_extends(const fs::path& checkpoint) const {
   within(checkpoint.native(), [&] {
     const std::string text = read_file(checkpoint, std::uint64_t{1} << 16, Links::kRefuse);
-    const seal::Checkpoint sealed = seal::Checkpoint::parse(seal::Note::parse(text).text);
+    const seal::Note note = seal::Note::parse(text);
+    const seal::Checkpoint sealed = seal::Checkpoint::parse(note.text);
+    check_origin(note, sealed.origin);
     if (sealed.size > log_.leaves.size())
       fail(Fault::kUsage, "seals ", sealed.size, " leaves, and the log has ", log_.leaves.size());
     if (log_.tree().root(sealed.size) != sealed.root)
       fail(Fault::kUsage, "the log's first ", sealed.size, " leaves are not those that it seals");
   });
+}
+
+// Without the key the signature cannot be checked, but whose it says it is, and of which run, can.
+void RecordedLog::check_origin(const seal::Note& note, const std::string& origin) const {
+  if (log_.leaves.empty()) return;
+  const std::string run =
+      within(cat(path_.native(), ": line 1"), [&] { return record::parse_manifest(log_.leaves[0]); }).run;
+  if (!origin.ends_with("/" + run)) fail(Fault::kUsage, "seals ", origin, ", and the log is of run ", run);
+  const std::string signer = origin.substr(0, origin.size() - run.size() - 1);
+  const bool is_signed =
+      std::any_of(note.signatures.begin(), note.signatures.end(), [&](const seal::NoteSignature& line) {
+        return line.name == signer && line.signature.size() == sizeof(seal::Signature);
+      });
+  if (!is_signed) fail(Fault::kUsage, "has no signature by ", signer, ", whose log it says it is");
 }
 
 bool RecordedLog::confirms(std::int64_t index, const std::string& ours) const {

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "record/leaves.h"
+#include "seal/note.h"
 #include "trace/layout.h"
 #include "trace/log.h"
 
@@ -16,7 +17,8 @@ namespace aftune::train {
 class RecordedLog {
  public:
   /// Reads the log, or nothing if there is none, and refuses (Error{kUsage}) one that does not extend
-  /// ./checkpoint. Changes nothing on disk.
+  /// ./checkpoint, or a ./checkpoint of another run or without a signature by the one it names. Changes
+  /// nothing on disk.
   explicit RecordedLog(const trace::Layout& layout);
 
   std::int64_t size() const { return static_cast<std::int64_t>(log_.leaves.size()); }
@@ -30,6 +32,7 @@ class RecordedLog {
 
  private:
   void check_extends(const fs::path& checkpoint) const;
+  void check_origin(const seal::Note& note, const std::string& origin) const;
 
   fs::path path_;
   trace::Log log_;

@@ -5,6 +5,8 @@
 #include "attacks/recorded_run.h"
 #include "base/error.h"
 #include "hash/blake3.h"
+#include "seal/cosignature.h"
+#include "seal/note.h"
 #include "trace/layout.h"
 
 namespace aftune::attacks {
@@ -116,8 +118,21 @@ TEST(Terms, WhatTheRunDoesNotHave) {
   expect_only(audit::verify(options), Code::kPolicy, "eval every");
   options.policy = policy("\"template\":\"" + std::string(64, 'a') + "\"");
   expect_only(audit::verify(options), Code::kPolicy, "template");
-  options.policy = policy(R"("witnesses":{"vkeys":["w"],"threshold":1})");
-  expect_only(audit::verify(options), Code::kUnsupported, "witnesses");
+}
+
+TEST(Terms, WitnessesThatThePolicyNames) {
+  const RecordedRun run = fresh_copy({});
+  const auto witness = seal::SecretKey::from_seed("witness.example/w", {7}, seal::KeyUse::kWitness);
+  audit::VerifyOptions options = run.options();
+  options.policy = policy(cat(R"("witnesses":{"threshold":1,"vkeys":[")", witness.public_key().vkey(), R"("]})"));
+  expect_only(audit::verify(options), Code::kAbsent, "witnesses");
+  const fs::path checkpoint = trace::Layout{run.trace()}.checkpoint();
+  seal::Note note = seal::Note::parse(read_file(checkpoint, 1 << 16));
+  note.signatures.push_back(seal::cosign(note, witness, 1'700'000'000));
+  write_file(checkpoint, note.to_text());
+  const audit::Verdict verdict = audit::verify(options);
+  EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
+  EXPECT_FALSE(leaves_open(verdict, "other-histories:"));
 }
 
 TEST(Terms, WithoutAPolicyNoCheckOfItIsCounted) {

@@ -86,6 +86,8 @@ def main():
             for line in run(*train, *record).splitlines():
                 checker.check("train", line)
         checker.check("commit", run("aftune-commit", "--trace", "new.aft", "--key", "acme.key", "--json"))
+        run("aftune-key", "generate", "--witness", "--name", "w", "--out", "w", "--no-passphrase")
+        checker.check("commit", run("aftune-commit", "--cosign", "new.aft/checkpoint", "--key", "w.key", "--json"))
         for line in lines("new.aft/log.jsonl") + lines("run.aft/log.jsonl"):
             checker.check("leaf-" + json.loads(line)["kind"], line)
         signed = ["--checkpoint", "run.aft/checkpoint", "--pubkey", "acme.vkey"]

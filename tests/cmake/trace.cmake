@@ -24,4 +24,8 @@ if(has_cryptography OR has_nacl)
   add_test(NAME independent.log_root
     COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_log_root.py
       $<TARGET_FILE:write_sealed_log>)
+  add_test(NAME independent.history
+    COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_history.py ${PROJECT_BINARY_DIR}/bin
+      ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
+  set_tests_properties(independent.history PROPERTIES FIXTURES_REQUIRED cli)
 endif()

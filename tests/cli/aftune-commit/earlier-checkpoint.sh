@@ -6,8 +6,10 @@ cmp run.aft/checkpoint before
 cp run.aft/log.jsonl log
 head -n 5 log >run.aft/log.jsonl
 try aftune-commit --trace run.aft --key acme.key
-sed '3s/"loss":"./"loss":"0/' log >run.aft/log.jsonl
+sed '3s/"loss":"./"loss":"00/' log >run.aft/log.jsonl
 try aftune-commit --trace run.aft --key acme.key
+sed '3s/"loss":"./"loss":"0/' log >run.aft/log.jsonl
+try aftune-commit --trace run.aft --key acme.key --rehash
 cp log run.aft/log.jsonl
 cmp run.aft/checkpoint before
 # Another key, and a checkpoint that is none.

@@ -17,5 +17,8 @@ echo '{"version":1,"beacon":{"source":"drand quicknet","round":42}}' >beacon.jso
 try verify --challenge beacon-challenge.json --policy beacon.json
 sed -i 's/42/43/' beacon.json
 try verify --challenge beacon-challenge.json --policy beacon.json
-echo '{"version":1,"witnesses":{"vkeys":["w"],"threshold":1}}' >witnesses.json
+aftune-key generate --witness --name witness.example/w --out w --no-passphrase >/dev/null
+echo '{"version":1,"witnesses":{"vkeys":["'"$(cat w.vkey)"'"],"threshold":1}}' >witnesses.json
+try verify --all --policy witnesses.json
+aftune-commit --cosign run.aft/checkpoint --key w.key >/dev/null
 try verify --all --policy witnesses.json

@@ -154,10 +154,5 @@ TEST(Terms, MoreBlocksThanAgreedAreStated) {
             std::vector<std::string>{"disclosure: cells of 4 layer blocks were opened, the policy allows 3"});
 }
 
-TEST(Terms, CosignaturesThatAreNotCheckedAreNotPassedOver) {
-  const Policy witnessed = policy(R"("witnesses":{"vkeys":["w"],"threshold":1})");
-  EXPECT_EQ(details(audited(witnessed, {.all = true}, 20), "witnesses", Code::kUnsupported).size(), 1u);
-}
-
 }  // namespace
 }  // namespace aftune::audit

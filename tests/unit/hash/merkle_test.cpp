@@ -143,6 +143,41 @@ TEST(Merkle, EqualsTheDefinitionForEverySmallTree) {
   }
 }
 
+// Sizes about 2^8 have every shape of a right edge that 9 levels can have.
+TEST(Merkle, EqualsTheDefinitionForEveryTreeUpTo300) {
+  constexpr std::uint64_t kMost = 300;
+  const MerkleTree tree = numbered_tree(kMost);
+  for (std::uint64_t size = 1; size <= kMost; ++size) {
+    const oracle::Leaves leaves = std::span(tree.leaves()).first(size);
+    ASSERT_EQ(tree.root(size), oracle::mth(leaves));
+    // Each index and old size occurs with many sizes; a stride that is prime to them keeps this in seconds.
+    for (std::uint64_t at = size % 7; at < size; at += 7) {
+      ASSERT_EQ(tree.inclusion(at, size), oracle::path(at, leaves)) << at << " of " << size;
+      ASSERT_EQ(tree.consistency(at + 1, size), oracle::subproof(at + 1, leaves, true))
+          << at + 1 << " in " << size;
+    }
+  }
+}
+
+// Evidence proves thousands of leaves of one log: a proof must cost no more than its own length in hashes.
+TEST(Merkle, ManyProofsOfALargeTreeAreCheap) {
+  constexpr std::uint64_t kSize = 300001;
+  MerkleTree tree;
+  Digest leaf{};
+  for (std::uint64_t i = 0; i < kSize; ++i) {
+    leaf.bytes[i % 32] ^= static_cast<std::uint8_t>(i);
+    tree.append(leaf);
+  }
+  RootBuilder builder;
+  for (const Digest& l : tree.leaves()) builder.append(l);
+  const Digest root = tree.root();
+  ASSERT_EQ(root, builder.root());
+  for (std::uint64_t index = 0; index < kSize; index += 37)
+    ASSERT_TRUE(verify_inclusion(tree.leaves()[index], index, kSize, tree.inclusion(index, kSize), root));
+  for (std::uint64_t from = 1; from <= kSize; from += 101)
+    ASSERT_TRUE(verify_consistency(from, tree.root(from), kSize, root, tree.consistency(from, kSize)));
+}
+
 // A proof may fit other sizes (the signed checkpoint binds the size), but no other index of its own size.
 TEST(Merkle, AProofProvesNoOtherIndex) {
   const MerkleTree tree = numbered_tree(40);

@@ -85,8 +85,13 @@ TEST(PublicKey, RefusesEverythingElse) {
             "a public key's ID is \"d455c522\", but its name and key give d455c521");
   EXPECT_EQ(vkey_refusal("example.com/log+D455C521+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"),
             "a public key's ID: not a lower-case hex digit");
-  EXPECT_EQ(vkey_refusal("example.com/log+d455c521+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"),
+  EXPECT_EQ(vkey_refusal("example.com/log+d455c521+AgOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"),
             "a public key is not of type Ed25519");
+  // The ID covers the type: a log's key does not turn into a witness's.
+  EXPECT_EQ(vkey_refusal("example.com/log+d455c521+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"),
+            "a public key's ID is \"d455c521\", but its name and key give 07bdbe2a");
+  EXPECT_EQ(vkey_refusal("witness.example/w1+e75f6532+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"),
+            "the key of witness.example/w1 is a witness's, not a log's");
   EXPECT_EQ(vkey_refusal("example.com/log+d455c521+"), "a public key is not of type Ed25519");
   EXPECT_EQ(vkey_refusal("example.com/log+d455c521+AQOhB7/z"),
             "an Ed25519 public key has 5 bytes instead of 32");
@@ -205,7 +210,7 @@ TEST(SecretKey, PlainFormRefusesEverythingElse) {
   EXPECT_EQ(secret_refusal("PRIVATE+KEY+"), "a secret key is not PRIVATE+KEY+<name>+<id>+<key>");
   EXPECT_EQ(secret_refusal("PRIVATE+KEY+n+00000000+AQ=="), "secret key: 1 bytes instead of 33");
   EXPECT_EQ(
-      secret_refusal("PRIVATE+KEY+example.com/log+d455c521+BAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"),
+      secret_refusal("PRIVATE+KEY+example.com/log+d455c521+AgABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"),
       "a secret key is not of type Ed25519");
   EXPECT_EQ(
       secret_refusal("PRIVATE+KEY+example.com/lag+d455c521+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"),

@@ -278,5 +278,78 @@ TEST(LeafProof, RefusesEveryOtherForm) {
   EXPECT_EQ(refused(good + std::string(70000, 'x')), "a note of 70177 bytes, more than 65536");
 }
 
+// A line by a key may stand twice; each must verify (docs/seal.md).
+TEST(Note, DuplicatedLinesAreEachChecked) {
+  Note note = Note::parse(kEightLeaves);
+  for (int i = 0; i < 63; ++i) note.signatures.push_back(note.signatures[0]);
+  const Note read = Note::parse(note.to_text());
+  EXPECT_EQ(read.signatures.size(), 64u);
+  EXPECT_EQ(check_note(read, PublicKey::parse(kVkey)), NoteCheck::kValid);
+  note.signatures.back().signature.back() ^= std::byte{1};
+  EXPECT_EQ(check_note(note, PublicKey::parse(kVkey)), NoteCheck::kBadSignature);
+}
+
+TEST(ConsistencyProof, IsTheBodyThatWitnessesTake) {
+  const hash::MerkleTree tree = reference_tree();
+  const ConsistencyProof proof{6, tree.consistency(6, 8), std::string(kEightLeaves)};
+  const std::string text =
+      cat("old 6\n"
+          "DrxdNDf74tsVi58Sah0RjjCBgQMdCpSfje3t68VY72o=\n"
+          "yoVOoSjtBQtBs1/8G4e46yveRh6eO1WW7Oa51ZdaCuA=\n"
+          "037kGJdt2VdTwcc4Yrk5j6Kiz5tP8P3+izDNlSCWFLc=\n"
+          "\n",
+          kEightLeaves);
+  EXPECT_EQ(proof.to_text(), text);
+  const ConsistencyProof read = ConsistencyProof::parse(text);
+  EXPECT_EQ(read.old_size, 6u);
+  EXPECT_EQ(read.proof, proof.proof);
+  EXPECT_EQ(read.note, kEightLeaves);
+  EXPECT_EQ(ConsistencyProof::parse(cat("old 8\n\n", kEightLeaves)).proof.size(), 0u);
+}
+
+TEST(ConsistencyProof, RefusesEveryOtherForm) {
+  const auto refused = [](std::string_view text) { return refusal([&] { ConsistencyProof::parse(text); }); };
+  const std::string good =
+      ConsistencyProof{6, reference_tree().consistency(6, 8), std::string(kEightLeaves)}.to_text();
+  EXPECT_EQ(refused(""), "a consistency proof ends too early");
+  EXPECT_EQ(refused(replaced(good, "old 6", "old 06")),
+            "a consistency proof's old size is not a decimal number without leading zeros");
+  EXPECT_EQ(refused(replaced(good, "old", "new")),
+            "a consistency proof has no \"old\" line where one must be");
+  EXPECT_EQ(refused(replaced(good, "DrxdNDf7", "DrxdND==")), "a hash of a proof: not a base64 character");
+  EXPECT_EQ(refused(replaced(good, "\n\nexample", "\nexample")),
+            "a hash of a proof: base64 text whose length is not a multiple of 4");
+  EXPECT_EQ(refused(good.substr(0, good.find("\n\n") + 2)), "a proof has no checkpoint");
+  EXPECT_EQ(refused(good + std::string(70000, 'x')), "a note of 70177 bytes, more than 65536");
+  std::string many = "old 6\n";
+  for (int i = 0; i < 63; ++i) many += "vBoGQ7EuTS18d5GPROD095qDi2z57FtcKD4fTYhZnms=\n";
+  EXPECT_EQ(refused(cat(many, "\n", kEightLeaves)), "accepted");
+  EXPECT_EQ(refused(cat(many, "vBoGQ7EuTS18d5GPROD095qDi2z57FtcKD4fTYhZnms=\n\n", kEightLeaves)),
+            "a proof has more than 63 hashes");
+}
+
+TEST(Extension, HoldsForEveryOlderSizeAndNothingElse) {
+  const hash::MerkleTree tree = reference_tree();
+  const auto at = [&](std::uint64_t size) { return Checkpoint{"o", size, tree.root(size)}; };
+  for (std::uint64_t to = 1; to <= 8; ++to)
+    for (std::uint64_t from = 1; from <= to; ++from) {
+      const std::vector<Digest> proof = tree.consistency(from, to);
+      EXPECT_EQ(extension_problem(at(from), at(to), proof), "");
+      Checkpoint forked = at(from);
+      forked.root.bytes[0] ^= 1;
+      EXPECT_NE(extension_problem(forked, at(to), proof), "");
+      std::vector<Digest> longer = proof;
+      longer.push_back(tree.root());
+      EXPECT_NE(extension_problem(at(from), at(to), longer), "");
+    }
+  EXPECT_EQ(extension_problem(at(8), at(5), {}), "it seals 5 leaves, the earlier checkpoint 8");
+  EXPECT_EQ(extension_problem(at(0), at(5), {}),
+            "the earlier checkpoint is of an empty log, which every log extends");
+  EXPECT_EQ(extension_problem(at(4), {"p", 5, tree.root(5)}, tree.consistency(4, 5)),
+            "origin p is another log than o");
+  EXPECT_EQ(extension_problem(at(4), {"o", 4, tree.root(3)}, {}),
+            cat("two roots of size 4: ", to_hex(tree.root(4)), " and ", to_hex(tree.root(3))));
+}
+
 }  // namespace
 }  // namespace aftune::seal

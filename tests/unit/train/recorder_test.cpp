@@ -268,12 +268,16 @@ TEST_F(RecorderTest, ASnapshotOfAnotherStateIsNotResumedFrom) {
       << message;
 }
 
+// The text of a note with a line of the form that a signature has; without the key no one can tell more.
+std::string note_text(const seal::Checkpoint& checkpoint, const std::string& signer, std::size_t blob = 68) {
+  return cat(checkpoint.to_text(), "\n\xe2\x80\x94 ", signer, ' ', to_base64(Bytes(blob)), '\n');
+}
+
 TEST_F(RecorderTest, ALogThatDoesNotExtendItsCheckpointIsRefused) {
   run().go(5);
   const auto tree = Log::read(layout.log()).tree();
   const auto seal = [&](std::uint64_t size, const Digest& root) {
-    overwrite(layout.checkpoint(), seal::Checkpoint{"x/" + std::string(32, '0'), size, root}.to_text() +
-                                       "\n\xe2\x80\x94 x AAAAAAAA\n");
+    overwrite(layout.checkpoint(), note_text({"x/" + std::string(32, '0'), size, root}, "x"));
   };
   seal(4, tree.root(4));
   resumed().go(5);
@@ -281,6 +285,26 @@ TEST_F(RecorderTest, ALogThatDoesNotExtendItsCheckpointIsRefused) {
   message_of([&] { resumed().go(kAll); }, Fault::kUsage);
   seal(100, tree.root(4));
   message_of([&] { resumed().go(kAll); }, Fault::kUsage);
+}
+
+TEST_F(RecorderTest, ACheckpointOfAnotherRunOrOfNoSignerIsRefused) {
+  run().go(5);
+  const Digest root = Log::read(layout.log()).tree().root(4);
+  const std::string run = std::string(32, '0');
+  const auto refusal = [&](const std::string& note) {
+    overwrite(layout.checkpoint(), note);
+    const std::string message = message_of([&] { resumed().go(kAll); }, Fault::kUsage);
+    return message.substr(message.find("checkpoint: ") + 12);
+  };
+  const std::string other = "x/" + std::string(32, '1');
+  EXPECT_EQ(refusal(note_text({other, 4, root}, "x")), cat("seals ", other, ", and the log is of run ", run));
+  EXPECT_EQ(refusal(note_text({run, 4, root}, "x")), cat("seals ", run, ", and the log is of run ", run));
+  const std::string unsigned_by_x = "has no signature by x, whose log it says it is";
+  EXPECT_EQ(refusal(note_text({"x/" + run, 4, root}, "y")), unsigned_by_x);
+  EXPECT_EQ(refusal(note_text({"x/" + run, 4, root}, "x", 67)), unsigned_by_x);
+  EXPECT_EQ(refusal(note_text({"x/" + run, 4, root}, "x", 76)), unsigned_by_x);  // as a cosignature is
+  overwrite(layout.checkpoint(), note_text({"x/" + run, 4, root}, "x"));
+  resumed().go(5);
 }
 
 TEST_F(RecorderTest, AnExistingTraceNeedsResumeAndOneWriter) {
