@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "report/attestation.h"
+#include "report/junit.h"
 
 namespace aftune {
 namespace {
@@ -12,6 +14,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, pubkey, checkpoint, challenge, policy, data, model, exported;
+  fs::path junit, attestation, key;
   std::string seed;
   std::int64_t cells = 0;
   bool all = false, json = false, quiet = false;
@@ -36,9 +39,17 @@ void flags(CLI::App& app, Args& args) {
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
+  cli::path(app, "--junit", "FILE", args.junit, "write the verdict as JUnit XML");
+  cli::path(app, "--attestation", "FILE", args.attestation,
+            "write the verdict as a signed in-toto statement");
+  cli::key(app, args.key)->description("the auditor's secret key (aftune-key), which signs the attestation");
   cli::threads(app, args.threads);
   cli::json(app, args.json);
   cli::quiet(app, args.quiet);
+}
+
+std::vector<fs::path> inputs(const Args& args) {
+  return {args.pubkey, args.checkpoint, args.challenge, args.policy, args.data, args.key};
 }
 
 void require_consistent(const Args& args) {
@@ -49,6 +60,11 @@ void require_consistent(const Args& args) {
   if (args.all && by_seed) wrong("--all needs no --challenge-seed and no --cells");
   if (args.challenge.empty() && !args.all && (args.cells == 0 || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+  if (args.attestation.empty() != args.key.empty()) wrong("--attestation and --key go together");
+  cli::require_not_input("--junit", args.junit, inputs(args));
+  cli::require_not_input("--attestation", args.attestation, inputs(args));
+  if (args.junit == "-" || args.attestation == "-") wrong("the verdict is on stdout; name a file");
+  if (!args.junit.empty() && args.junit == args.attestation) wrong("--junit and --attestation name one file");
 }
 
 std::optional<fs::path> given(const fs::path& path) {
@@ -95,10 +111,27 @@ cli::Exit exit_of(audit::Outcome outcome) {
   return cli::Exit::kIncomplete;
 }
 
+/// The files beside the verdict. A verdict of no signed log has nothing that a statement could
+/// be about; it is no ACCEPT, so no one waits for an attestation of it in vain.
+void write_reports(const Args& args, const audit::Verdict& verdict,
+                   const std::optional<seal::SecretKey>& key) {
+  if (!args.junit.empty()) cli::write_output(args.junit, report::junit(verdict));
+  if (!key) return;
+  if (verdict.root.empty())
+    cli::warn("no attestation was written: the verdict is of no signed log");
+  else
+    cli::write_output(args.attestation, report::attest(verdict, *key));
+}
+
 cli::Exit verify(const Args& args) {
   require_consistent(args);
+  std::optional<seal::SecretKey> key;
+  if (!args.key.empty())
+    key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
   const audit::Verdict verdict = audit::verify(options_of(args));
-  args.json ? cli::print_json(audit::to_json(verdict)) : cli::print(audit::describe(verdict));
+  write_reports(args, verdict, key);
+  args.json ? cli::print_json(audit::to_json(verdict))
+            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
   return exit_of(verdict.outcome);
 }
 
