@@ -45,7 +45,7 @@ class Map {
         frame_(frame_of(width)),
         columns_(grid_.step_blocks(), frame_.most_columns),
         rows_(grid_.blocks(), frame_.most_rows),
-        cell_(std::clamp<std::int64_t>((frame_.width - frame_.labels) / columns_.count, 8, 28)) {
+        cell_(std::clamp<std::int64_t>((frame_.width - frame_.labels) / columns_.count, 8, 34)) {
     for (const audit::CellVerdict& v : verdict.sampled) count(v);
   }
 
@@ -60,6 +60,10 @@ class Map {
   }
   std::int64_t x(std::int64_t column) const { return frame_.labels + column * cell_; }
   std::int64_t y(std::int64_t row) const { return row * cell_; }
+  /// Cells in a group.
+  std::int64_t size(std::int64_t row, std::int64_t column) const {
+    return (rows_.begin(row + 1) - rows_.begin(row)) * (columns_.begin(column + 1) - columns_.begin(column));
+  }
   std::string row_labels() const;
   std::string column_labels() const;
   std::string cells() const;
@@ -84,7 +88,7 @@ std::string Map::title(std::int64_t row, std::int64_t column, const Counts& coun
   if (b_end - b == 1) text += cat(" (", block_name(grid_, static_cast<int>(b)), ')');
   text += cat(", ", range("step block", s, s_end), " (",
               range("step", grid_.step_begin(s), grid_.step_end(s_end - 1)), "): ");
-  const std::int64_t total = (b_end - b) * (s_end - s);
+  const std::int64_t total = size(row, column);
   std::string parts;
   const auto add = [&](std::int64_t n, std::string_view what) {
     if (n > 0) parts += cat(parts.empty() ? "" : ", ", total == 1 ? "" : cat(n, ' '), what);
@@ -96,11 +100,13 @@ std::string Map::title(std::int64_t row, std::int64_t column, const Counts& coun
   return text + parts;
 }
 
-std::string_view symbol(const Counts& counts) {
-  return counts.rejected > 0     ? "rejected"
-         : counts.unanswered > 0 ? "unanswered"
-         : counts.checked > 0    ? "checked"
-                                 : "unsampled";
+/// Of a group of `total` cells. A group of which some are checked must not look like one that is.
+std::string_view symbol(const Counts& counts, std::int64_t total) {
+  return counts.rejected > 0       ? "rejected"
+         : counts.unanswered > 0   ? "unanswered"
+         : counts.checked == total ? "checked"
+         : counts.checked > 0      ? "partly"
+                                   : "unsampled";
 }
 
 std::string Map::cells() const {
@@ -109,7 +115,7 @@ std::string Map::cells() const {
     for (std::int64_t column = 0; column < columns_.count; ++column) {
       const auto found = counts_.find({row, column});
       const Counts counts = found == counts_.end() ? Counts{} : found->second;
-      const std::string_view id = symbol(counts);
+      const std::string_view id = symbol(counts, size(row, column));
       out +=
           cat("<use href=\"#", id, "\" class=\"", id, "\" x=\"", x(column), "\" y=\"", y(row), "\" width=\"",
               cell_, "\" height=\"", cell_, "\"><title>", title(row, column, counts), "</title></use>\n");
@@ -170,6 +176,9 @@ std::string cell_symbols() {
          shape("unanswered",
                "<rect class=\"ring\" x=\"2\" y=\"2\" width=\"16\" height=\"16\" rx=\"4\"/>"
                "<path class=\"ring\" d=\"M6 10h8\"/>") +
+         shape("partly",
+               "<rect class=\"ring\" x=\"2\" y=\"2\" width=\"16\" height=\"16\" rx=\"4\"/>"
+               "<circle class=\"core\" cx=\"10\" cy=\"10\" r=\"3.6\"/>") +
          shape("unsampled",
                "<circle cx=\"10\" cy=\"10\" r=\"2.4\"/><rect class=\"area\" width=\"20\" height=\"20\"/>") +
          "</svg>\n";

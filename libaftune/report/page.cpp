@@ -92,14 +92,16 @@ std::string reasons(const Verdict& v) {
   return section("reasons", "Reasons", out + "</ul>\n");
 }
 
-std::string legend() {
+std::string legend(const record::Grid& grid) {
   std::string out = "<ul class=\"legend\">\n";
   const std::pair<std::string_view, std::string_view> kEntries[] = {
       {"checked", "replayed, right to the bit"},
+      {"partly", "some of the group replayed and right"},
       {"rejected", "rejected"},
       {"unanswered", "asked for, could not be replayed"},
       {"unsampled", "not sampled"}};
-  for (const auto& [id, what] : kEntries) out += cat("<li>", icon(id), what, "</li>\n");
+  for (const auto& [id, what] : kEntries)
+    if (id != "partly" || is_grouped(grid, Width::kNarrow)) out += cat("<li>", icon(id), what, "</li>\n");
   return out + "</ul>\n";
 }
 
@@ -146,7 +148,7 @@ std::string cells(const Verdict& v) {
     return section("cells", "Cells", "<p>The audit ended before the grid of the run was known.</p>\n");
   const std::string map = figure([&](Width width) { return cell_map(v, width); });
   return section("cells", "Cells: layer blocks by steps",
-                 cat(legend(), map, group_note(v.grid), v.sampled.empty() ? "" : cell_table(v)));
+                 cat(legend(v.grid), map, group_note(v.grid), v.sampled.empty() ? "" : cell_table(v)));
 }
 
 std::string loss(const RunLog* run) {
@@ -230,8 +232,10 @@ std::string run_facts(const PageInput& input) {
   if (!v.root.empty()) facts.add("Root", code(v.root));
   if (v.grid.steps != 0) facts.add("Grid", grid_line(v.grid));
   if (input.run != nullptr) add_recipe(input.run->manifest, facts);
-  facts.add("Seed",
-            cat(escaped(v.seed_kind), v.seed_kind == "given" ? " (whoever ran the audit chose it)" : ""));
+  facts.add(
+      "Seed",
+      cat(escaped(v.seed_kind),
+          v.seed_kind == "given" ? ": protects only if the provider did not know it when signing" : ""));
   return section("run", "The run", facts.text());
 }
 
@@ -239,14 +243,15 @@ std::string bound_facts(const Verdict& v) {
   if (v.bound.empty()) return "";
   Facts facts;
   for (const auto& [what, digest] : v.bound) facts.add(what, code(digest));
-  return section("bound", "Judged by", facts.text() + "<p class=\"note\">BLAKE3 of each file.</p>\n");
+  return section(
+      "bound", "Judged by",
+      facts.text() + "<p class=\"note\">BLAKE3 of what was judged; the verifier is the software.</p>\n");
 }
 
 std::string footer(const PageInput& input) {
   if (input.signer.empty())
-    return "<footer><p>This page shows a verdict file that carries no signature: it is worth what its source "
-           "is "
-           "worth. Anyone who has the trace can repeat the audit.</p></footer>\n";
+    return "<footer><p>This page shows a verdict file that carries no signature: it is worth what its "
+           "source is worth. Anyone who has the trace can repeat the audit.</p></footer>\n";
   return cat("<footer><p>Made from an attestation whose signature by ", escaped(input.signer),
              " was checked. This page itself is not signed.</p></footer>\n");
 }
@@ -262,8 +267,8 @@ std::string page(const PageInput& input) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
       name(v.outcome), v.origin.empty() ? "" : ": ", escaped(v.origin), "</title>\n<style>", kPageStyle,
       "</style>\n</head>\n<body>\n", cell_symbols(), header(input), "<main>\n", reasons(v), cells(v),
-      loss(input.run), "<div class=\"pair\">\n", checks(v), unchecked(v), "</div>\n", run_facts(input),
-      bound_facts(v), "</main>\n", footer(input), "</body>\n</html>\n");
+      loss(input.run), "<div class=\"pair\">\n", checks(v), "<div class=\"stack\">\n", unchecked(v),
+      bound_facts(v), "</div>\n</div>\n", run_facts(input), "</main>\n", footer(input), "</body>\n</html>\n");
 }
 
 }  // namespace aftune::report

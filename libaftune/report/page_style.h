@@ -39,15 +39,16 @@ h2 { font-size: 1.125rem; letter-spacing: -0.005em; margin-bottom: 0.9rem; }
 .good { color: var(--good); } .bad { color: var(--bad); } .open { color: var(--open); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 0.85rem; margin: 1.1rem 0;
   padding: clamp(1rem, 2.5vw, 1.6rem); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: 0.85rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap: 0.85rem;
   margin: 1.6rem 0 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 0.85rem; padding: 0.95rem 1.1rem; }
 .tile dt { color: var(--soft); font-size: 0.875rem; }
-.tile dd.number { font-size: 1.65rem; line-height: 1.3; letter-spacing: -0.015em; }
+.tile dd.number { font-size: clamp(1.3rem, 4vw, 1.65rem); line-height: 1.3; letter-spacing: -0.015em; }
 .tile dd.of { color: var(--soft); font-size: 0.875rem; }
 .number, td, .tick, code { font-variant-numeric: tabular-nums; }
-.pair { display: grid; gap: 0 1.1rem; grid-template-columns: minmax(0, 1fr); }
-@media (min-width: 62rem) { .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
+.pair, .stack { display: grid; gap: 1.1rem; grid-template-columns: minmax(0, 1fr); align-content: start; }
+.pair section { margin: 0; }
+@media (min-width: 62rem) { .pair { margin: 1.1rem 0; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
 .facts { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.15rem 1.5rem; }
 .facts dt { color: var(--soft); font-size: 0.875rem; }
 .facts dd { margin-bottom: 0.55rem; overflow-wrap: anywhere; }
@@ -82,8 +83,9 @@ figure svg { display: block; width: 100%; height: auto; }
 @media (min-width: 48rem) { .wide { display: block; } .narrow { display: none; } }
 .symbols { position: absolute; }
 .checked { fill: var(--good); stroke: var(--good); } .rejected { fill: var(--bad); stroke: var(--bad); }
+.partly { fill: var(--good); stroke: var(--good); }
 .unanswered { fill: var(--open); stroke: var(--open); } .unsampled { fill: var(--idle); }
-.square { stroke: none; }
+.square, .core { stroke: none; }
 .mark { fill: none; stroke: var(--mark); stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round; }
 .ring { fill: none; stroke-width: 2; } .area { fill: transparent; }
 .tick { fill: var(--soft); font-size: 12px; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Looks at the pages of aftune-inspect --html in a real browser.
 
-usage: check_page.py CHROMIUM BIN-DIR FIXTURE [--screenshots FOLDER]
+usage: check_page.py CHROMIUM BIN-DIR FIXTURE [--screenshots FOLDER]     the pictures in docs/ are made by the last
 At 360 and 1600 px, light and dark: nothing is wider than the window, nothing is fetched, the console is silent, no
 script runs, text has contrast, and headings, landmarks and tables are what assistive technology needs. Pages damaged on
 purpose show that each of these can fail.
@@ -80,7 +80,7 @@ def complaints_of(browser, path, width, dark):
     return found
 
 
-# What a page may not be: each damage must be seen. The first three replace text; the rest is put before </main>.
+# What a page may not be: each damage, one text put in another's place, must be seen.
 DAMAGE = {
     "too wide": ("</main>", '<div style="width:3000px">x</div></main>'),
     "no landmark": ("<main>", "<div>"),
@@ -107,10 +107,10 @@ def write_pages(tools, fixture, scratch):
     work = os.path.join(scratch, "work")
     shutil.copytree(os.path.join(fixture, "full"), work)
 
-    def tool(*command, code=0):
-        env = {**os.environ, "PATH": tools + ":" + os.environ["PATH"]}
+    def tool(*command):
+        env = {**os.environ, "PATH": tools + ":" + os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000"}
         seen = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True)
-        if seen.returncode != code:
+        if seen.returncode:
             sys.exit(f"exit {seen.returncode}: {' '.join(command)}\n{seen.stderr}")
         return seen.stdout
 
