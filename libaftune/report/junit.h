@@ -6,7 +6,7 @@
 
 namespace aftune::report {
 
-/// The verdict as JUnit XML (docs/audit.md, "Reports"): one suite, whose test cases all pass only if the
+/// The verdict as JUnit XML (docs/reports.md): one suite, whose test cases all pass only if the
 /// verdict is ACCEPT. Well-formed XML 1.0 whatever the verdict holds; no times in it.
 std::string junit(const audit::Verdict& verdict);
 

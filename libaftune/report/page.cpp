@@ -10,7 +10,6 @@
 namespace aftune::report {
 namespace {
 
-using audit::CellResult;
 using audit::Outcome;
 using audit::ReasonClass;
 using audit::Verdict;

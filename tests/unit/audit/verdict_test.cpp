@@ -157,6 +157,26 @@ TEST(VerdictFile, IsRefusedWhereItContradictsItself) {
   }
 }
 
+// Whatever bytes: a verdict, or Error{kEvidence}; and what is read can be written and read again.
+TEST(VerdictFile, AnyByteChangedIsReadOrRefused) {
+  const std::string good = json_text(to_json(whole()));
+  int refused = 0;
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    for (const char c : {'\0', '"', '9', '-', '\xff'}) {
+      std::string text = good;
+      text[i] = c;
+      try {
+        const Json json = to_json(parse_verdict(text));
+        EXPECT_EQ(to_json(verdict_from_json(json)), json);
+      } catch (const Error& e) {
+        EXPECT_EQ(e.fault(), Fault::kEvidence) << e.what();
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 2000);
+}
+
 TEST(VerdictFile, AnAcceptHasNoFailedCheck) {
   Verdict verdict = whole();
   verdict.reasons.clear();
