@@ -1,4 +1,4 @@
-// Shows what a trace or a policy holds, or the tokens of texts; drafts a policy.
+// Shows what a trace or a policy holds, a verdict, or the tokens of texts; drafts a policy.
 
 #include <iostream>
 
@@ -6,6 +6,8 @@
 #include "audit/policy_draft.h"
 #include "base/error.h"
 #include "cli/cli.h"
+#include "report/attestation.h"
+#include "report/page.h"
 #include "tokenizer/tokenizer.h"
 #include "trace/overview.h"
 
@@ -16,6 +18,7 @@ constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, model, policy, policy_from, data;
+  fs::path verdict, attestation, pubkey, log, html;
   fs::path out = "-";
   bool tokenize = false, json = false;
 };
@@ -29,6 +32,11 @@ void flags(CLI::App& app, Args& args) {
             "draft a policy from the client's base model and --data");
   cli::data(app, args.data);
   cli::out(app, args.out, "FILE", "policy file to write, - for stdout [-]");
+  cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
+  cli::path(app, "--attestation", "FILE", args.attestation, "show the verdict of a signed statement");
+  cli::pubkey(app, args.pubkey)->description("the auditor's public key, a vkey line");
+  cli::path(app, "--html", "FILE", args.html, "write the verdict as an HTML page");
+  cli::path(app, "--log", "FILE", args.log, "log.jsonl of the verdict's run, for the page");
   cli::json(app, args.json);
 }
 
@@ -78,14 +86,61 @@ cli::Exit draft(const Args& args) {
   return cli::Exit::kDone;
 }
 
+void require_consistent_verdict(const Args& args) {
+  const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
+  if (args.attestation.empty() != args.pubkey.empty()) wrong("--attestation and --pubkey go together");
+  if (!args.verdict.empty() && !args.attestation.empty()) wrong("give one of --verdict and --attestation");
+  if (args.html.empty() && !(args.log.empty() && args.trace.empty()))
+    wrong("with a verdict, --trace and --log are for the page that --html writes");
+  if (!args.log.empty() && !args.trace.empty()) wrong("--trace has a log: --log does not go with it");
+  if (args.html == "-" && args.json) wrong("--html - and --json both write to stdout");
+  cli::require_not_input("--html", args.html, {args.verdict, args.attestation, args.pubkey, args.log});
+}
+
+audit::Verdict read_verdict(const Args& args) {
+  if (args.attestation.empty()) {
+    const std::string text = cli::read_input(args.verdict, audit::kMaxVerdictBytes);
+    return within(args.verdict.native(), [&] { return audit::parse_verdict(text); });
+  }
+  const seal::PublicKey key = seal::PublicKey::read(args.pubkey);
+  const std::string text = cli::read_input(args.attestation, report::kMaxEnvelopeBytes);
+  return within(args.attestation.native(), [&] { return report::open_attestation(text, key); });
+}
+
+void write_page(const Args& args, const audit::Verdict& verdict) {
+  report::PageInput input{.verdict = verdict};
+  std::optional<report::RunLog> run;
+  const fs::path log = args.trace.empty() ? args.log : trace::Layout{args.trace}.log();
+  if (!log.empty()) run = report::read_run_log(log, verdict);
+  if (run) input.run = &*run;
+  if (!args.attestation.empty()) input.signer = seal::PublicKey::read(args.pubkey).name();
+  cli::write_output(args.html, report::page(input));
+}
+
+cli::Exit show_verdict(const Args& args) {
+  require_consistent_verdict(args);
+  const audit::Verdict verdict = read_verdict(args);
+  if (!args.html.empty()) write_page(args, verdict);
+  if (args.html == "-") return cli::Exit::kDone;
+  args.json ? cli::print_json(audit::to_json(verdict))
+            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
+  return cli::Exit::kDone;
+}
+
 cli::Exit inspect(const Args& args) {
   const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
+  const bool verdict = !args.verdict.empty() || !args.attestation.empty();
+  if (!verdict && !(args.pubkey.empty() && args.html.empty() && args.log.empty()))
+    wrong("--pubkey, --html and --log go with --verdict or --attestation");
   if (args.tokenize != !args.model.empty()) wrong("--tokenize and --model go together");
   if (args.policy_from.empty() != args.data.empty()) wrong("--policy-from and --data go together");
   if (args.out != "-" && args.policy_from.empty()) wrong("--out goes with --policy-from");
-  const int tasks = (args.tokenize ? 1 : 0) + (args.trace.empty() ? 0 : 1) + (args.policy.empty() ? 0 : 1) +
-                    (args.policy_from.empty() ? 0 : 1);
-  if (tasks != 1) wrong("give one of --trace, --tokenize, --policy and --policy-from");
+  // With a verdict, a trace is what its page is drawn from.
+  const int tasks = (args.tokenize ? 1 : 0) + (verdict || !args.trace.empty() ? 1 : 0) +
+                    (args.policy.empty() ? 0 : 1) + (args.policy_from.empty() ? 0 : 1);
+  if (tasks != 1)
+    wrong("give one of --trace, --verdict, --attestation, --tokenize, --policy and --policy-from");
+  if (verdict) return show_verdict(args);
   if (args.tokenize) return tokenize(args);
   if (!args.policy.empty()) return show_policy(args);
   if (!args.policy_from.empty()) return draft(args);
@@ -99,6 +154,7 @@ cli::Exit inspect(const Args& args) {
 
 int main(int argc, char** argv) {
   return aftune::cli::run<aftune::Args>(
-      "aftune-inspect", "Shows what a trace or a policy holds, or the tokens of texts; drafts a policy.",
+      "aftune-inspect",
+      "Shows what a trace or a policy holds, a verdict, or the tokens of texts; drafts a policy.",
       aftune::flags, aftune::inspect, argc, argv);
 }

@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "report/attestation.h"
+#include "report/junit.h"
 
 namespace aftune {
 namespace {
@@ -15,7 +17,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
-  fs::path since, consistency, known;
+  fs::path junit, attestation, key, since, consistency, known;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -46,9 +48,18 @@ void flags(CLI::App& app, Args& args) {
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
   cli::integer(app, "--jobs", args.jobs, "replay this many cells side by side", 1, 1024);
+  cli::path(app, "--junit", "FILE", args.junit, "write the verdict as JUnit XML");
+  cli::path(app, "--attestation", "FILE", args.attestation,
+            "write the verdict as a signed in-toto statement");
+  cli::key(app, args.key)->description("the auditor's secret key (aftune-key), which signs the attestation");
   cli::threads(app, args.threads);
   cli::json(app, args.json);
   cli::quiet(app, args.quiet);
+}
+
+std::vector<fs::path> inputs(const Args& args) {
+  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data, args.key,
+          args.evidence, args.log,        args.since,     args.consistency, args.known};
 }
 
 void require_consistent(const Args& args) {
@@ -63,6 +74,11 @@ void require_consistent(const Args& args) {
     wrong("--all needs no --challenge-seed and no --cells");
   if (args.challenge.empty() && !args.all && (args.cells.empty() || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+  if (args.attestation.empty() != args.key.empty()) wrong("--attestation and --key go together");
+  cli::require_not_input("--junit", args.junit, inputs(args));
+  cli::require_not_input("--attestation", args.attestation, inputs(args));
+  if (args.junit == "-" || args.attestation == "-") wrong("the verdict is on stdout; name a file");
+  if (!args.junit.empty() && args.junit == args.attestation) wrong("--junit and --attestation name one file");
 }
 
 // "2,5-7" -> 2, 5, 6, 7
@@ -140,10 +156,29 @@ cli::Exit exit_of(audit::Outcome outcome) {
   return cli::Exit::kIncomplete;
 }
 
+/// The files beside the verdict. A verdict of no signed log has nothing that a statement could
+/// be about; it is no ACCEPT, so no one waits for an attestation of it in vain.
+void write_reports(const Args& args, const audit::Verdict& verdict,
+                   const std::optional<seal::SecretKey>& key) {
+  if (!args.junit.empty()) cli::write_output(args.junit, report::junit(verdict));
+  if (!key) return;
+  if (verdict.root.empty())
+    cli::warn("no attestation was written: the verdict is of no signed log");
+  else
+    cli::write_output(args.attestation, report::attest(verdict, *key));
+}
+
 cli::Exit verify(const Args& args) {
   require_consistent(args);
-  const audit::Verdict verdict = audit::verify(options_of(args));
-  args.json ? cli::print_json(audit::to_json(verdict)) : cli::print(audit::describe(verdict));
+  std::optional<seal::SecretKey> key;
+  if (!args.key.empty())
+    key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
+  audit::VerifyOptions options = options_of(args);
+  if (key) options.replay_secret = audit::replay_secret(*key);
+  const audit::Verdict verdict = audit::verify(options);
+  write_reports(args, verdict, key);
+  args.json ? cli::print_json(audit::to_json(verdict))
+            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
   return exit_of(verdict.outcome);
 }
 

@@ -1,7 +1,6 @@
 #include "audit/verdict.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/error.h"
 
@@ -182,26 +181,6 @@ Json to_json(const Verdict& verdict) {
           {"root", verdict.root},
           {"seed_kind", verdict.seed_kind},
           {"bound", verdict.bound}};
-}
-
-std::string describe(const Verdict& verdict) {
-  std::ostringstream out;
-  out << name(verdict.outcome) << ": " << verdict.checked << " of " << verdict.asked
-      << " cells asked for replayed exactly, of " << verdict.cells << " in the run\n";
-  for (const Reason& reason : verdict.reasons)
-    out << "  " << name(reason.code) << " (" << name(class_of(reason.code)) << "): " << reason.where << ": "
-        << reason.detail << '\n';
-  if (!verdict.origin.empty()) out << "run: " << verdict.origin << "\nroot: " << verdict.root << '\n';
-  out << "detects with probability " << verdict.confidence << ": " << verdict.attacker << "; one bad cell "
-      << verdict.one_cell << ", one bad column " << verdict.one_column << '\n';
-  out << "checks:";
-  for (const auto& [check, count] : verdict.checks) {
-    out << ' ' << name(check) << ' ' << count.done;
-    if (count.failed != 0) out << " (" << count.failed << " failed)";
-  }
-  out << '\n';
-  for (const std::string& item : verdict.unchecked) out << "not checked: " << item << '\n';
-  return std::move(out).str();
 }
 
 }  // namespace aftune::audit

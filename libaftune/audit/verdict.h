@@ -125,7 +125,20 @@ std::vector<Cell> unanswered(const Verdict& verdict);
 /// or evidence: REJECT. Else INCOMPLETE, with a `coverage` reason if cells are missing.
 void conclude(Verdict& verdict, std::int64_t asked);
 Json to_json(const Verdict& verdict);
-/// A few lines for a person.
-std::string describe(const Verdict& verdict);
+
+/// The strict inverse of to_json(): every member, no other, in bounds, and an outcome that conclude() would
+/// give. A verdict file is untrusted. Throws Error{kEvidence}.
+Verdict verdict_from_json(const Json& json);
+inline constexpr std::size_t kMaxVerdictBytes = std::size_t{64} << 20;
+Verdict parse_verdict(std::string_view text);  ///< as verdict_from_json(), of at most kMaxVerdictBytes
+
+/// Coverage, and the confidence with its attacker, on one line.
+std::string headline(const Verdict& verdict);
+/// Six significant digits; never "1" for anything less.
+std::string probability_text(double p);
+/// A few lines for a person: outcome and headline, reasons by class, the run, checks, and last what was not
+/// checked. `colour` adds SGR codes for a terminal. No other control character is in it, whatever the verdict
+/// holds.
+std::string describe(const Verdict& verdict, bool colour = false);
 
 }  // namespace aftune::audit

@@ -21,6 +21,7 @@
 #include "audit/trace_source.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
 
@@ -101,6 +102,7 @@ bool Audit::check_seal() {
   sealed_ = std::move(*sealed);
   verdict_.origin = sealed_.checkpoint.origin;
   verdict_.root = to_hex(sealed_.checkpoint.root);
+  verdict_.bound["verifier"] = std::string(kSoftware);
   verdict_.bound["note"] = to_hex(hash::blake3(sealed_.text));
   if (options_.policy) verdict_.bound["policy"] = to_hex(options_.policy->digest);
   if (options_.challenge) verdict_.bound["challenge"] = to_hex(hash::blake3(to_text(*options_.challenge)));
@@ -390,6 +392,12 @@ void require_usable(const VerifyOptions& options) {
 }
 
 }  // namespace
+
+Digest replay_secret(const seal::SecretKey& key) {
+  constexpr std::string_view kContext = "aftune/replay-secret/1";
+  const seal::Signature signature = key.sign(as_bytes(kContext));  // Ed25519 signs the same way every time
+  return hash::blake3_derive_key(kContext, std::as_bytes(std::span(signature)));
+}
 
 Verdict verify(const VerifyOptions& given) {
   VerifyOptions options = given;

@@ -47,6 +47,9 @@ struct VerifyOptions {
   bool quiet = false;
 };
 
+/// What only the holder of the key can know: see VerifyOptions::replay_secret.
+Digest replay_secret(const seal::SecretKey& key);
+
 /// Verifies a trace at hand, or evidence. Damage in what the provider wrote is a reason in the verdict, never
 /// an exception; exceptions are for what the auditor's own side could not do.
 Verdict verify(const VerifyOptions& options);

@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include <charconv>
+#include <cmath>
+
 #include "base/error.h"
 #include "base/printable.h"
 
@@ -75,6 +78,42 @@ void check_canonical_subset(const Json& value) {
   }
 }
 
+void append_json(std::string& out, const Json& value);
+
+void append_object(std::string& out, const Json& value) {
+  char separator = '{';
+  for (const auto& [key, item] : value.items()) {
+    out += separator;
+    out += Json(key).dump();
+    out += ':';
+    append_json(out, item);
+    separator = ',';
+  }
+  out += value.empty() ? "{}" : "}";
+}
+
+void append_array(std::string& out, const Json& value) {
+  char separator = '[';
+  for (const Json& item : value) {
+    out += separator;
+    append_json(out, item);
+    separator = ',';
+  }
+  out += value.empty() ? "[]" : "]";
+}
+
+// nlohmann's own writer is round-trip but not always shortest.
+void append_json(std::string& out, const Json& value) {
+  if (value.is_object()) return append_object(out, value);
+  if (value.is_array()) return append_array(out, value);
+  if (!value.is_number_float() || !std::isfinite(value.get<double>())) {
+    out += value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  char digits[32];
+  out.append(digits, std::to_chars(digits, digits + sizeof(digits), value.get<double>()).ptr);
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text, const JsonLimits& limits) {
@@ -93,6 +132,12 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
 std::string canonical_json(const Json& value) {
   check_canonical_subset(value);
   return value.dump(-1, ' ', false, Json::error_handler_t::strict);
+}
+
+std::string json_text(const Json& value) {
+  std::string text;
+  append_json(text, value);
+  return text;
 }
 
 Json parse_canonical(std::string_view text, const JsonLimits& limits) {

@@ -31,6 +31,10 @@ Json parse_json(std::string_view text, const JsonLimits& limits = {});
 /// UTF-8).
 std::string canonical_json(const Json& value);
 
+/// JSON text without spaces. Reals are written as the shortest decimal that reads back as the same binary64,
+/// what is not finite as null, and ill-formed UTF-8 as U+FFFD.
+std::string json_text(const Json& value);
+
 /// Parses a text that must be exactly the canonical form of its parse. Throws Error{kEvidence}.
 Json parse_canonical(std::string_view text, const JsonLimits& limits = {});
 

@@ -18,42 +18,6 @@ namespace {
 
 constexpr std::uint64_t kMaxPassphrase = 4096;
 
-void append_json(std::string& out, const Json& value);
-
-void append_object(std::string& out, const Json& value) {
-  char separator = '{';
-  for (const auto& [key, item] : value.items()) {
-    out += separator;
-    out += Json(key).dump();
-    out += ':';
-    append_json(out, item);
-    separator = ',';
-  }
-  out += value.empty() ? "{}" : "}";
-}
-
-void append_array(std::string& out, const Json& value) {
-  char separator = '[';
-  for (const Json& item : value) {
-    out += separator;
-    append_json(out, item);
-    separator = ',';
-  }
-  out += value.empty() ? "[]" : "]";
-}
-
-// nlohmann's own writer is round-trip but not always shortest.
-void append_json(std::string& out, const Json& value) {
-  if (value.is_object()) return append_object(out, value);
-  if (value.is_array()) return append_array(out, value);
-  if (!value.is_number_float() || !std::isfinite(value.get<double>())) {
-    out += value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    return;
-  }
-  char digits[32];
-  out.append(digits, std::to_chars(digits, digits + sizeof(digits), value.get<double>()).ptr);
-}
-
 /// The terminal with its echo off, for the lifetime of one question.
 class SilentTerminal {
  public:
@@ -96,12 +60,6 @@ void print(std::string_view text) {
     fail(Fault::kSystem, "stdout: write: ", std::strerror(errno));
 }
 
-std::string json_text(const Json& value) {
-  std::string text;
-  append_json(text, value);
-  return text;
-}
-
 void print_json(const Json& value) {
   print(json_text(value) + "\n");
 }
@@ -118,6 +76,21 @@ double shortest(float value) {
 void write_output(const fs::path& path, std::string_view text) {
   if (path == "-") return print(text);
   write_file(path, text);
+}
+
+void require_not_input(std::string_view flag, const fs::path& path, const std::vector<fs::path>& inputs) {
+  std::error_code absent;  // a file that is not there is no input
+  for (const fs::path& input : inputs)
+    if (!path.empty() && !input.empty() && fs::equivalent(path, input, absent))
+      fail(Fault::kUsage, flag, ": ", path.native(), " is an input");
+}
+
+bool colour_on_stdout() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  return ::isatty(STDOUT_FILENO) == 1 && variable("TERM") != "dumb" && variable("NO_COLOR").empty();
 }
 
 std::string read_input(const fs::path& path, std::uint64_t max_bytes) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -10,14 +11,17 @@ namespace aftune::cli {
 
 /// Writes to stdout and fails (Error{kSystem}) if it cannot be written and flushed.
 void print(std::string_view text);
-/// One line. Reals are written as the shortest decimal that reads back as the same binary64.
+/// One line, as json_text() writes it.
 void print_json(const Json& value);
-std::string json_text(const Json& value);
 /// A binary32 as the binary64 whose shortest decimal is that of the binary32: 0.1f is printed as 0.1.
 double shortest(float value);
 
 /// Writes `text` to the file, whole or not at all, or to stdout if path is "-".
 void write_output(const fs::path& path, std::string_view text);
+/// Refuses (Error{kUsage}) an output file that is one of the inputs. Empty paths were not given.
+void require_not_input(std::string_view flag, const fs::path& path, const std::vector<fs::path>& inputs);
+/// True if stdout is a terminal that shows colours: TERM is not "dumb", and NO_COLOR is unset or empty.
+bool colour_on_stdout();
 /// Reads the file, or stdin if path is "-". Throws as read_file does.
 std::string read_input(const fs::path& path, std::uint64_t max_bytes);
 

@@ -4,6 +4,7 @@
 usage: check_json.py SCHEMAS BIN-DIR FIXTURE
 Each schema must refuse members it does not name, and every schema must be used here.
 """
+import base64
 import json
 import os
 import shutil
@@ -114,6 +115,10 @@ def main():
         checker.check("verdict", run(*verify, "--all", "--data", "rows.jsonl", "--model", "model", "--export", "tuned"))
         checker.check("verdict", run(*verify, "--all", "--max-memory", "1K", code=3))
         checker.check("verdict", run("aftune-verify", "--trace", "run.aft", "--pubkey", "b.vkey", "--all", "--json", code=1))
+        run(*verify, "--challenge", "c.json", "--attestation", "a.json", "--key", "acme.key")
+        envelope = checker.check("attestation", "".join(lines("a.json")))
+        checker.check("verdict", json.dumps(json.loads(base64.b64decode(envelope["payload"]))["predicate"]))
+        checker.check("verdict", run("aftune-inspect", "--attestation", "a.json", "--pubkey", "acme.vkey", "--json"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "e.h5",
                                   "--key", "acme.key", "--json", "--quiet"))
