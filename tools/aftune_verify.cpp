@@ -5,6 +5,8 @@
 #include <set>
 #include <sstream>
 
+#include "audit/bisect.h"
+#include "audit/op_proof.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "report/attestation.h"
@@ -17,7 +19,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
-  fs::path junit, attestation, key, since, consistency, known;
+  fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -30,6 +32,11 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--evidence", "FILE", args.evidence, "evidence file (aftune-open), instead of a trace");
   cli::path(app, "--log", "FILE", args.log,
             "with evidence: the whole log, so that none of it stays unopened");
+  cli::path(app, "--bisect", "FILE", args.bisect,
+            "with evidence: op list (aftune-open --ops) to find the first wrong operation of");
+  cli::path(app, "--proof-out", "FILE", args.proof_out,
+            "with --bisect: the proof file to write if there is one");
+  cli::path(app, "--proof", "FILE", args.proof, "proof file to check, instead of all else but the key");
   cli::pubkey(app, args.pubkey)->required();
   cli::checkpoint(app, args.checkpoint);
   cli::challenge(app, args.challenge);
@@ -58,8 +65,8 @@ void flags(CLI::App& app, Args& args) {
 }
 
 std::vector<fs::path> inputs(const Args& args) {
-  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data, args.key,
-          args.evidence, args.log,        args.since,     args.consistency, args.known};
+  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data,  args.key,
+          args.evidence, args.log,        args.since,     args.consistency, args.known, args.bisect};
 }
 
 void require_consistent(const Args& args) {
@@ -168,7 +175,70 @@ void write_reports(const Args& args, const audit::Verdict& verdict,
     cli::write_output(args.attestation, report::attest(verdict, *key));
 }
 
+void print_verdict(const Args& args, const audit::Verdict& verdict) {
+  args.json ? cli::print_json(audit::to_json(verdict))
+            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
+}
+
+// Of what else a verification takes, nothing says anything about one operation.
+void require_alone(const Args& args, const char* flag) {
+  const bool others = args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() ||
+                      !args.data.empty() || !args.model.empty() || !args.exported.empty() ||
+                      !args.checkpoint.empty() || !args.seed.empty() || !args.cells.empty() ||
+                      !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
+                      !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
+  if (others) fail(Fault::kUsage, flag, " goes with no flag that is about a whole audit");
+}
+
+cli::Exit check_proof(const Args& args) {
+  require_alone(args, "--proof");
+  if (!args.bisect.empty() || !args.proof_out.empty() || !args.evidence.empty() || !args.challenge.empty())
+    fail(Fault::kUsage, "--proof holds all it needs; --evidence, --challenge and --bisect do not go with it");
+  const audit::Verdict verdict = audit::check_op_proof({.proof = args.proof,
+                                                        .key = seal::PublicKey::read(args.pubkey),
+                                                        .threads = cli::thread_count(args.threads),
+                                                        .max_memory = args.max_memory});
+  print_verdict(args, verdict);
+  return exit_of(verdict.outcome);
+}
+
+std::string describe(const audit::Bisection& b, const fs::path& proof) {
+  const std::string cell = cat("cell ", b.cell.block, ",", b.cell.step_block);
+  switch (b.result) {
+    case audit::Bisection::Result::kAgrees:
+      return cat("agrees: all ", b.operations, " operations of ", cell, " are as signed\n");
+    case audit::Bisection::Result::kDiffers:
+      return cat("differs: operation ", b.agreed, " of ", b.operations, ", ", b.where, ": ", b.detail,
+                 "\nproof: ", proof.native(), "\n");
+    case audit::Bisection::Result::kRefused:
+      break;
+  }
+  return cat("refused: ", b.where, ": ", b.detail, "\nthe opened ", cell, " is itself the proof\n");
+}
+
+cli::Exit bisect(const Args& args) {
+  require_alone(args, "--bisect");
+  if (args.evidence.empty() || args.challenge.empty() || args.proof_out.empty())
+    fail(Fault::kUsage, "--bisect needs --evidence, --challenge and --proof-out");
+  cli::require_not_input("--proof-out", args.proof_out, inputs(args));
+  const std::string list = cli::read_input(args.bisect, audit::kMaxOpListBytes);
+  const audit::Bisection result =
+      audit::bisect({.list = within(args.bisect.native(), [&] { return audit::parse_op_list(list); }),
+                     .evidence = args.evidence,
+                     .challenge = parsed(args.challenge, audit::parse_challenge),
+                     .key = seal::PublicKey::read(args.pubkey),
+                     .proof = args.proof_out,
+                     .threads = cli::thread_count(args.threads),
+                     .max_memory = args.max_memory});
+  args.json ? cli::print_json(audit::to_json(result)) : cli::print(describe(result, args.proof_out));
+  if (result.result == audit::Bisection::Result::kRefused) return cli::Exit::kIncomplete;
+  return result.result == audit::Bisection::Result::kAgrees ? cli::Exit::kDone : cli::Exit::kReject;
+}
+
 cli::Exit verify(const Args& args) {
+  if (!args.proof.empty()) return check_proof(args);
+  if (!args.bisect.empty()) return bisect(args);
+  if (!args.proof_out.empty()) fail(Fault::kUsage, "--proof-out goes with --bisect");
   require_consistent(args);
   std::optional<seal::SecretKey> key;
   if (!args.key.empty())
@@ -177,8 +247,7 @@ cli::Exit verify(const Args& args) {
   if (key) options.replay_secret = audit::replay_secret(*key);
   const audit::Verdict verdict = audit::verify(options);
   write_reports(args, verdict, key);
-  args.json ? cli::print_json(audit::to_json(verdict))
-            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
+  print_verdict(args, verdict);
   return exit_of(verdict.outcome);
 }
 

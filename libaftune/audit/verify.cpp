@@ -1,7 +1,5 @@
 #include "audit/verify.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 
@@ -10,6 +8,7 @@
 #include "audit/evidence_file.h"
 #include "audit/findings.h"
 #include "audit/history_check.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/planning.h"
@@ -27,13 +26,6 @@
 
 namespace aftune::audit {
 namespace {
-
-// More than the machine has is never allocated: a claim of the provider's must not end the audit.
-std::uint64_t memory_bound(const VerifyOptions& options) {
-  if (options.max_memory != 0) return options.max_memory;
-  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
-}
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
 // stand on.
@@ -174,7 +166,7 @@ bool Audit::check_sizes() {
                   "a model of this size cannot be in so small a trace");
     return false;
   }
-  const std::uint64_t most = memory_bound(options_);
+  const std::uint64_t most = memory_bound(options_.max_memory);
   for (const TensorSpec& spec : log_->tensors())
     if (most != 0 && byte_size(spec) > most) {
       findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
@@ -186,18 +178,9 @@ bool Audit::check_sizes() {
 
 // What this build cannot compute it cannot confirm.
 bool Audit::check_arithmetic() {
-  int count = 0;
-  const char* const* names = kernels::op_names(&count);
-  const std::vector<std::string> known(names, names + count);
-  const record::Manifest& m = log_->manifest();
-  if (m.profile == "f32" && m.ops == known) return true;
-  std::string unknown;
-  for (const std::string& op : m.ops)
-    if (!std::binary_search(known.begin(), known.end(), op)) unknown += " " + op;
-  findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"),
-                cat("profile ", m.profile,
-                    unknown.empty() ? ": not this build's list of ops" : ": unknown ops:" + unknown));
-  return false;
+  const std::string why = unsupported_arithmetic(log_->manifest());
+  if (!why.empty()) findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"), why);
+  return why.empty();
 }
 
 // The client's own files: what is wrong with them is no evidence against the provider.
@@ -283,8 +266,9 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                                     .recipe = log_->manifest().recipe,
                                     .recompute = false,
                                     .pool = &pool_};
-  const ReplayOptions how{
-      .max_memory = memory_bound(options_), .jobs = options_.jobs, .key = replay_key(options_, challenge())};
+  const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),
+                          .jobs = options_.jobs,
+                          .key = replay_key(options_, challenge())};
   Progress progress("verify", std::ssize(cells), options_.quiet);
   for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
     verdict_.sampled.push_back(std::move(result));
