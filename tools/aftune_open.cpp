@@ -25,8 +25,8 @@ void flags(CLI::App& app, Args& args) {
   cli::trace(app, args.trace)->required();
   cli::challenge(app, args.challenge)->required();
   cli::out(app, args.out, "FILE", "evidence file to write; with --ops, op list")->required();
-  cli::text(app, "--ops", "BLOCK,STEP", args.ops,
-            "write the signed operations of this cell of the challenge instead (layer block, step block)");
+  cli::text(app, "--ops", "CELL", args.ops,
+            "write the signed operations of this cell of the challenge instead (layer block,step block)");
   cli::key(app, args.key);
   cli::size(app, "--max-memory", args.max_memory, "make nothing again that needs more; K, M, G, T as suffix");
   cli::threads(app, args.threads);
@@ -58,7 +58,7 @@ std::string describe(const audit::Opened& opened, const Args& args) {
 
 audit::Cell cell_of(const std::string& text) {
   const std::size_t comma = text.find(',');
-  if (comma == text.npos) fail(Fault::kUsage, "--ops: \"", text, "\" is not BLOCK,STEP");
+  if (comma == text.npos) fail(Fault::kUsage, "--ops: \"", text, "\" is not a layer block and a step block");
   const std::int64_t block = cli::parse_integer("--ops", text.substr(0, comma));
   const std::int64_t step_block = cli::parse_integer("--ops", text.substr(comma + 1));
   if (block < 0 || block > std::numeric_limits<int>::max() || step_block < 0)
