@@ -98,6 +98,43 @@ TEST(Evidence, SomeOfItsCellsAreNotAllOfThem) {
   EXPECT_THROW(audit::verify(options), Error);
 }
 
+// A campaign: each worker checks some of the cells, and what they found together is the verdict.
+TEST(Evidence, PartsMakeTheVerdictOfTheWhole) {
+  for (const bool honest : {true, false}) {
+    RecordedRun run = fresh_copy({.store_boundaries = true, .steps = 9});
+    if (!honest) {
+      Forgery forgery(run);
+      forgery.edit_step(3, [](record::Step& step) { step.gradients[0].bytes[0] ^= 1; });
+      run = forgery.seal();
+    }
+    const audit::Challenge challenge = challenge_of(run, honest ? kSample : audit::Plan{.all = true});
+    const bool by_hand = !honest;  // an honest program opens nothing that the log contradicts
+    audit::VerifyOptions options =
+        by_hand ? run.options() : options_for(open_evidence(run, challenge), challenge);
+    options.challenge = challenge;
+    const audit::Verdict whole = audit::verify(options);
+    EXPECT_EQ(whole.outcome == Outcome::kAccept, honest) << describe(whole);
+    std::vector<audit::Verdict> parts;
+    for (std::int64_t i = 0; i < whole.asked; i += 2) {
+      audit::VerifyOptions some = options;
+      some.only = i + 1 < whole.asked ? std::vector<std::int64_t>{i, i + 1} : std::vector<std::int64_t>{i};
+      parts.push_back(audit::verdict_from_json(to_json(audit::verify(some))));
+    }
+    options.parts = parts;
+    EXPECT_EQ(to_json(audit::verify(options)), to_json(whole));
+    options.parts.pop_back();
+    EXPECT_NE(audit::verify(options).outcome, Outcome::kAccept);
+    // Of another audit, or with a cell that came out otherwise.
+    options.parts = parts;
+    options.parts[0].bound["challenge"] = std::string(64, '0');
+    EXPECT_THROW(audit::verify(options), Error);
+    options.parts = parts;
+    options.parts.push_back(parts[0]);
+    options.parts.back().sampled[0].replay = Digest{};
+    EXPECT_THROW(audit::verify(options), Error);
+  }
+}
+
 // Cells of a sparse trace are made again; what that took is what is said.
 TEST(Evidence, StatesWhatMakingItTook) {
   const RecordedRun run = fresh_copy({.snapshot_interval = 8, .steps = 9});
