@@ -64,7 +64,7 @@ class Bisector {
       refuse(rejection.reason.where, rejection.reason.detail);
     } catch (const Error& e) {
       if (e.fault() != Fault::kEvidence) throw;
-      refuse("evidence", e.what());
+      refuse("evidence", without_path(e.what(), options_.evidence));
     }
     return result_;
   }

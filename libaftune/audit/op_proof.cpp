@@ -6,6 +6,7 @@
 #include "audit/findings.h"
 #include "audit/limits.h"
 #include "audit/log_view.h"
+#include "audit/rejection.h"
 #include "audit/single_op.h"
 #include "base/error.h"
 #include "base/version.h"
@@ -214,7 +215,7 @@ Verdict check_op_proof(const ProofOptions& options) {
   } catch (const Error& e) {
     // The engine's complaints about what it was given are Error{kUsage}.
     if (e.fault() != Fault::kEvidence && e.fault() != Fault::kUsage) throw;
-    findings.add(Code::kUnattributed, "proof", e.what());
+    findings.add(Code::kUnattributed, "proof", without_path(e.what(), options.proof));
   }
   findings.unchecked("all but one operation of one cell");
   findings.close();
