@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include "audit/client_check.h"
@@ -12,6 +13,7 @@
 #include "audit/history_check.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/opened_salts.h"
 #include "audit/planning.h"
 #include "audit/policy_check.h"
 #include "audit/rejection.h"
@@ -24,6 +26,7 @@
 #include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
+#include "trace/hiding_key.h"
 
 namespace aftune::audit {
 namespace {
@@ -33,6 +36,25 @@ std::uint64_t memory_bound(const VerifyOptions& options) {
   if (options.max_memory != 0) return options.max_memory;
   const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGE_SIZE);
   return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
+}
+
+// nullopt, with a finding, if it is absent or not the run's.
+std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
+                                                 const record::Manifest& manifest, Findings& findings) {
+  const std::string where = layout.hiding_key().filename().native();
+  if (!fs::exists(fs::symlink_status(layout.hiding_key()))) {
+    findings.add(Code::kAbsent, where, NoSalts::kWhy);
+    return std::nullopt;
+  }
+  try {
+    const record::RunSecret secret = trace::read_hiding_key(layout.hiding_key());
+    if (record::secret_check(secret) == *manifest.hiding_key) return secret;
+    findings.add(Code::kEvidence, where, "is not the secret that the manifest states");
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.add(Code::kFormat, where, "not 64 hex digits and a line feed");
+  }
+  return std::nullopt;
 }
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
@@ -53,6 +75,9 @@ class Audit {
   bool open_evidence();
   bool obtain_log();
   bool check_log();
+  void obtain_salts();
+  bool answers_salted() const { return options_.evidence && log_->manifest().hiding(); }
+  void take_back_unattributed();
   bool check_sizes();
   bool check_arithmetic();
   void check_client_files();
@@ -74,6 +99,7 @@ class Audit {
   ThreadPool pool_;
   Sealed sealed_;
   std::optional<EvidenceFile> evidence_;
+  std::unique_ptr<const record::Salts> salts_;  // null without hiding
   std::optional<LogView> log_;
   hash::MerkleTree tree_;  // of the whole log
 };
@@ -146,15 +172,36 @@ bool Audit::obtain_log() {
   return true;
 }
 
+// Of evidence, those that were opened; of a trace at hand, all, if the provider's secret is there.
+void Audit::obtain_salts() {
+  if (!log_->manifest().hiding()) return;
+  if (options_.evidence)
+    salts_ = std::make_unique<OpenedSalts>(evidence_->index().salts);
+  else if (const auto secret = read_run_secret(layout_, log_->manifest(), findings_))
+    salts_ = std::make_unique<record::SecretSalts>(*secret);
+  else
+    salts_ = std::make_unique<NoSalts>();
+  log_->use_salts(*salts_);
+}
+
 bool Audit::check_log() {
   if (!check_structure(*log_, findings_)) return false;
   const record::Manifest& manifest = log_->manifest();
   const std::string origin = cat(options_.key.name(), "/", manifest.run);
   findings_.expect(origin == sealed_.checkpoint.origin, Check::kClosing, Code::kClosing, LogView::line(0),
                    cat("origin: expected ", origin, ", found ", sealed_.checkpoint.origin));
+  obtain_salts();
   if (options_.policy) {
-    const auto contradictions = check_policy(*options_.policy, manifest);
-    for (const Reason& r : contradictions) findings_.failed(Check::kPolicy, r.code, r.where, r.detail);
+    const auto contradictions = check_policy(*options_.policy, manifest, salts_.get());
+    for (const Reason& r : contradictions) {
+      // Data roots are compared by their salts; everything else stands in the manifest itself.
+      if (answers_salted())
+        findings_.doubt(r.where.ends_with(" root") ? std::set{Code::kPolicy} : std::set<Code>{});
+      if (r.code == Code::kPolicy)
+        findings_.failed(Check::kPolicy, r.code, r.where, r.detail);
+      else
+        findings_.add(r.code, r.where, r.detail);
+    }
     if (contradictions.empty()) findings_.held(Check::kPolicy);
   }
   check_steps(*log_, findings_);
@@ -162,6 +209,9 @@ bool Audit::check_log() {
   if (!check_arithmetic() || !check_sizes()) return false;
   check_base_digests(*log_, findings_);
   check_export_digests(*log_, findings_);
+  // All that the log alone decides has been decided.
+  if (answers_salted())
+    findings_.doubt({Code::kData, Code::kForward, Code::kBackward, Code::kUpdate, Code::kExport});
   check_client_files();
   return true;
 }
@@ -264,6 +314,7 @@ void Audit::replay() {
     if (drawn.plan.all && options_.only.empty()) check_every_segment(source);
     replay_drawn(source, cells);
   }
+  if (answers_salted()) take_back_unattributed();
   std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
             [](const CellVerdict& a, const CellVerdict& b) { return a.cell < b.cell; });
   std::set<Cell> checked;
@@ -288,6 +339,23 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
   Progress progress("verify", std::ssize(cells), options_.quiet);
   for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
     verdict_.sampled.push_back(std::move(result));
+}
+
+// A cell is rejected for a contradiction that counts against the provider; without one it stays unanswered.
+void Audit::take_back_unattributed() {
+  for (CellVerdict& result : verdict_.sampled) {
+    if (result.result != CellResult::kRejected) continue;
+    const std::string cell = cat("cell ", result.cell.block, ",", result.cell.step_block, " ");
+    const bool named =
+        std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
+          return class_of(reason.code) == ReasonClass::kFraud && reason.where.starts_with(cell);
+        });
+    const bool in_doubt =
+        std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
+          return reason.code == Code::kUnattributed && reason.where.starts_with(cell);
+        });
+    if (in_doubt && !named) result.result = CellResult::kUnanswered;
+  }
 }
 
 void Audit::check_every_segment(TraceSource& source) {
