@@ -343,18 +343,18 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
 
 // A cell is rejected for a contradiction that counts against the provider; without one it stays unanswered.
 void Audit::take_back_unattributed() {
+  const auto any = [&](const std::string& place, const auto& is) {
+    return std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
+      return reason.where.starts_with(place) && is(reason.code);
+    });
+  };
+  const auto counts = [](Code code) { return class_of(code) != ReasonClass::kAbsent; };
+  const auto in_doubt = [](Code code) { return code == Code::kUnattributed; };
   for (CellVerdict& result : verdict_.sampled) {
-    if (result.result != CellResult::kRejected) continue;
     const std::string cell = cat("cell ", result.cell.block, ",", result.cell.step_block, " ");
-    const bool named =
-        std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
-          return class_of(reason.code) == ReasonClass::kFraud && reason.where.starts_with(cell);
-        });
-    const bool in_doubt =
-        std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
-          return reason.code == Code::kUnattributed && reason.where.starts_with(cell);
-        });
-    if (in_doubt && !named) result.result = CellResult::kUnanswered;
+    if (result.result == CellResult::kRejected &&
+        (!any("", counts) || (any(cell, in_doubt) && !any(cell, counts))))
+      result.result = CellResult::kUnanswered;
   }
 }
 

@@ -220,6 +220,8 @@ TEST(Hiding, AWrongSaltIsFoundWhateverItIsTakenFrom) {
       const audit::Verdict by_courier = audit::verify(options_for(forged.write(By::kCourier), challenge));
       expect_only(by_courier, Code::kUnattributed);
       EXPECT_LT(by_courier.checked, by_courier.asked);
+      for (const audit::CellVerdict& cell : by_courier.sampled)
+        EXPECT_NE(cell.result, audit::CellResult::kRejected) << name;
     }
     ForgedAnswer without = honest;
     without.index.salts.erase(name);
@@ -230,6 +232,21 @@ TEST(Hiding, AWrongSaltIsFoundWhateverItIsTakenFrom) {
   none.index.salts.clear();
   expect_only(audit::verify(options_for(none.write(By::kProvider), challenge)), Code::kAbsent,
               "evidence salt");
+}
+
+TEST(Hiding, SaltsOfAnIndexAreReadStrictly) {
+  const RecordedRun run = fresh_copy({});
+  audit::EvidenceIndex index = ForgedAnswer(open_evidence(run, challenge_of(run, {.uniform = 1}))).index;
+  const std::string plain = to_text(index);
+  EXPECT_EQ(plain.find("salts"), std::string::npos);
+  index.salts["0/data/0/"] = Digest{};
+  EXPECT_EQ(audit::parse_evidence_index(to_text(index)).salts, index.salts);
+  index.salts["0/rows/0/"] = Digest{};
+  EXPECT_THROW(audit::parse_evidence_index(to_text(index)), Error);
+  const std::string before_type = R"(,"type":)";
+  std::string empty = plain;
+  empty.insert(empty.rfind(before_type), R"(,"salts":{})");
+  EXPECT_THROW(audit::parse_evidence_index(empty), Error);
 }
 
 TEST(Hiding, TheDataRootIsComparedByItsSaltOnly) {
