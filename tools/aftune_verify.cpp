@@ -18,6 +18,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
   fs::path junit, attestation, key, since, consistency, known;
+  std::vector<fs::path> merge;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -35,8 +36,11 @@ void flags(CLI::App& app, Args& args) {
   cli::challenge(app, args.challenge);
   cli::challenge_seed(app, args.seed);
   cli::text(app, "--cells", "CELLS", args.cells,
-            "with a seed: how many cells to draw; with a challenge: which of its cells, from 0 (2,5-7)");
+            "with a seed: how many cells to draw; with a challenge: which of its cells, from 0: 2,5-7 or a "
+            "share, 3/8");
   cli::toggle(app, "--all", args.all, "replay every cell");
+  cli::paths(app, "--merge", "FILES", args.merge,
+             "verdicts (--json) over some of the challenge's cells each, to be made one");
   cli::policy(app, args.policy);
   cli::data(app, args.data);
   cli::model(app, args.model);
@@ -74,6 +78,9 @@ void require_consistent(const Args& args) {
     wrong("--all needs no --challenge-seed and no --cells");
   if (args.challenge.empty() && !args.all && (args.cells.empty() || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+  if (!args.merge.empty() && args.challenge.empty()) wrong("--merge needs the --challenge that was answered");
+  if (!args.merge.empty() && !args.cells.empty())
+    wrong("--merge takes the cells of its verdicts, not --cells");
   if (args.attestation.empty() != args.key.empty()) wrong("--attestation and --key go together");
   cli::require_not_input("--junit", args.junit, inputs(args));
   cli::require_not_input("--attestation", args.attestation, inputs(args));
@@ -81,22 +88,28 @@ void require_consistent(const Args& args) {
   if (!args.junit.empty() && args.junit == args.attestation) wrong("--junit and --attestation name one file");
 }
 
-// "2,5-7" -> 2, 5, 6, 7
-std::vector<std::int64_t> places(const std::string& list) {
+// Which of a challenge's cells: "2,5-7" by their places, or "3/8", every eighth from place 3 on.
+void choose_cells(const std::string& list, audit::VerifyOptions& options) {
   constexpr std::int64_t kMost = 1'000'000;
-  std::set<std::int64_t> out;
+  const auto place = [](const std::string& text) { return cli::parse_integer("--cells", text); };
+  if (const std::size_t slash = list.find('/'); slash != list.npos) {
+    options.share = place(list.substr(0, slash));
+    options.share_of = place(list.substr(slash + 1));
+    if (options.share < 0 || options.share >= options.share_of || options.share_of > kMost)
+      fail(Fault::kUsage, "--cells: \"", list, "\" is no share");
+    return;
+  }
+  std::set<std::int64_t> places;
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
     const std::size_t dash = part.find('-', 1);
-    const std::int64_t first = cli::parse_integer("--cells", part.substr(0, dash));
-    const std::int64_t last =
-        dash == part.npos ? first : cli::parse_integer("--cells", part.substr(dash + 1));
+    const std::int64_t first = place(part.substr(0, dash));
+    const std::int64_t last = dash == part.npos ? first : place(part.substr(dash + 1));
     if (first < 0 || last < first || last >= kMost)
       fail(Fault::kUsage, "--cells: \"", part, "\" is no range");
-    for (std::int64_t i = first; i <= last; ++i) out.insert(i);
+    for (std::int64_t i = first; i <= last; ++i) places.insert(i);
   }
-  if (out.empty()) fail(Fault::kUsage, "--cells: \"", list, "\" names no cell");
-  return {out.begin(), out.end()};
+  options.only.assign(places.begin(), places.end());
 }
 
 std::int64_t count(const std::string& text) {
@@ -137,9 +150,19 @@ audit::VerifyOptions options_of(const Args& args) {
                                .quiet = args.quiet};
   options.plan.all = args.all;
   if (!args.cells.empty() && args.challenge.empty()) options.plan.uniform = count(args.cells);
-  if (!args.cells.empty() && !args.challenge.empty()) options.only = places(args.cells);
+  if (!args.cells.empty() && !args.challenge.empty()) choose_cells(args.cells, options);
   if (!args.seed.empty()) options.seed = digest_from_hex(args.seed).bytes;
   if (!args.challenge.empty()) options.challenge = parsed(args.challenge, audit::parse_challenge);
+  for (const fs::path& part : args.merge) {
+    const std::string text = cli::read_input(part, audit::kMaxVerdictBytes);
+    options.parts.push_back(within(part.native(), [&] {
+      try {
+        return audit::parse_verdict(text);
+      } catch (const Error& e) {
+        throw Error(Fault::kUsage, e.what());  // the auditor's own file
+      }
+    }));
+  }
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
   return options;
 }

@@ -14,6 +14,7 @@
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"
+#include "audit/parts.h"
 #include "audit/planning.h"
 #include "audit/policy_check.h"
 #include "audit/rejection.h"
@@ -55,6 +56,12 @@ std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
     findings.add(Code::kFormat, where, "not 64 hex digits and a line feed");
   }
   return std::nullopt;
+}
+
+// Where the auditor keeps a file is no part of a verdict.
+std::string without_path(std::string message, const fs::path& path) {
+  const std::string prefix = path.native() + ": ";
+  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
@@ -148,7 +155,7 @@ bool Audit::open_evidence() {
     evidence_.emplace(*options_.evidence);
   } catch (const Error& e) {
     if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, "evidence", e.what());
+    findings_.add(Code::kFormat, "evidence", without_path(e.what(), *options_.evidence));
     return false;
   }
   verdict_.bound["evidence"] = to_hex(evidence_->digest());
@@ -291,8 +298,10 @@ std::vector<Cell> Audit::drawn_cells() {
   }
   std::vector<Cell> cells = draw_cells(drawn, grid);
   verdict_.asked = std::ssize(cells);
-  if (options_.only.empty()) return cells;
   std::vector<Cell> some;
+  if (options_.only.empty())
+    for (std::int64_t i = options_.share; i < std::ssize(cells); i += options_.share_of)
+      some.push_back(cells[static_cast<std::size_t>(i)]);
   for (const std::int64_t i : options_.only) {
     if (i >= std::ssize(cells)) fail(Fault::kUsage, "there is no cell ", i, ": ", cells.size(), " are drawn");
     some.push_back(cells[static_cast<std::size_t>(i)]);
@@ -307,13 +316,16 @@ void Audit::replay() {
   check_seed(drawn, options_.policy ? &*options_.policy : nullptr, findings_);
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
-  if (options_.evidence) {
+  std::optional<TraceSource> trace;
+  if (!options_.evidence) trace.emplace(layout_, *log_);
+  const bool whole = options_.only.empty() && options_.share_of == 1;
+  if (trace && drawn.plan.all && whole) check_every_segment(*trace);
+  if (!options_.parts.empty())
+    take_parts(options_.parts, cells, verdict_, findings_);
+  else if (trace)
+    replay_drawn(*trace, cells);
+  else
     replay_drawn(*evidence_, without_missing_leaves(*log_, cells, findings_, verdict_.sampled));
-  } else {
-    TraceSource source(layout_, *log_);
-    if (drawn.plan.all && options_.only.empty()) check_every_segment(source);
-    replay_drawn(source, cells);
-  }
   if (answers_salted()) take_back_unattributed();
   std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
             [](const CellVerdict& a, const CellVerdict& b) { return a.cell < b.cell; });

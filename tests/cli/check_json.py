@@ -122,6 +122,7 @@ def main():
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "e.h5",
                                   "--key", "acme.key", "--json", "--quiet"))
+        checker.check("evidence-summary", run("aftune-inspect", "--evidence", "e.h5", "--json"))
         checker.check("evidence", evidence_index(os.path.join(work, "e.h5")))
         verify = ["aftune-verify", "--evidence", "e.h5", "--challenge", "c.json", "--pubkey", "acme.vkey", "--json"]
         checker.check("verdict", run(*verify))
