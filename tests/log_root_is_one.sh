@@ -37,4 +37,15 @@ for threads in 2 3; do check "$(root -- --threads $threads)" "$threads threads";
 for rows in 1 2 4; do check "$(root -- --threads 2 --micro-batch $rows)" "micro-batch $rows"; done
 check "$(root -- --recompute)" "recomputed activations"
 for isa in "${isas[@]}"; do check "$(root AFTUNE_ISA="$isa" -- --threads 2)" "$isa"; done
+
+# With salted digests too, under one secret; under another, another.
+printf '%064d\n' 1 >one
+printf '%064d\n' 2 >two
+plain=$expected
+expected=$(root -- --threads 1 --hiding --hiding-secret one)
+[ "$expected" != "$plain" ] || { echo "salted digests are the plain ones"; failed=1; }
+check "$(root -- --threads 3 --micro-batch 1 --store boundaries --hiding --hiding-secret one)" "hiding, 3 threads"
+for isa in "${isas[@]}"; do check "$(root AFTUNE_ISA="$isa" -- --hiding --hiding-secret one)" "hiding, $isa"; done
+[ "$(root -- --hiding --hiding-secret two)" != "$expected" ] || { echo "two secrets, one root"; failed=1; }
+[ "$(root -- --hiding)" != "$(root -- --hiding)" ] || { echo "two random secrets, one root"; failed=1; }
 exit $failed

@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "audit/disclosure.h"
 #include "audit/evidence_file.h"
 #include "audit/policy.h"
 #include "audit/policy_draft.h"
@@ -192,7 +193,14 @@ cli::Exit inspect(const Args& args) {
   if (!args.policy.empty()) return show_policy(args);
   if (!args.policy_from.empty()) return draft(args);
   const trace::Overview seen = trace::overview({args.trace});
-  args.json ? cli::print_json(trace::to_json(seen)) : cli::print(trace::describe(seen));
+  const std::optional<audit::Disclosure> disclosed = audit::disclosure_of_trace({args.trace});
+  if (!args.json) {
+    cli::print(trace::describe(seen) + "disclosed  " + (disclosed ? describe(*disclosed) : "nothing") + '\n');
+    return cli::Exit::kDone;
+  }
+  Json json = trace::to_json(seen);
+  json["disclosed"] = disclosed ? to_json(*disclosed) : Json();
+  cli::print_json(json);
   return cli::Exit::kDone;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "audit/bisect.h"
+#include "audit/policy.h"
 #include "base/error.h"
 #include "cli/cli.h"
 
@@ -12,11 +13,12 @@ namespace aftune {
 namespace {
 
 constexpr std::uint64_t kMaxChallenge = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 
 struct Args {
-  fs::path trace, challenge, out, key;
+  fs::path trace, challenge, out, key, policy;
   std::string ops;
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, export_salts = false;
   int threads = 0;
   std::uint64_t max_memory = 0;
 };
@@ -28,6 +30,9 @@ void flags(CLI::App& app, Args& args) {
   cli::text(app, "--ops", "CELL", args.ops,
             "write the signed operations of this cell of the challenge instead (layer block,step block)");
   cli::key(app, args.key);
+  cli::policy(app, args.policy)->description("the client's policy: warn if more is disclosed than it allows");
+  cli::toggle(app, "--export-salts", args.export_salts,
+              "of a run with hiding: let the shipped files be compared with the log");
   cli::size(app, "--max-memory", args.max_memory, "make nothing again that needs more; K, M, G, T as suffix");
   cli::threads(app, args.threads);
   cli::json(app, args.json);
@@ -45,7 +50,8 @@ Json summary(const audit::Opened& opened) {
            {{"replayed_steps", cost.replayed_steps},
             {"replayed_tokens", cost.replayed_tokens},
             {"stored_bytes", cost.stored_bytes},
-            {"recreated_bytes", cost.recreated_bytes}}}};
+            {"recreated_bytes", cost.recreated_bytes}}},
+          {"disclosed", to_json(opened.disclosed)}};
 }
 
 std::string describe(const audit::Opened& opened, const Args& args) {
@@ -53,7 +59,14 @@ std::string describe(const audit::Opened& opened, const Args& args) {
   return cat("opened ", opened.cells.size(), " cells with ", opened.leaves, " leaves: ", args.out.native(),
              ", ", opened.bytes, " bytes", args.key.empty() ? "" : ", signed", "\n", cost.stored_bytes,
              " bytes of tensors were stored, ", cost.recreated_bytes, " made again by replaying ",
-             cost.replayed_steps, " steps\n");
+             cost.replayed_steps, " steps\n", "disclosed so far: ", describe(opened.disclosed), '\n');
+}
+
+// What is disclosed cannot be taken back: the provider is told, and decides whether to hand the file out.
+void warn_of_disclosure(const audit::Disclosure& disclosed, const audit::Policy& policy) {
+  if (policy.max_blocks_disclosed && disclosed.blocks > *policy.max_blocks_disclosed)
+    cli::warn(cat("with this answer ", disclosed.blocks, " layer blocks are disclosed, the policy allows ",
+                  *policy.max_blocks_disclosed));
 }
 
 audit::Cell cell_of(const std::string& text) {
@@ -101,13 +114,19 @@ cli::Exit open(const Args& args) {
   const audit::Challenge challenge =
       within(args.challenge.native(), [&] { return audit::parse_challenge(text); });
   if (!args.ops.empty()) return sign_ops(args, challenge, key);
+  std::optional<audit::Policy> policy;
+  if (!args.policy.empty())
+    policy = within(args.policy.native(),
+                    [&] { return audit::parse_policy(cli::read_input(args.policy, kMaxPolicy)); });
   const audit::Opened opened = audit::open({.trace = args.trace,
                                             .challenge = challenge,
                                             .out = args.out,
                                             .key = key ? &*key : nullptr,
                                             .threads = cli::thread_count(args.threads),
                                             .max_memory = args.max_memory,
-                                            .quiet = args.quiet});
+                                            .quiet = args.quiet,
+                                            .export_salts = args.export_salts});
+  if (policy) warn_of_disclosure(opened.disclosed, *policy);
   args.json ? cli::print_json(summary(opened)) : cli::print(describe(opened, args));
   return cli::Exit::kDone;
 }

@@ -15,7 +15,7 @@ constexpr std::int64_t kMany = std::int64_t{1} << 40;
 struct Args {
   train::TrainOptions job;
   train::RecordOptions record;
-  fs::path eval_data;
+  fs::path eval_data, hiding_secret;
   std::string store = "nothing", device = "cpu";
   bool no_record = false, no_eos = false, json = false, verbose = false;
   int threads = 0;
@@ -70,6 +70,10 @@ void record_flags(CLI::App& app, Args& args) {
   in(cli::hex(app, "--run-id", args.job.run_id, 16, "the run's name, 16 bytes; random if not given"));
   in(cli::hex(app, "--nonce", args.job.nonce, 0, "the client's nonce, bound by the manifest"));
   in(cli::toggle(app, "--resume", args.record.resume, "go on from the last snapshot of the trace"));
+  in(cli::toggle(app, "--hiding", args.record.hiding,
+                 "publish salted digests, so that the log says nothing about weights and rows"));
+  in(cli::path(app, "--hiding-secret", "FILE", args.hiding_secret,
+               "the run secret, 64 hex digits, for a run made twice; random if not given"));
   in(cli::toggle(app, "--no-record", args.no_record, "train without a trace"));
 }
 
@@ -96,6 +100,8 @@ void require_consistent(const Args& args) {
   if ((r.steps > 0) == (args.job.epochs > 0)) wrong("give one of --steps and --epochs");
   if (args.record.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
   if (args.record.resume && args.no_record) wrong("--resume needs --trace");
+  if (args.record.hiding && args.no_record) wrong("--hiding needs --trace");
+  if (!args.hiding_secret.empty() && !args.record.hiding) wrong("--hiding-secret goes with --hiding");
   if (args.job.eval_every > 0 && args.eval_data.empty()) wrong("--eval-every needs --eval-data");
   if (r.momentum > 0 && r.optimizer != "sgd") wrong("--momentum is for --optimizer sgd");
   if (args.job.profile != "f32")
@@ -111,6 +117,7 @@ train::TrainOptions job_of(const Args& args) {
   if (!args.eval_data.empty()) job.eval_data = args.eval_data;
   if (args.no_record) return job;
   job.record = args.record;
+  if (!args.hiding_secret.empty()) job.record->hiding_secret = args.hiding_secret;
   job.record->store_boundaries = args.store == "boundaries";
   return job;
 }

@@ -16,9 +16,15 @@
 #include "base/error.h"
 #include "kernels/ops.h"
 #include "seal/note.h"
+#include "trace/layout.h"
+#include "trace/log.h"
 
 namespace aftune::audit {
 namespace {
+
+// An op list states plain digests, and its ends would have to be compared with salted ones.
+constexpr char kHides[] =
+    "a run with hiding is not taken apart by operations: the opened cell is itself the proof";
 
 model::EngineOptions engine_of(const LogView& log, ThreadPool& pool) {
   return {.config = log.config(),
@@ -111,6 +117,10 @@ class Bisector {
   }
 
   bool can_replay() {
+    if (log_->manifest().hiding()) {
+      refuse("manifest", kHides);
+      return false;
+    }
     if (const std::string why = unsupported_arithmetic(log_->manifest()); !why.empty()) {
       refuse("manifest", why);
       return false;
@@ -246,6 +256,8 @@ Json to_json(const Bisection& b) {
 }
 
 OpList sign_op_list(const OpsOptions& options) {
+  const std::vector<std::string> lines = trace::Log::read(trace::Layout{options.trace}.log()).leaves;
+  if (!lines.empty() && record::parse_manifest(lines.front()).hiding()) fail(Fault::kUsage, kHides);
   const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(options.challenge.note).text);
   const Scratch scratch(options.scratch);
   Challenge only = options.challenge;
@@ -257,7 +269,8 @@ OpList sign_op_list(const OpsOptions& options) {
                               .key = &options.key,
                               .threads = options.threads,
                               .max_memory = options.max_memory,
-                              .quiet = options.quiet});
+                              .quiet = options.quiet,
+                              .discloses = false});
   AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
   EvidenceFile evidence(scratch.path());
   const LogView log = own_log(evidence, checkpoint.size);

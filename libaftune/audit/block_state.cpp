@@ -60,7 +60,7 @@ void load_state(const LogView& log, TensorSource& source, model::LayerBlock& blo
     source.read_state(s, spec, buffer.mutable_bytes());
   });
   const Digest expected = committed(log, block, s);
-  const Digest found = record::block_digest(block.state());
+  const Digest found = log.published_block(s, block.index(), block.state());
   if (found != expected)
     throw Rejection(Code::kEvidence, source.state_name(s, ""),
                     cat("block ", block.index(), ": ", expected_found(expected, found)));
@@ -102,12 +102,14 @@ void check_widened(const LogView& log, model::LayerBlock& block, Findings& findi
 }
 
 void check_rounded(const LogView& log, model::LayerBlock& block, Findings& findings) {
-  const record::TensorList exported = log.final().exported;
+  const record::Final final = log.final();
+  const record::TensorList& exported = final.exported;
   if (exported.dtype == DType::kF32) return;
   const BlockLists lists(log, block.index());
   const auto& parameters = block.parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const Digest expected = hash::blake3(narrow(exported.dtype, parameters[i].value));
+    const Digest expected = log.published(log.exported_salt(final, block.index(), parameters[i].spec.name),
+                                          hash::blake3(narrow(exported.dtype, parameters[i].value)));
     const Digest& found = exported.digests[lists.positions()[i]];
     if (found != expected)
       throw Rejection(Check::kExport, Code::kExport,

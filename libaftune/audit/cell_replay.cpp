@@ -141,7 +141,8 @@ void CellReplay::run_step(std::int64_t t, bool asked) {
 void CellReplay::check_given(const Passes& passes, const record::Step& step) {
   for (const auto& [which, hasher] : passes.given_digests) {
     const auto [side, boundary] = which;
-    const Digest found = hasher.finish();
+    const Digest found =
+        log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, hasher.finish());
     const Digest& expected = committed(step, side, boundary);
     if (found != expected)
       throw Rejection(Code::kEvidence, source_.boundary_name(side, step.step, boundary),
@@ -170,7 +171,8 @@ void CellReplay::check_outputs(const Passes& passes, const record::Step& step, c
   const Judge judge(findings_, asked);
   for (const auto& [which, hasher] : passes.computed_digests) {
     const auto [side, boundary] = which;
-    const Digest replayed = hasher.finish();
+    const Digest replayed =
+        log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, hasher.finish());
     const Digest& recorded = committed(step, side, boundary);
     const bool forward = side == Side::kActivation;
     judge.expect(replayed == recorded, forward ? Check::kForward : Check::kBackward,
@@ -209,14 +211,16 @@ std::string CellReplay::locate(const record::Step& step, const data::Rows& rows,
   } catch (const Rejection&) {
     return "";  // not stored: the digests say all there is
   }
-  if (!difference || stored_digest.finish() != committed(step, side, boundary)) return "";
+  const Digest stored =
+      log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, stored_digest.finish());
+  if (!difference || stored != committed(step, side, boundary)) return "";
   return "; " + *difference;
 }
 
 void CellReplay::check_end(std::int64_t s, bool asked) {
   const auto b = static_cast<std::size_t>(block_->index());
   const Digest recorded = log_.state(s + 1).blocks[b];
-  const Digest replayed = record::block_digest(block_->state());
+  const Digest replayed = log_.published_block(s + 1, block_->index(), block_->state());
   Judge(findings_, asked)
       .expect(replayed == recorded, Check::kUpdate, Code::kUpdate, where(cat("state ", s + 1)), [&] {
         const auto difference = state_difference(log_, source_, *block_, s + 1);

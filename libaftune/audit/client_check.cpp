@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "audit/block_state.h"
+#include "audit/opened_salts.h"
 #include "base/error.h"
 #include "data/dataset.h"
 #include "hash/blake3.h"
@@ -15,9 +16,11 @@ namespace {
 constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{256} << 20;
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 
-// Compares one step's batch with the one that follows from the client's rows.
+// Compares one step's batch with the one that follows from the client's rows. `hidden` counts the lists
+// whose salts are not at hand.
 void check_batch(const LogView& log, const data::Dataset& dataset, const data::Encoder& encoder,
-                 const data::Order& order, const record::Step& step, Findings& findings) {
+                 const data::Order& order, const record::Step& step, Findings& findings,
+                 std::int64_t& hidden) {
   const std::string where = log.step_line(step.step);
   std::optional<data::Batch> batch;
   try {
@@ -30,14 +33,20 @@ void check_batch(const LogView& log, const data::Dataset& dataset, const data::E
   if (!findings.expect(batch->to == step.to, Check::kOrder, Code::kOrder, where,
                        cat("to: expected ", batch->to, ", found ", step.to)))
     return;
-  const auto compare = [&](const char* what, const Digest& expected, const Digest& found) {
+  const auto compare = [&](record::Role role, const std::vector<std::int32_t>& ints, const Digest& found) {
+    const record::SaltName salt{log.grid().step_leaf(step.step), role};
+    if (!log.is_open(salt)) {
+      ++hidden;
+      return true;
+    }
+    const Digest expected = log.published(salt, data::ints_digest(ints));
     return findings.expect(expected == found, Check::kData, Code::kData, where,
-                           cat(what, ": ", expected_found(expected, found)));
+                           cat(record::name(role), ": ", expected_found(expected, found)));
   };
   const data::Rows& rows = batch->rows;
-  if (!compare("layout", data::ints_digest(data::layout_of(rows)), step.layout)) return;
-  if (!compare("tokens", data::ints_digest(rows.tokens), step.token_ids)) return;
-  compare("labels", data::ints_digest(rows.labels), step.labels);
+  if (!compare(record::Role::kLayout, data::layout_of(rows), step.layout)) return;
+  if (!compare(record::Role::kTokens, rows.tokens, step.token_ids)) return;
+  compare(record::Role::kLabels, rows.labels, step.labels);
   findings.expect(batch->predicted == step.predicted && rows.size() == step.tokens, Check::kData, Code::kData,
                   where,
                   cat("expected ", rows.size(), " tokens, ", batch->predicted, " predicted, found ",
@@ -57,7 +66,12 @@ void check_batches(const LogView& log, const data::Dataset& dataset, const fs::p
   const data::Encoder encoder(tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
                               static_cast<std::int32_t>(log.config().vocab));
   const data::Order order(m.recipe.seed, dataset.rows());
-  for (const std::int64_t t : log.steps()) check_batch(log, dataset, encoder, order, log.step(t), findings);
+  std::int64_t hidden = 0;
+  for (const std::int64_t t : log.steps())
+    check_batch(log, dataset, encoder, order, log.step(t), findings, hidden);
+  if (hidden > 0)
+    findings.unchecked(cat("hidden: ", hidden, " of ", 3 * log.steps().size(),
+                           " lists of tokens, labels and layout at hand; their salts were not opened"));
 }
 
 // Files of the export that are neither weights nor decided by the manifest are copies of the base model's.
@@ -81,7 +95,9 @@ void check_copied_files(const LogView& log, const fs::path& model, Findings& fin
 void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings) {
   const data::Dataset dataset = data::Dataset::read(data);
   const record::Manifest& m = log.manifest();
-  const Digest root = dataset.root();
+  const record::SaltName salt{0, record::Role::kData};
+  if (!log.is_open(salt)) return findings.add(Code::kAbsent, "salt " + to_text(salt), "of the data root");
+  const Digest root = log.published(salt, dataset.root());
   const bool same =
       findings.expect(dataset.rows() == m.data_rows, Check::kData, Code::kData, LogView::line(0),
                       cat("data rows: expected ", dataset.rows(), ", found ", m.data_rows)) &&
@@ -114,7 +130,7 @@ void check_base_model(const LogView& log, const fs::path& model, Findings& findi
 
 namespace {
 
-void check_files(const fs::path& folder, const record::Final& final, Findings& findings) {
+void check_files(const LogView& log, const fs::path& folder, const record::Final& final, Findings& findings) {
   for (const auto& [name, expected] : final.files) {
     const fs::path path = folder / name;
     std::error_code code;
@@ -122,7 +138,9 @@ void check_files(const fs::path& folder, const record::Final& final, Findings& f
       findings.add(Code::kAbsent, cat("export ", name), "the file is not there");
       continue;
     }
-    const Digest found = hash::blake3(MappedFile(path).bytes());
+    Digest found = hash::blake3(MappedFile(path).bytes());
+    if (record::holds_weights(name))
+      found = log.published({log.grid().final_leaf(), record::Role::kFile, 0, name}, found);
     findings.expect(found == expected, Check::kExport, Code::kExport, cat("export ", name),
                     expected_found(expected, found));
   }
@@ -134,7 +152,7 @@ void check_files(const fs::path& folder, const record::Final& final, Findings& f
 }
 
 void check_tensors(const LogView& log, const fs::path& folder, const record::Final& final,
-                   Findings& findings) {
+                   const std::vector<record::SaltName>& salts, Findings& findings) {
   const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
   for (std::size_t i = 0; i < log.tensors().size(); ++i) {
     const TensorSpec recorded{log.tensors()[i].name, final.exported.dtype, log.tensors()[i].shape};
@@ -144,7 +162,7 @@ void check_tensors(const LogView& log, const fs::path& folder, const record::Fin
       findings.failed(Check::kExport, Code::kExport, where, "the tensor is not there");
       continue;
     }
-    const Digest found = hash::blake3(entry->bytes);
+    const Digest found = log.published(salts[i], hash::blake3(entry->bytes));
     findings.expect(entry->spec == recorded && found == final.exported.digests[i], Check::kExport,
                     Code::kExport, where,
                     cat("expected ", describe(recorded), " ", to_hex(final.exported.digests[i]), ", found ",
@@ -159,9 +177,14 @@ void check_tensors(const LogView& log, const fs::path& folder, const record::Fin
 void check_exported(const LogView& log, const fs::path& folder, Findings& findings) {
   if (!fs::is_directory(folder)) fail(Fault::kUsage, folder.native(), ": not a folder");
   const record::Final final = log.final();
-  check_files(folder, final, findings);
+  const std::vector<record::SaltName> salts = salts_of_export(log);
+  for (const record::SaltName& salt : salts)
+    if (!log.is_open(salt))
+      return findings.add(Code::kAbsent, "export",
+                          "salt " + to_text(salt) + " was not opened; aftune-open --export-salts opens it");
+  check_files(log, folder, final, findings);
   try {
-    check_tensors(log, folder, final, findings);
+    check_tensors(log, folder, final, salts, findings);
   } catch (const Error& e) {
     if (e.fault() == Fault::kSystem) throw;
     findings.add(Code::kFormat, "export", e.what());

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/blake3.h"
+#include "record/salts.h"
 #include "seal/note.h"
 
 namespace aftune::audit {
@@ -47,14 +48,6 @@ OpeningCost cost_from(const Json& json) {
   return cost;
 }
 
-Cell cell_from(const Json& json) {
-  if (!json.is_array() || json.size() != 2 || !json[0].is_number_unsigned() ||
-      !json[1].is_number_unsigned() || json[0].get<std::uint64_t>() > 0x7fffffff ||
-      json[1].get<std::uint64_t>() > static_cast<std::uint64_t>(kMaxJsonInteger))
-    fail(Fault::kEvidence, "a cell is [block, step block]");
-  return {json[0].get<int>(), json[1].get<std::int64_t>()};
-}
-
 // Items in ascending order by `key`, each once: one text for one content.
 template <class Item, class Key>
 std::vector<Item> ascending(const Json& list, Item (*read)(const Json&), Key key) {
@@ -68,11 +61,31 @@ std::vector<Item> ascending(const Json& list, Item (*read)(const Json&), Key key
   return items;
 }
 
+// Evidence of a run without hiding has no such member: there is one text for one content.
+std::map<std::string, Digest> salts_from(const Json& json) {
+  if (json.empty()) fail(Fault::kEvidence, "salts of nothing");
+  Fields fields(json, "salts");
+  std::map<std::string, Digest> salts;
+  for (const auto& [name, value] : json.items()) {
+    if (!record::is_salt_name(name)) fail(Fault::kEvidence, "salts: a name that is none");
+    salts[name] = fields.digest(name);
+  }
+  return salts;
+}
+
 std::string signed_text(std::string_view index, const std::string& origin) {
   return cat("aftune-evidence/1\n", origin, '\n', to_hex(hash::blake3(index)), '\n');
 }
 
 }  // namespace
+
+Cell cell_from_json(const Json& json) {
+  if (!json.is_array() || json.size() != 2 || !json[0].is_number_unsigned() ||
+      !json[1].is_number_unsigned() || json[0].get<std::uint64_t>() > 0x7fffffff ||
+      json[1].get<std::uint64_t>() > static_cast<std::uint64_t>(kMaxJsonInteger))
+    fail(Fault::kEvidence, "a cell is [block, step block]");
+  return {json[0].get<int>(), json[1].get<std::int64_t>()};
+}
 
 std::string evidence_state_dataset(std::int64_t s, const std::string& tensor) {
   return cat("/state/", s, "/", tensor);
@@ -97,13 +110,12 @@ std::string to_text(const EvidenceIndex& index) {
   for (const Cell& cell : index.cells) cells.push_back({cell.block, cell.step_block});
   for (const OpenedLeaf& leaf : index.leaves) leaves.push_back(to_json(leaf));
   for (const auto& [path, digest] : index.datasets) datasets[path] = to_hex(digest);
-  return canonical_json({{"type", "aftune-evidence/1"},
-                         {"note", index.note},
-                         {"challenge", to_hex(index.challenge)},
-                         {"cells", std::move(cells)},
-                         {"leaves", std::move(leaves)},
-                         {"datasets", std::move(datasets)},
-                         {"cost", cost_json(index.cost)}});
+  Json json = {{"type", "aftune-evidence/1"},          {"note", index.note},
+               {"challenge", to_hex(index.challenge)}, {"cells", std::move(cells)},
+               {"leaves", std::move(leaves)},          {"datasets", std::move(datasets)},
+               {"cost", cost_json(index.cost)}};
+  for (const auto& [salt, value] : index.salts) json["salts"][salt] = to_hex(value);
+  return canonical_json(json);
 }
 
 EvidenceIndex parse_evidence_index(std::string_view text) {
@@ -113,12 +125,13 @@ EvidenceIndex parse_evidence_index(std::string_view text) {
   EvidenceIndex index;
   index.note = fields.text("note", std::size_t{1} << 16);
   index.challenge = fields.digest("challenge");
-  index.cells = ascending(fields.array("cells"), cell_from, [](const Cell& c) { return c; });
+  index.cells = ascending(fields.array("cells"), cell_from_json, [](const Cell& c) { return c; });
   index.leaves =
       ascending(fields.array("leaves"), opened_leaf_from_json, [](const OpenedLeaf& l) { return l.index; });
   Fields datasets(fields.object("datasets"), "datasets");
   for (const auto& [path, digest] : fields.object("datasets").items())
     index.datasets[path] = datasets.digest(path);
+  if (fields.has("salts")) index.salts = salts_from(fields.object("salts"));
   index.cost = cost_from(fields.object("cost"));
   fields.done();
   return index;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "audit/challenge.h"
+#include "base/json.h"
 #include "record/grid.h"
 #include "seal/keys.h"
 
@@ -45,8 +46,11 @@ struct EvidenceIndex {
   std::vector<Cell> cells;  ///< those answered
   std::vector<OpenedLeaf> leaves;
   std::map<std::string, Digest> datasets;  ///< BLAKE3 of each, by path, but for index and signature
+  std::map<std::string, Digest> salts;     ///< by record::to_text; in a run with hiding only
   OpeningCost cost;
 };
+/// [block, step block]. Error{kEvidence} for anything else.
+Cell cell_from_json(const Json& json);
 /// Canonical JSON (schemas/evidence.json).
 std::string to_text(const EvidenceIndex& index);
 EvidenceIndex parse_evidence_index(std::string_view text);  ///< strict. Error{kEvidence}

@@ -7,8 +7,8 @@
 namespace aftune::audit {
 
 void Findings::add(Code code, std::string where, std::string detail) {
-  if (is_providers_ && class_of(code) == ReasonClass::kEvidence && !is_providers_())
-    code = Code::kUnattributed;
+  const bool by_answer = class_of(code) == ReasonClass::kEvidence || doubted_.count(code) != 0;
+  if (is_providers_ && by_answer && !is_providers_()) code = Code::kUnattributed;
   for (const Reason& known : verdict_.reasons)
     if (known.code == code && known.where == where && known.detail == detail) return;
   if (verdict_.reasons.size() < kMaxReasons) {

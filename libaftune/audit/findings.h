@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "audit/verdict.h"
@@ -20,6 +21,9 @@ class Findings {
   /// or `evidence` is `unattributed`.
   void ask_whose(std::function<bool()> is_providers) { is_providers_ = std::move(is_providers); }
 
+  /// From now on a contradiction under one of these codes shows only through what came with those bytes (an
+  /// opened salt): a wrong one looks just like it. It too is `unattributed` unless the provider answers.
+  void doubt(std::set<Code> codes) { doubted_ = std::move(codes); }
   /// `check` was made `times` times and held.
   void held(Check check, std::int64_t times = 1) { verdict_.checks[check].done += times; }
   /// `check` was made once and did not hold.
@@ -40,6 +44,7 @@ class Findings {
  private:
   Verdict& verdict_;
   std::function<bool()> is_providers_;
+  std::set<Code> doubted_;
   std::int64_t dropped_ = 0;
 };
 

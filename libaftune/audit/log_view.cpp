@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "audit/rejection.h"
 #include "base/error.h"
 
 namespace aftune::audit {
@@ -45,6 +46,32 @@ void LogView::parse_manifest() {
 void LogView::parse_config() {
   config_ = within("config", [&] { return model::Config::parse(manifest_.config); });
   tensors_ = model::all_tensors(config_);
+}
+
+const record::Salts* LogView::salts() const {
+  if (!manifest_.hiding()) return nullptr;
+  if (salts_ == nullptr) throw Rejection(Code::kAbsent, "salts", "the digests of this run are salted");
+  return salts_;
+}
+
+Digest LogView::published(const record::SaltName& name, const Digest& digest) const {
+  return record::published(salts(), name, digest);
+}
+
+bool LogView::is_open(const record::SaltName& name) const {
+  return !manifest_.hiding() || (salts_ != nullptr && salts_->has(name));
+}
+
+Digest LogView::published_block(std::int64_t s, int block, const record::BlockState& state) const {
+  if (s == 0) return record::block_digest(state);
+  return record::publish_block(state, salts(), grid().state_leaf(s), block).digest;
+}
+
+record::SaltName LogView::exported_salt(const record::Final& final, int block,
+                                        const std::string& tensor) const {
+  if (final.exported.dtype == DType::kF32)
+    return {grid().state_leaf(grid().step_blocks()), record::Role::kParameter, block, tensor};
+  return {grid().final_leaf(), record::Role::kExported, block, tensor};
 }
 
 record::Step LogView::step(std::int64_t t) const {

@@ -7,6 +7,7 @@
 
 #include "model/config.h"
 #include "record/leaves.h"
+#include "record/salts.h"
 
 namespace aftune::audit {
 
@@ -41,6 +42,18 @@ class LogView {
   /// All tensors of the model, in unit order: what base and exported lists speak of.
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
 
+  /// In a run with hiding: the salts by which digests are compared. Kept by reference; may throw Rejection
+  /// `absent` for one that is not at hand, as published() does without any.
+  void use_salts(const record::Salts& salts) { salts_ = &salts; }
+  /// What a leaf must say of a digest: the digest itself, unless the run is one with hiding.
+  Digest published(const record::SaltName& name, const Digest& digest) const;
+  /// Whether published() can be asked.
+  bool is_open(const record::SaltName& name) const;
+  /// What state s must say of a block.
+  Digest published_block(std::int64_t s, int block, const record::BlockState& state) const;
+  /// The salt of an exported tensor of a block: that of the last state, whose digests an f32 export repeats.
+  record::SaltName exported_salt(const record::Final& final, int block, const std::string& tensor) const;
+
   record::Step step(std::int64_t t) const;
   record::State state(std::int64_t s) const;
   record::Final final() const;
@@ -52,12 +65,14 @@ class LogView {
 
  private:
   const std::string& leaf(std::int64_t index) const;
+  const record::Salts* salts() const;  // null without hiding
 
   std::map<std::int64_t, std::string> leaves_;
   std::int64_t size_ = 0;
   record::Manifest manifest_;
   model::Config config_;
   std::vector<TensorSpec> tensors_;
+  const record::Salts* salts_ = nullptr;
 };
 
 }  // namespace aftune::audit

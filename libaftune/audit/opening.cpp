@@ -9,6 +9,7 @@
 #include "audit/block_lists.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/opened_salts.h"
 #include "audit/rejection.h"
 #include "audit/replay.h"
 #include "audit/run_replay.h"
@@ -19,6 +20,7 @@
 #include "hash/merkle.h"
 #include "kernels/ops.h"
 #include "seal/note.h"
+#include "trace/hiding_key.h"
 #include "trace/log.h"
 #include "trace/segment.h"
 
@@ -178,28 +180,31 @@ class Opener {
         evidence_.add(path, spec.dtype, spec.shape, buffer.bytes(), trace::Packing::kRaw);
         digests.push_back(evidence_.index.datasets[path]);
       }
-      return record::list_digest(specs, digests);
+      return digests;
     };
-    const Digest parameters = copy(lists.parameter_specs()), moments = copy(lists.moment_specs());
-    require(
-        record::block_digest(parameters, moments) == log_.state(s).blocks[static_cast<std::size_t>(block)],
-        source_.state_name(s, ""));
+    record::BlockState state{lists.parameter_specs(), {}, lists.moment_specs(), {}};
+    state.parameters = copy(state.parameter_specs);
+    state.moments = copy(state.moment_specs);
+    const Digest committed = log_.state(s).blocks[static_cast<std::size_t>(block)];
+    require(log_.published_block(s, block, state) == committed, source_.state_name(s, ""));
   }
 
   void copy_ints(std::int64_t t, const std::set<int>& blocks) {
     const record::Step step = log_.step(t);
     const int head = log_.grid().block_of_stage(log_.grid().stages() - 1);
-    const auto copy = [&](const char* what, const Digest& committed) {
+    const auto copy = [&](record::Role role, const Digest& committed) {
+      const std::string what(record::name(role));
       const std::vector<std::int32_t> ints = source_.read_ints(t, what, 4 * step.tokens + 4);
       const ByteView bytes = std::as_bytes(std::span(ints));
-      require(hash::blake3(bytes) == committed, source_.ints_name(t, what));
+      require(log_.published({log_.grid().step_leaf(t), role}, hash::blake3(bytes)) == committed,
+              source_.ints_name(t, what));
       evidence_.index.cost.stored_bytes += bytes.size();
       evidence_.add(trace::step_dataset(t, what), DType::kI32, {std::ssize(ints)}, bytes,
                     trace::Packing::kZstd);
     };
-    copy("layout", step.layout);
-    if (blocks.count(0) != 0) copy("tokens", step.token_ids);
-    if (blocks.count(head) != 0) copy("labels", step.labels);
+    copy(record::Role::kLayout, step.layout);
+    if (blocks.count(0) != 0) copy(record::Role::kTokens, step.token_ids);
+    if (blocks.count(head) != 0) copy(record::Role::kLabels, step.labels);
   }
 
   void copy_boundary(Side side, std::int64_t t, int boundary) {
@@ -207,8 +212,9 @@ class Opener {
     Matrix tensor(step.tokens, log_.config().hidden);
     source_.read_boundary(side, t, boundary, step.tokens, 0, tensor);
     const auto& committed = side == Side::kActivation ? step.activations : step.gradients;
-    require(hash::blake3(tensor.bytes(), engine_.pool) == committed[static_cast<std::size_t>(boundary)],
-            source_.boundary_name(side, t, boundary));
+    const Digest found = log_.published({log_.grid().step_leaf(t), role_of(side), boundary},
+                                        hash::blake3(tensor.bytes(), engine_.pool));
+    require(found == committed[static_cast<std::size_t>(boundary)], source_.boundary_name(side, t, boundary));
     evidence_.index.cost.stored_bytes += tensor.bytes().size();
     evidence_.add(boundary_path(side, t, boundary), DType::kF32, {tensor.rows, tensor.cols}, tensor.bytes(),
                   trace::Packing::kRaw);
@@ -264,6 +270,20 @@ LogView checked_view(const std::vector<std::string>& leaves) {
   return view;
 }
 
+// The salts of a run with hiding, all of which its provider has.
+std::optional<record::SecretSalts> own_salts(const trace::Layout& layout, const LogView& view) {
+  if (!view.manifest().hiding()) return std::nullopt;
+  const record::RunSecret secret = trace::read_hiding_key(layout.hiding_key());
+  if (record::secret_check(secret) != *view.manifest().hiding_key)
+    fail(Fault::kEvidence, layout.hiding_key().native(), ": is not the secret of this run");
+  return record::SecretSalts(secret);
+}
+
+void open_salts(const record::Salts& salts, const std::vector<record::SaltName>& names,
+                std::map<std::string, Digest>& opened) {
+  for (const record::SaltName& name : names) opened[to_text(name)] = salts.salt(name);
+}
+
 void require_usable(const OpenOptions& options, const seal::Checkpoint& checkpoint) {
   if (!fs::is_directory(options.trace))
     fail(Fault::kUsage, options.trace.native(), ": not a trace directory");
@@ -281,7 +301,9 @@ Opened open(const OpenOptions& options) {
   require_usable(options, checkpoint);
   const trace::Layout layout{options.trace};
   const trace::Log log = sealed_log(layout, checkpoint);
-  const LogView view = within(layout.log().native(), [&] { return checked_view(log.leaves); });
+  LogView view = within(layout.log().native(), [&] { return checked_view(log.leaves); });
+  const std::optional<record::SecretSalts> salts = own_salts(layout, view);
+  if (salts) view.use_salts(*salts);
 
   EvidenceWriter evidence(options.out);
   EvidenceIndex& index = evidence.index;
@@ -301,8 +323,12 @@ Opened open(const OpenOptions& options) {
   } catch (const Rejection& rejection) {
     within(options.trace.native(), [&] { refuse(rejection.reason); });
   }
+  if (salts) open_salts(*salts, salts_of_cells(view, index.cells), index.salts);
+  if (salts && options.export_salts) open_salts(*salts, salts_of_export(view), index.salts);
+  Disclosure disclosed;
+  if (options.discloses) disclosed = disclosure_of(view, disclose(layout, index.cells));
   evidence.commit(checkpoint.origin, options.key);
-  return {index.cells, index.cost, std::ssize(index.leaves), fs::file_size(options.out)};
+  return {index.cells, index.cost, std::ssize(index.leaves), fs::file_size(options.out), disclosed};
 }
 
 }  // namespace aftune::audit

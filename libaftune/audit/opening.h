@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "audit/challenge.h"
+#include "audit/disclosure.h"
 #include "audit/evidence.h"
 #include "base/files.h"
 #include "seal/keys.h"
@@ -17,6 +18,8 @@ struct OpenOptions {
   int threads = 1;
   std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
   bool quiet = false;
+  bool discloses = true;      ///< false: the file does not leave the provider, and is not counted
+  bool export_salts = false;  ///< also those by which the shipped files are known to be the exported ones
 };
 
 struct Opened {
@@ -24,12 +27,13 @@ struct Opened {
   OpeningCost cost;
   std::int64_t leaves = 0;
   std::uint64_t bytes = 0;  ///< of the file
+  Disclosure disclosed;     ///< by all answers of the run so far, this one included
 };
 
 /// Answers a challenge from a trace: the tensors of its cells, the leaves that speak of them, their proofs,
 /// and nothing else. What is not stored is made again from the nearest snapshot, and everything is compared
-/// with the record before it is written, so that nothing is handed out that the record contradicts. Only
-/// reads the trace; others may read it, or append to it, meanwhile.
+/// with the record before it is written, so that nothing is handed out that the record contradicts. Of the
+/// trace only the file `disclosed` is changed; others may read it, or append to it, meanwhile.
 ///
 /// Throws Error{kEvidence} if the trace is not what the challenge's note seals or is damaged, {kUsage} if the
 /// key is not the run's or `out` exists.

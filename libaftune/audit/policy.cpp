@@ -315,8 +315,18 @@ std::string run_id_of(const Policy& policy) {
   return to_hex(hash::blake3(material)).substr(0, 32);
 }
 
-std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest) {
+std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest, const record::Salts* salts) {
   Comparison compare;
+  const auto root = [&](std::string_view field, record::Role role, const std::optional<Digest>& wanted,
+                        const Digest& found) {
+    const record::SaltName salt{0, role};
+    if (!wanted || !manifest.hiding()) return compare.equal(field, wanted, found);
+    if (salts == nullptr || !salts->has(salt))
+      compare.reasons.push_back(
+          {Code::kAbsent, cat("manifest ", field), cat("salt ", to_text(salt), " is not at hand")});
+    else
+      compare.equal(field, std::optional(record::published(salts, salt, *wanted)), found);
+  };
   compare.equal("nonce", policy.nonce, manifest.nonce);
   compare.equal("run", policy.run_from_nonce ? std::optional(run_id_of(policy)) : policy.run, manifest.run);
   compare.equal("software", policy.software, manifest.software);
@@ -325,16 +335,16 @@ std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest)
   compare.equal("config", policy.config, hash::blake3(manifest.config));
   compare.equal("tokenizer", policy.tokenizer, manifest.tokenizer);
   compare.equal("template", policy.template_, hash::blake3(manifest.template_));
-  compare.equal("data root", policy.data_root, manifest.data_root);
+  root("data root", record::Role::kData, policy.data_root, manifest.data_root);
   compare.inside("data rows", policy.data_rows, manifest.data_rows);
   if (policy.eval_root && !manifest.eval_root)
     compare.add("eval root", cat("expected ", to_hex(*policy.eval_root), ", found none"));
   else if (manifest.eval_root)
-    compare.equal("eval root", policy.eval_root, *manifest.eval_root);
+    root("eval root", record::Role::kEval, policy.eval_root, *manifest.eval_root);
   compare.inside("eval rows", policy.eval_rows, manifest.eval_rows);
   compare.inside("eval every", policy.eval_every, manifest.eval_every);
-  // No manifest has salted digests yet.
-  if (policy.hiding.value_or(false)) compare.add("hiding", "expected true, found none");
+  if (policy.hiding && *policy.hiding != manifest.hiding())
+    compare.add("hiding", manifest.hiding() ? "expected false, found true" : "expected true, found none");
   compare.at_most("layers_per_block", policy.max_layers_per_block, manifest.grid.layers_per_block);
   compare.at_most("steps_per_block", policy.max_steps_per_block, manifest.grid.steps_per_block);
   for (const auto& [name, wanted] : policy.recipe) {

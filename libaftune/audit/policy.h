@@ -11,6 +11,7 @@
 #include "audit/verdict.h"
 #include "base/json.h"
 #include "record/leaves.h"
+#include "record/salts.h"
 
 namespace aftune::audit {
 
@@ -75,8 +76,10 @@ Policy parse_policy(std::string_view text);  ///< strict. Error{kUsage}
 /// hex. Bound so, a run belongs to one order of one client. Precondition: the policy has a nonce.
 std::string run_id_of(const Policy& policy);
 
-/// Contradictions of manifest and policy, one reason each.
-std::vector<Reason> check_policy(const Policy& policy, const record::Manifest& manifest);
+/// Contradictions of manifest and policy, one reason each. `salts` are asked for in a run with hiding, whose
+/// data roots are salted; a root that is pinned and whose salt is not at hand is `absent`.
+std::vector<Reason> check_policy(const Policy& policy, const record::Manifest& manifest,
+                                 const record::Salts* salts = nullptr);
 /// What of the manifest nothing pins, and is taken on the provider's word: all of it without a policy.
 std::vector<std::string> unpinned(const Policy* policy);
 

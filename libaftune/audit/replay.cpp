@@ -332,10 +332,11 @@ void check_last_snapshot(const LogView& log, TensorSource& source, Findings& fin
           source.read_state(s, spec, buffer.mutable_bytes());
           out.push_back(hash::blake3(buffer.bytes()));
         }
-        return record::list_digest(specs, out);
+        return out;
       };
-      const Digest found =
-          record::block_digest(digests(lists.parameter_specs()), digests(lists.moment_specs()));
+      const Digest found = log.published_block(s, block,
+                                               {lists.parameter_specs(), digests(lists.parameter_specs()),
+                                                lists.moment_specs(), digests(lists.moment_specs())});
       const Digest& expected = state.blocks[static_cast<std::size_t>(block)];
       if (found != expected)
         throw Rejection(Code::kEvidence, source.state_name(s, ""),

@@ -108,7 +108,8 @@ void RunReplay::compare_boundaries(Observer& observer, const record::Step& step)
   const auto compare = [&](Side side, int b, int block, Observer::Boundary& boundary,
                            const Digest& recorded) {
     const bool forward = side == Side::kActivation;
-    const Digest replayed = boundary.hash.finish();
+    const Digest replayed =
+        log_.published({grid.step_leaf(step.step), role_of(side), b}, boundary.hash.finish());
     expect(replayed == recorded, block, forward ? Check::kForward : Check::kBackward,
            forward ? Code::kForward : Code::kBackward,
            cat("step ", step.step, forward ? " activation " : " gradient ", b),
@@ -149,7 +150,7 @@ void RunReplay::check_end(std::int64_t s) {
   const record::State state = log_.state(s + 1);
   for (const auto& block : engine_.blocks()) {
     const Digest& recorded = state.blocks[static_cast<std::size_t>(block->index())];
-    const Digest replayed = record::block_digest(block->state());
+    const Digest replayed = log_.published_block(s + 1, block->index(), block->state());
     expect(replayed == recorded, block->index(), Check::kUpdate, Code::kUpdate, cat("state ", s + 1), [&] {
       const auto difference = state_difference(log_, source_, *block, s + 1);
       return cat(expected_found(replayed, recorded), difference ? "; " + *difference : "");

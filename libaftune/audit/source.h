@@ -5,12 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "record/salts.h"
 #include "tensor/tensor.h"
 
 namespace aftune::audit {
 
 /// The two tensors of a boundary at one step.
 enum class Side { kActivation, kGradient };
+inline record::Role role_of(Side side) {
+  return side == Side::kActivation ? record::Role::kActivation : record::Role::kGradient;
+}
 
 /// Where the tensors that leaves speak of come from: a trace at hand, or an evidence file. What is read is
 /// the provider's bytes and nothing has compared it with a digest yet. Reading throws Rejection: `absent`, or

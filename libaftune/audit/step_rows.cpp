@@ -8,10 +8,12 @@
 namespace aftune::audit {
 namespace {
 
-std::vector<std::int32_t> read_committed(TensorSource& source, std::int64_t t, const std::string& what,
-                                         std::int64_t max_count, const Digest& committed) {
+std::vector<std::int32_t> read_committed(const LogView& log, TensorSource& source, std::int64_t t,
+                                         record::Role role, std::int64_t max_count, const Digest& committed) {
+  const std::string what(record::name(role));
   std::vector<std::int32_t> ints = source.read_ints(t, what, max_count);
-  if (const Digest found = data::ints_digest(ints); found != committed)
+  const Digest found = log.published({log.grid().step_leaf(t), role}, data::ints_digest(ints));
+  if (found != committed)
     throw Rejection(Code::kEvidence, source.ints_name(t, what),
                     cat("expected ", to_hex(committed), ", found ", to_hex(found)));
   return ints;
@@ -76,7 +78,7 @@ data::Rows load_rows(const LogView& log, TensorSource& source, const record::Ste
   const Contradiction contradiction(log, step);
   const std::int64_t t = step.step;
   // Each document takes at least one token and each row one number more.
-  const auto layout = read_committed(source, t, "layout", 2 * step.tokens, step.layout);
+  const auto layout = read_committed(log, source, t, record::Role::kLayout, 2 * step.tokens, step.layout);
   data::Rows rows;
   try {
     rows = data::rows_from_layout(layout, step.tokens);
@@ -86,11 +88,11 @@ data::Rows load_rows(const LogView& log, TensorSource& source, const record::Ste
   check_shape(log, step, rows, contradiction);
   const std::int64_t vocabulary = log.config().vocab;
   if (parts.tokens) {
-    rows.tokens = read_committed(source, t, "tokens", step.tokens, step.token_ids);
+    rows.tokens = read_committed(log, source, t, record::Role::kTokens, step.tokens, step.token_ids);
     check_ids(rows.tokens, 0, vocabulary, step.tokens, "tokens", contradiction);
   }
   if (parts.labels) {
-    rows.labels = read_committed(source, t, "labels", step.tokens, step.labels);
+    rows.labels = read_committed(log, source, t, record::Role::kLabels, step.tokens, step.labels);
     check_ids(rows.labels, data::kNoLabel, vocabulary, step.tokens, "labels", contradiction);
     check_labels(rows, step, contradiction);
   }

@@ -1,6 +1,7 @@
 #include "audit/verify.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
 #include "audit/client_check.h"
@@ -11,6 +12,7 @@
 #include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/opened_salts.h"
 #include "audit/parts.h"
 #include "audit/planning.h"
 #include "audit/policy_check.h"
@@ -24,9 +26,35 @@
 #include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
+#include "trace/hiding_key.h"
 
 namespace aftune::audit {
 namespace {
+
+// nullopt, with a finding, if it is absent or not the run's.
+std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
+                                                 const record::Manifest& manifest, Findings& findings) {
+  const std::string where = layout.hiding_key().filename().native();
+  if (!fs::exists(fs::symlink_status(layout.hiding_key()))) {
+    findings.add(Code::kAbsent, where, NoSalts::kWhy);
+    return std::nullopt;
+  }
+  try {
+    const record::RunSecret secret = trace::read_hiding_key(layout.hiding_key());
+    if (record::secret_check(secret) == *manifest.hiding_key) return secret;
+    findings.add(Code::kEvidence, where, "is not the secret that the manifest states");
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.add(Code::kFormat, where, "not 64 hex digits and a line feed");
+  }
+  return std::nullopt;
+}
+
+// Where the auditor keeps a file is no part of a verdict.
+std::string without_path(std::string message, const fs::path& path) {
+  const std::string prefix = path.native() + ": ";
+  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
+}
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
 // stand on.
@@ -46,6 +74,9 @@ class Audit {
   bool open_evidence();
   bool obtain_log();
   bool check_log();
+  void obtain_salts();
+  bool answers_salted() const { return options_.evidence && log_->manifest().hiding(); }
+  void take_back_unattributed();
   bool check_sizes();
   bool check_arithmetic();
   void check_client_files();
@@ -67,6 +98,7 @@ class Audit {
   ThreadPool pool_;
   Sealed sealed_;
   std::optional<EvidenceFile> evidence_;
+  std::unique_ptr<const record::Salts> salts_;  // null without hiding
   std::optional<LogView> log_;
   hash::MerkleTree tree_;  // of the whole log
 };
@@ -139,15 +171,36 @@ bool Audit::obtain_log() {
   return true;
 }
 
+// Of evidence, those that were opened; of a trace at hand, all, if the provider's secret is there.
+void Audit::obtain_salts() {
+  if (!log_->manifest().hiding()) return;
+  if (options_.evidence)
+    salts_ = std::make_unique<OpenedSalts>(evidence_->index().salts);
+  else if (const auto secret = read_run_secret(layout_, log_->manifest(), findings_))
+    salts_ = std::make_unique<record::SecretSalts>(*secret);
+  else
+    salts_ = std::make_unique<NoSalts>();
+  log_->use_salts(*salts_);
+}
+
 bool Audit::check_log() {
   if (!check_structure(*log_, findings_)) return false;
   const record::Manifest& manifest = log_->manifest();
   const std::string origin = cat(options_.key.name(), "/", manifest.run);
   findings_.expect(origin == sealed_.checkpoint.origin, Check::kClosing, Code::kClosing, LogView::line(0),
                    cat("origin: expected ", origin, ", found ", sealed_.checkpoint.origin));
+  obtain_salts();
   if (options_.policy) {
-    const auto contradictions = check_policy(*options_.policy, manifest);
-    for (const Reason& r : contradictions) findings_.failed(Check::kPolicy, r.code, r.where, r.detail);
+    const auto contradictions = check_policy(*options_.policy, manifest, salts_.get());
+    for (const Reason& r : contradictions) {
+      // Data roots are compared by their salts; everything else stands in the manifest itself.
+      if (answers_salted())
+        findings_.doubt(r.where.ends_with(" root") ? std::set{Code::kPolicy} : std::set<Code>{});
+      if (r.code == Code::kPolicy)
+        findings_.failed(Check::kPolicy, r.code, r.where, r.detail);
+      else
+        findings_.add(r.code, r.where, r.detail);
+    }
     if (contradictions.empty()) findings_.held(Check::kPolicy);
   }
   check_steps(*log_, findings_);
@@ -155,6 +208,9 @@ bool Audit::check_log() {
   if (!check_arithmetic() || !check_sizes()) return false;
   check_base_digests(*log_, findings_);
   check_export_digests(*log_, findings_);
+  // All that the log alone decides has been decided.
+  if (answers_salted())
+    findings_.doubt({Code::kData, Code::kForward, Code::kBackward, Code::kUpdate, Code::kExport});
   check_client_files();
   return true;
 }
@@ -253,6 +309,7 @@ void Audit::replay() {
     replay_drawn(*trace, cells);
   else
     replay_drawn(*evidence_, without_missing_leaves(*log_, cells, findings_, verdict_.sampled));
+  if (answers_salted()) take_back_unattributed();
   std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
             [](const CellVerdict& a, const CellVerdict& b) { return a.cell < b.cell; });
   std::set<Cell> checked;
@@ -278,6 +335,23 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
   Progress progress("verify", std::ssize(cells), options_.quiet);
   for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
     verdict_.sampled.push_back(std::move(result));
+}
+
+// A cell is rejected for a contradiction that counts against the provider; without one it stays unanswered.
+void Audit::take_back_unattributed() {
+  const auto any = [&](const std::string& place, const auto& is) {
+    return std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
+      return reason.where.starts_with(place) && is(reason.code);
+    });
+  };
+  const auto counts = [](Code code) { return class_of(code) != ReasonClass::kAbsent; };
+  const auto in_doubt = [](Code code) { return code == Code::kUnattributed; };
+  for (CellVerdict& result : verdict_.sampled) {
+    const std::string cell = cat("cell ", result.cell.block, ",", result.cell.step_block, " ");
+    if (result.result == CellResult::kRejected &&
+        (!any("", counts) || (any(cell, in_doubt) && !any(cell, counts))))
+      result.result = CellResult::kUnanswered;
+  }
 }
 
 void Audit::check_every_segment(TraceSource& source) {

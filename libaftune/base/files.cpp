@@ -153,10 +153,14 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-FileLock::FileLock(const fs::path& path) {
+FileLock::FileLock(const fs::path& path, Busy busy) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (fd.get() < 0) fail_errno(path, "open");
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  const int how = busy == Busy::kWait ? LOCK_EX : LOCK_EX | LOCK_NB;
+  int failed = 0;
+  do failed = ::flock(fd.get(), how);
+  while (failed != 0 && errno == EINTR);
+  if (failed != 0) {
     if (errno == EWOULDBLOCK) fail(Fault::kUsage, path.native(), ": in use by another process");
     fail_errno(path, "lock");
   }

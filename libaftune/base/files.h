@@ -64,11 +64,12 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// Holds an advisory lock on `path` (created if absent) for its lifetime. Throws Error{kUsage} "is in use"
-/// when another process holds it.
+/// Holds an advisory lock on `path` (created if absent) for its lifetime. When another process holds it,
+/// waits, or throws Error{kUsage} "in use".
 class FileLock {
  public:
-  explicit FileLock(const fs::path& path);
+  enum class Busy { kRefuse, kWait };
+  explicit FileLock(const fs::path& path, Busy busy = Busy::kRefuse);
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
   ~FileLock();

@@ -49,6 +49,9 @@ struct Manifest {
   std::optional<Digest> eval_root;
   std::int64_t eval_rows = 0;
   std::int64_t eval_every = 0;
+  /// secret_check of the run secret in a run with hiding, whose published digests are salted (salts.h).
+  std::optional<Digest> hiding_key;
+  bool hiding() const { return hiding_key.has_value(); }
 };
 
 struct Step {

@@ -62,6 +62,13 @@ void read_numerics(Fields& fields, Manifest& m) {
   inner.done();
 }
 
+// A run without hiding does not mention it: there is one text for one manifest.
+void read_hiding(Fields& fields, Manifest& m) {
+  if (!fields.has("hiding")) return;
+  if (!fields.boolean("hiding")) fail(Fault::kEvidence, "manifest: \"hiding\" is there and not true");
+  m.hiding_key = fields.digest("hiding_key");
+}
+
 std::string lower_hex(Fields& fields, std::string_view key, std::size_t max_bytes) {
   std::string hex = fields.text(key, 2 * max_bytes);
   within(key, [&] { return from_hex(hex); });
@@ -72,21 +79,23 @@ std::string lower_hex(Fields& fields, std::string_view key, std::size_t max_byte
 
 std::string to_leaf(const Manifest& m) {
   AFTUNE_CHECK(m.grid.steps == m.recipe.steps);
-  return seal_leaf("manifest", {{"base", to_json(m.base)},
-                                {"bos", m.bos},
-                                {"config", m.config},
-                                {"created", m.created},
-                                {"data", {{"root", to_hex(m.data_root)}, {"rows", m.data_rows}}},
-                                {"eos", m.eos},
-                                {"eval", eval_json(m)},
-                                {"grid", grid_json(m.grid)},
-                                {"nonce", m.nonce},
-                                {"numerics", {{"ops", m.ops}, {"profile", m.profile}}},
-                                {"recipe", to_json(m.recipe)},
-                                {"run", m.run},
-                                {"software", m.software},
-                                {"template", m.template_},
-                                {"tokenizer", to_hex(m.tokenizer)}});
+  Json members = {{"base", to_json(m.base)},
+                  {"bos", m.bos},
+                  {"config", m.config},
+                  {"created", m.created},
+                  {"data", {{"root", to_hex(m.data_root)}, {"rows", m.data_rows}}},
+                  {"eos", m.eos},
+                  {"eval", eval_json(m)},
+                  {"grid", grid_json(m.grid)},
+                  {"nonce", m.nonce},
+                  {"numerics", {{"ops", m.ops}, {"profile", m.profile}}},
+                  {"recipe", to_json(m.recipe)},
+                  {"run", m.run},
+                  {"software", m.software},
+                  {"template", m.template_},
+                  {"tokenizer", to_hex(m.tokenizer)}};
+  if (m.hiding_key) members.update({{"hiding", true}, {"hiding_key", to_hex(*m.hiding_key)}});
+  return seal_leaf("manifest", std::move(members));
 }
 
 Manifest parse_manifest(std::string_view leaf) {
@@ -101,6 +110,7 @@ Manifest parse_manifest(std::string_view leaf) {
     read_eval(fields, m);
     m.recipe = recipe_from_json(fields.object("recipe"));
     m.grid = read_grid(fields, m.recipe.steps);
+    read_hiding(fields, m);
     m.nonce = lower_hex(fields, "nonce", 1024);
     read_numerics(fields, m);
     m.run = lower_hex(fields, "run", 16);

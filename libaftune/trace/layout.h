@@ -22,6 +22,10 @@ struct Layout {
   /// told line by line from the signed one, because hashes whose root is the signed root are the signed ones.
   fs::path leaf_hashes() const { return root / "leaf-hashes"; }
   fs::path lock() const { return root / "lock"; }
+  /// The run secret of a run with hiding. Never handed out.
+  fs::path hiding_key() const { return root / "hiding.key"; }
+  /// Which cells answers have opened so far; the provider's own memory (docs/audit.md, "Hiding").
+  fs::path disclosed() const { return root / "disclosed"; }
   fs::path segment(std::int64_t index) const;
   static std::int64_t segment_of_state(std::int64_t s) { return s; }
   static std::int64_t segment_of_step(const record::Grid& grid, std::int64_t t) {

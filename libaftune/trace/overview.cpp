@@ -78,6 +78,7 @@ Json manifest_json(const record::Manifest& m) {
           {"tokenizer", to_hex(m.tokenizer)},
           {"data_root", to_hex(m.data_root)},
           {"data_rows", m.data_rows},
+          {"hiding", m.hiding()},
           {"profile", m.profile},
           {"ops", m.ops},
           {"recipe", recipe_json(m.recipe)},
@@ -153,8 +154,8 @@ std::string describe(const Overview& o) {
   out << "run        " << o.manifest.run << ", " << o.manifest.software << ", numerics " << o.manifest.profile
       << '\n';
   out << "recipe     " << o.manifest.recipe.method << ' ' << o.manifest.recipe.optimizer << ", " << g.steps
-      << " steps of " << o.manifest.recipe.batch_size << " rows, " << o.manifest.data_rows
-      << " rows of data\n";
+      << " steps of " << o.manifest.recipe.batch_size << " rows, " << o.manifest.data_rows << " rows of data"
+      << (o.manifest.hiding() ? ", digests hidden" : "") << '\n';
   out << "grid       " << g.blocks() << " layer blocks x " << g.step_blocks()
       << " step blocks = " << g.cells() << " cells\n";
   out << "log        " << o.leaves << " of " << g.log_size() << " leaves, " << o.log_bytes << " bytes"

@@ -31,6 +31,14 @@ void check_hex(const std::string& text, std::string_view flag, bool right_length
   if (!right_length) fail(Fault::kUsage, flag, ": ", text.size(), " hex digits");
 }
 
+// A data set of few or guessable rows would be known by its root.
+void hide_roots(record::Manifest& m, const record::RunSecret& secret) {
+  const record::SecretSalts salts(secret);
+  m.hiding_key = record::secret_check(secret);
+  m.data_root = record::published(&salts, {0, record::Role::kData}, m.data_root);
+  if (m.eval_root) m.eval_root = record::published(&salts, {0, record::Role::kEval}, *m.eval_root);
+}
+
 }  // namespace
 
 record::TensorList base_list(const model::Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool) {
@@ -61,7 +69,7 @@ record::TensorList parameter_list(const std::vector<TensorSpec>& specs,
 }
 
 record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, const Blocks& initial,
-                             ThreadPool& pool) {
+                             ThreadPool& pool, const std::optional<record::RunSecret>& secret) {
   record::Manifest m;
   m.run = options.run_id;
   m.created = options.created;
@@ -92,6 +100,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
     for (const auto& block : initial) blocks.push_back(block->state());
     m.base = parameter_list(model::all_tensors(in.config), blocks);
   }
+  if (secret) hide_roots(m, *secret);
   check_hex(m.nonce, "--nonce", m.nonce.size() <= 2048);
   if (!m.run.empty()) check_hex(m.run, "--run-id", m.run.size() == 32);
   return m;

@@ -8,9 +8,9 @@
 namespace aftune::train {
 
 /// The manifest of a job. `initial` are the blocks in state 0; their digests are the base with recipe.init.
-/// The run id is left as the options give it, perhaps empty.
+/// The run id is left as the options give it, perhaps empty. With a secret, it is a run with hiding.
 record::Manifest manifest_of(const TrainOptions& options, const Inputs& inputs, const Blocks& initial,
-                             ThreadPool& pool);
+                             ThreadPool& pool, const std::optional<record::RunSecret>& secret);
 
 /// Run id and creation time: of the trace that is resumed, else as given, else a random run id.
 void settle_free_fields(record::Manifest& manifest, const TrainOptions& options);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trace/hiding_key.h"
 #include "train/background.h"
 #include "train/recorded_log.h"
 #include "train/segment_job.h"
@@ -44,8 +45,23 @@ void check_trace(const RecordOptions& options) {
   if (!fs::is_directory(options.trace)) fail(Fault::kUsage, options.trace.native(), ": is not a folder");
   if (options.resume) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(options.trace))
-    if (entry.path().filename() != "lock")
+    if (entry.path().filename() != "lock" &&
+        !(options.hiding && entry.path() == trace::Layout{options.trace}.hiding_key()))
       fail(Fault::kUsage, options.trace.native(), ": exists and is not empty; use --resume to go on with it");
+}
+
+std::optional<record::RunSecret> run_secret(const RecordOptions& options) {
+  if (!options.hiding) return std::nullopt;
+  const trace::Layout layout{options.trace};
+  std::optional<record::RunSecret> given, kept;
+  if (options.hiding_secret) given = trace::read_hiding_key(*options.hiding_secret, Links::kFollow);
+  if (fs::exists(layout.hiding_key())) kept = trace::read_hiding_key(layout.hiding_key());
+  if (given && kept && *given != *kept)
+    fail(Fault::kUsage, layout.hiding_key().native(), ": is not the secret that is given");
+  if (kept) return kept;
+  if (const auto recorded = recorded_manifest(options.trace); recorded && recorded->hiding() && !given)
+    fail(Fault::kUsage, layout.hiding_key().native(), ": is not there, and the run has begun with one");
+  return given ? *given : trace::new_hiding_key();
 }
 
 struct Recorder::State {
@@ -56,12 +72,15 @@ struct Recorder::State {
   FileLock lock;
   RecordedLog recorded;
   StepDigests digests;
+  std::optional<record::SecretSalts> secret_salts;
+  const record::Salts* salts = nullptr;  // null without hiding
 
   std::optional<std::optional<std::int64_t>> snapshot;  // the state to resume from, once looked for
   std::int64_t state = 0;                               // the last one known
   std::int64_t position = 0;                            // in the endless order, after the last step
   record::Final totals;                                 // of the steps done
-  std::vector<record::BlockState> blocks;
+  std::vector<record::BlockState> blocks;               // of that state, parameters as they are published
+  std::vector<Digest> moments;      // of that state, a block's list each, as they are published
   std::vector<std::string> leaves;  // made since the last segment and not in the log yet
   std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
   bool job_known = false;
@@ -77,6 +96,12 @@ struct Recorder::State {
         recorded(layout),
         digests(m.grid.boundaries(), o.store_boundaries, pool),
         files(layout) {}
+
+  void keep_secret(const record::RunSecret& secret);
+  Digest published(std::int64_t leaf, record::Role role, const Digest& digest) const {
+    return record::published(salts, {leaf, role}, digest);
+  }
+  std::vector<Digest> published(std::int64_t leaf, record::Role role, std::vector<Digest> list) const;
 
   bool snapshot_due(std::int64_t s) const {
     return s == 0 || s == grid.step_blocks() ||
@@ -150,10 +175,15 @@ void Recorder::State::close_job(const Blocks& model) {
 
 std::string Recorder::State::digest_state(const Blocks& model) {
   blocks.clear();
+  moments.clear();
   record::State leaf{state, steps_done(grid, state), {}};
   for (const auto& block : model) {
     blocks.push_back(block->state());
-    leaf.blocks.push_back(record::block_digest(blocks.back()));
+    record::PublishedBlock published =
+        record::publish_block(blocks.back(), salts, grid.state_leaf(state), block->index());
+    blocks.back().parameters = std::move(published.parameters);
+    moments.push_back(published.moments);
+    leaf.blocks.push_back(published.digest);
   }
   return record::to_leaf(leaf);
 }
@@ -165,13 +195,35 @@ void Recorder::State::count(const record::Step& step) {
   totals.predicted += step.predicted;
 }
 
-Recorder::Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool) {
+// Durable before any leaf is: without it nothing of the run could ever be opened.
+void Recorder::State::keep_secret(const record::RunSecret& secret) {
+  AFTUNE_CHECK(manifest.hiding_key == record::secret_check(secret));
+  if (!fs::exists(layout.hiding_key()))
+    trace::write_hiding_key(layout.hiding_key(), secret);
+  else if (trace::read_hiding_key(layout.hiding_key()) != secret)
+    fail(Fault::kUsage, layout.hiding_key().native(), ": is not the secret of this run");
+  secret_salts.emplace(secret);
+  salts = &*secret_salts;
+}
+
+// One a boundary.
+std::vector<Digest> Recorder::State::published(std::int64_t leaf, record::Role role,
+                                               std::vector<Digest> list) const {
+  for (std::size_t b = 0; b < list.size(); ++b)
+    list[b] = record::published(salts, {leaf, role, static_cast<std::int64_t>(b)}, list[b]);
+  return list;
+}
+
+Recorder::Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool,
+                   const std::optional<record::RunSecret>& secret) {
   check_leaf_sizes(manifest);
+  AFTUNE_CHECK(manifest.hiding() == secret.has_value());
   state_ = std::make_unique<State>(options, manifest, pool);
   check_trace(options);
   state_->recorded.confirms(0, record::to_leaf(manifest));
   if (state_->recorded.size() > manifest.grid.log_size())
     fail(Fault::kUsage, state_->layout.log().native(), ": has more leaves than this run");
+  if (secret) state_->keep_secret(*secret);
 }
 
 Recorder::~Recorder() = default;
@@ -229,18 +281,21 @@ void Recorder::end_step(std::int64_t step, const data::Batch& batch, const StepR
   leaf.to = batch.to;
   leaf.tokens = batch.rows.size();
   leaf.predicted = batch.predicted;
-  leaf.layout = data::ints_digest(layout);
-  leaf.token_ids = data::ints_digest(batch.rows.tokens);
-  leaf.labels = data::ints_digest(batch.rows.labels);
-  leaf.activations = train::finish(st.digests.activations(), leaf.tokens);
-  leaf.gradients = train::finish(st.digests.gradients(), leaf.tokens);
+  const std::int64_t at = st.grid.step_leaf(step);
+  leaf.layout = st.published(at, record::Role::kLayout, data::ints_digest(layout));
+  leaf.token_ids = st.published(at, record::Role::kTokens, data::ints_digest(batch.rows.tokens));
+  leaf.labels = st.published(at, record::Role::kLabels, data::ints_digest(batch.rows.labels));
+  leaf.activations =
+      st.published(at, record::Role::kActivation, train::finish(st.digests.activations(), leaf.tokens));
+  leaf.gradients =
+      st.published(at, record::Role::kGradient, train::finish(st.digests.gradients(), leaf.tokens));
   leaf.loss = result.loss;
   leaf.lr = lr;
   leaf.sums = result.unit_sums;
   leaf.norm = result.norm;
   leaf.clip = result.clip;
   leaf.eval_loss = eval_loss;
-  st.put(st.grid.step_leaf(step), record::to_leaf(leaf));
+  st.put(at, record::to_leaf(leaf));
   st.count(leaf);
 
   const std::int64_t segment = trace::Layout::segment_of_step(st.grid, step);
@@ -261,10 +316,13 @@ void Recorder::finish(const record::TensorList& exported, const std::map<std::st
   AFTUNE_CHECK(st.totals.steps == st.grid.steps);
   record::Final leaf = st.totals;
   leaf.exported = exported;
-  leaf.files = files;
-  for (const record::BlockState& b : st.blocks)
-    leaf.moments.push_back(record::list_digest(b.moment_specs, b.moments));
-  st.put(st.grid.final_leaf(), record::to_leaf(leaf));
+  const std::int64_t at = st.grid.final_leaf();
+  for (const auto& [name, digest] : files)
+    leaf.files[name] = record::holds_weights(name)
+                           ? record::published(st.salts, {at, record::Role::kFile, 0, name}, digest)
+                           : digest;
+  leaf.moments = st.moments;
+  st.put(at, record::to_leaf(leaf));
   st.background.post([&st, lines = std::exchange(st.leaves, {})] { st.files.write(nullptr, lines); });
   st.background.wait();
 }

@@ -9,6 +9,7 @@
 
 #include "data/dataset.h"
 #include "record/leaves.h"
+#include "record/salts.h"
 #include "train/engine.h"
 #include "train/snapshot.h"
 
@@ -20,10 +21,17 @@ struct RecordOptions {
   bool store_boundaries = false;
   bool compress = false;
   bool resume = false;
+  bool hiding = false;                                   ///< salt published digests with the run secret
+  std::optional<fs::path> hiding_secret = std::nullopt;  ///< file with it; else the trace's own, else random
 };
 
 /// Refuses (Error{kUsage}) a trace that is there already, unless it is to be resumed.
 void check_trace(const RecordOptions& options);
+
+/// The secret of the run: the one in the trace, else the file's, else a new one; nullopt without hiding.
+/// Writes nothing. Throws Error{kUsage} if trace and file have different ones, or if leaves have already been
+/// published under a secret that is not there any more.
+std::optional<record::RunSecret> run_secret(const RecordOptions& options);
 
 /// Writes a trace while a run goes on: digests on the way, one segment per step block, its leaves after it.
 /// Segments are written by a thread of their own while the next steps compute. Leaves that are already in the
@@ -36,7 +44,10 @@ class Recorder {
   /// Takes the lock of the trace. Throws Error{kUsage} if it is in use, if it exists and options.resume is
   /// false, if its log is not the beginning of this run's or does not extend its checkpoint, and if any leaf
   /// of this run would be too long.
-  Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool);
+  /// With a secret, which must be the one that the manifest states, digests are published salted by it, and
+  /// it is kept in the trace from before the first leaf on.
+  Recorder(const RecordOptions& options, const record::Manifest& manifest, ThreadPool& pool,
+           const std::optional<record::RunSecret>& secret = std::nullopt);
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
   ~Recorder();  ///< finishes writing what is complete
@@ -57,10 +68,10 @@ class Recorder {
   /// segment.
   void end_step(std::int64_t step, const data::Batch& batch, const StepResult& result, double lr,
                 std::optional<float> eval_loss, const Blocks& blocks);
-  /// The last leaf; totals and moments are known here. The export must be on disk already. Returns when all
-  /// is written.
+  /// The last leaf; totals and moments are known here. The export must be on disk already; `exported` is made
+  /// of last_state(), `files` are plain digests. Returns when all is written.
   void finish(const record::TensorList& exported, const std::map<std::string, Digest>& files);
-  /// Digests of the last state, for the export.
+  /// Digests of the last state, for the export. Those of parameters are as they are published.
   const std::vector<record::BlockState>& last_state() const;
 
  private:

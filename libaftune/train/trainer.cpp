@@ -51,12 +51,13 @@ class Job {
         encoder_(inputs_.encoder()),
         order_(inputs_.recipe.seed, inputs_.dataset.rows()),
         engine_(make_engine(options, inputs_, pool_)) {
+    if (options_.record) secret_ = run_secret(*options_.record);
     if (inputs_.eval) evaluation_ = evaluation_rows(*inputs_.eval, encoder_);
   }
 
   record::Manifest manifest() {
     load_initial(engine_, inputs_);
-    record::Manifest m = manifest_of(options_, inputs_, engine_.blocks(), pool_);
+    record::Manifest m = manifest_of(options_, inputs_, engine_.blocks(), pool_, secret_);
     settle_free_fields(m, options_);
     return m;
   }
@@ -90,6 +91,7 @@ class Job {
   data::Order order_;
   Engine engine_;
   std::optional<data::Rows> evaluation_;
+  std::optional<record::RunSecret> secret_;
   std::unique_ptr<Recorder> recorder_;
   std::int64_t step_ = 0;
   std::int64_t position_ = 0;
@@ -97,7 +99,7 @@ class Job {
 
 void Job::start() {
   if (!options_.record) return load_initial(engine_, inputs_);
-  recorder_ = std::make_unique<Recorder>(*options_.record, manifest(), pool_);
+  recorder_ = std::make_unique<Recorder>(*options_.record, manifest(), pool_, secret_);
   if (!recorder_->resume_state(engine_.blocks())) return recorder_->begin(engine_.blocks());
   recorder_->restore(engine_.blocks());
   step_ = recorder_->resume_step();

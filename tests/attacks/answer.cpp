@@ -32,14 +32,16 @@ audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, i
   return challenge;
 }
 
-fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_) {
+fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_,
+                       bool export_salts) {
   const seal::SecretKey key = provider_key();
   const fs::path file = new_file();
   audit::open({.trace = run.trace(),
                .challenge = challenge,
                .out = file,
                .key = signed_ ? &key : nullptr,
-               .quiet = true});
+               .quiet = true,
+               .export_salts = export_salts});
   return file;
 }
 

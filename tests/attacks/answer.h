@@ -18,7 +18,8 @@ namespace aftune::attacks {
 audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, int seed = 1);
 
 /// Opens it into a file that did not exist; `signed_` by the provider.
-fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_ = false);
+fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_ = false,
+                       bool export_salts = false);
 
 /// To verify evidence with nothing of the run but the key.
 audit::VerifyOptions options_for(const fs::path& evidence, const audit::Challenge& challenge);

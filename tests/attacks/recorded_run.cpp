@@ -92,7 +92,7 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
   options.recipe.seq_len = 24;
   options.recipe.packing = shape.packing;
   options.recipe.seed = shape.seed;
-  options.recipe.lr = 1e-2;
+  options.recipe.lr = shape.lr;
   options.recipe.schedule = "cosine";
   options.recipe.warmup_steps = 1;
   options.recipe.weight_decay = 0.1;
@@ -105,6 +105,12 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
                                         .store_boundaries = shape.store_boundaries,
                                         .compress = false,
                                         .resume = false};
+  if (!shape.secret.empty()) {
+    const fs::path secret = run.root / "secret";
+    write_file(secret, shape.secret + '\n');
+    options.record->hiding = true;
+    options.record->hiding_secret = secret;
+  }
   options.run_id = shape.run_id;
   options.created = 1700000000;
   options.nonce = shape.nonce;
@@ -117,6 +123,7 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
 void write_base(const RecordedRun& run, const RunShape& shape) {
   RunShape first = shape;
   first.init = true;
+  first.secret.clear();
   first.steps = 1;
   first.seed = 99;
   const RecordedRun source = record_run(scratch(), first);
@@ -135,7 +142,7 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
 std::string key_of(const RunShape& s) {
   return cat(s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval, ' ',
              s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows, ' ',
-             s.evaluate, ' ', s.nonce, ' ', s.run_id);
+             s.evaluate, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ struct RunShape {
   bool evaluate = false;
   std::string nonce = "";
   std::string run_id = std::string(31, '0') + "1";
+  double lr = 1e-2;
+  std::string secret = "";  ///< 64 hex digits: a run with hiding
 };
 
 /// The folders of one run: model (the client's base), data.jsonl, out (the export), run.aft (the trace).

@@ -138,6 +138,16 @@ def main():
         checker.check("proof", text_dataset(os.path.join(work, "proof.h5"), "/proof/index"))
         checker.check("verdict", run("aftune-verify", "--proof", "proof.h5", "--pubkey", "acme.vkey", "--json", code=1))
         checker.check("verdict", run("aftune-verify", "--proof", "e.h5", "--pubkey", "acme.vkey", "--json", code=3))
+        run(*train, "--trace", "h.aft", "--out", "new3", "--hiding")
+        run("aftune-commit", "--trace", "h.aft", "--key", "acme.key")
+        for line in lines("h.aft/log.jsonl"):
+            checker.check("leaf-" + json.loads(line)["kind"], line)
+        run("aftune-challenge", "--checkpoint", "h.aft/checkpoint", "--pubkey", "acme.vkey", "--challenge-seed", SEED,
+            "--cells", "2", "--out", "h.json")
+        checker.check("open", run("aftune-open", "--trace", "h.aft", "--challenge", "h.json", "--out", "h.h5",
+                                  "--export-salts", "--json", "--quiet"))
+        checker.check("evidence", evidence_index(os.path.join(work, "h.h5")))
+        checker.check("inspect", run("aftune-inspect", "--trace", "h.aft", "--json"))
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("tokens", run("aftune-inspect", "--tokenize", "--model", "model", text='"abc"\n'))

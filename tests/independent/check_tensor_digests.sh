@@ -11,6 +11,16 @@ cd "$work"
   --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \
   --quiet >/dev/null
 "$python" "$here/tensor_digests.py" run "$plugins"
+# A run with hiding too, and only with its own secret.
+"$bin/aftune-train" --model "$fixture/bare/model" --init --data "$fixture/bare/rows.jsonl" --out out2 --trace hidden \
+  --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \
+  --hiding --quiet >/dev/null
+"$python" "$here/tensor_digests.py" hidden "$plugins"
+printf '%064d\n' 1 >hidden/hiding.key
+if "$python" "$here/tensor_digests.py" hidden "$plugins" >/dev/null; then
+  echo "another secret was not seen" >&2
+  exit 1
+fi
 # The last state's first digest is replaced: the script must say so.
 sed -i 's/^{"blocks":\["[0-9a-f]*"\(.*"state":2,\)/{"blocks":["00"\1/' run/log.jsonl
 if "$python" "$here/tensor_digests.py" run "$plugins" >changed; then

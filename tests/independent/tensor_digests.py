@@ -2,11 +2,12 @@
 """Reproduces, from the tensors that a trace stores, the digests that its log states. Shares no code with AFTune.
 
 usage: tensor_digests.py TRACE PLUGIN_FOLDER    exit 0 if every stored tensor has its digest, 1 if not
-Needs h5py, numpy and blake3. Knows Llama models.
+Needs h5py, numpy and blake3. Knows Llama models, and the salts of a run with hiding.
 """
 import glob
 import json
 import os
+import struct
 import sys
 
 os.environ["HDF5_PLUGIN_PATH"] = sys.argv[2]  # before h5py loads the library
@@ -27,8 +28,17 @@ def tensor_digest(dataset):
     return blake3(dataset[()].tobytes()).hexdigest()
 
 
-def list_digest(file, names):
-    entries = [[n, "F32", list(file["/state/" + n].shape), tensor_digest(file["/state/" + n])] for n in names]
+def published(secret, digest, leaf, role, index=0, name=""):
+    """What the log says of a digest: docs/trace.md, Hiding."""
+    if secret is None:
+        return digest
+    place = struct.pack("<Q", leaf) + role.encode() + b"\0" + struct.pack("<Q", index) + name.encode()
+    salt = blake3(place, key=secret).digest()
+    return blake3(b"aftune/hide/1" + salt + bytes.fromhex(digest)).hexdigest()
+
+
+def list_digest(file, names, publish=lambda digest, name: digest):
+    entries = [[n, "F32", list(file["/state/" + n].shape), publish(tensor_digest(file["/state/" + n]), n)] for n in names]
     return blake3(canonical(entries)).hexdigest()
 
 
@@ -44,19 +54,24 @@ def block_names(manifest, block):
     return [f"model.layers.{i}.{name}" for i in numbers for name in LAYER]
 
 
-def block_digest(file, manifest, block):
+def block_digest(file, manifest, block, secret, leaf):
+    secret = secret if leaf > 1 else None  # state 0 follows from the base
     parameters = block_names(manifest, block)
     moments = [f"{p}.{m}" for p in parameters for m in MOMENTS[manifest["recipe"]["optimizer"]]]
-    return blake3(canonical({"moments": list_digest(file, moments),
-                             "parameters": list_digest(file, parameters)})).hexdigest()
+    salted = list_digest(file, parameters, lambda digest, name: published(secret, digest, leaf, "parameter", block, name))
+    return blake3(canonical({"moments": published(secret, list_digest(file, moments), leaf, "moments", block),
+                             "parameters": salted})).hexdigest()
 
 
 def main():
     with open(sys.argv[1] + "/log.jsonl", encoding="utf-8") as file:
         leaves = [json.loads(line) for line in file]
     manifest = leaves[0]
-    states = {leaf["state"]: leaf for leaf in leaves if leaf["kind"] == "state"}
-    steps = {leaf["step"]: leaf for leaf in leaves if leaf["kind"] == "step"}
+    states = {leaf["state"]: (i, leaf) for i, leaf in enumerate(leaves) if leaf["kind"] == "state"}
+    steps = {leaf["step"]: (i, leaf) for i, leaf in enumerate(leaves) if leaf["kind"] == "step"}
+    secret = None
+    if "hiding" in manifest:
+        secret = bytes.fromhex(open(sys.argv[1] + "/hiding.key", encoding="ascii").read())
     compared = wrong = 0
 
     def compare(what, found, stated):
@@ -70,15 +85,17 @@ def main():
         with h5py.File(path, "r") as file:
             if "state" in file:
                 number = int(path[-9:-3])
-                for block, stated in enumerate(states[number]["blocks"]):
-                    compare(f"state {number} block {block}", block_digest(file, manifest, block), stated)
+                index, leaf = states[number]
+                for block, stated in enumerate(leaf["blocks"]):
+                    compare(f"state {number} block {block}", block_digest(file, manifest, block, secret, index), stated)
             for t, group in file["steps"].items() if "steps" in file else ():
-                leaf = steps[int(t)]
+                index, leaf = steps[int(t)]
                 for name, member in (("layout", "layout"), ("tokens", "token_ids"), ("labels", "labels")):
-                    compare(f"step {t} {name}", tensor_digest(group[name]), leaf[member])
+                    compare(f"step {t} {name}", published(secret, tensor_digest(group[name]), index, name), leaf[member])
                 for name in ("activations", "gradients"):
                     for b in group[name] if name in group else ():
-                        compare(f"step {t} {name} {b}", tensor_digest(group[name][b]), leaf[name][int(b)])
+                        found = published(secret, tensor_digest(group[name][b]), index, name[:-1], int(b))
+                        compare(f"step {t} {name} {b}", found, leaf[name][int(b)])
     print(f"{compared} digests compared, {wrong} wrong")
     return 1 if wrong or not compared else 0
 

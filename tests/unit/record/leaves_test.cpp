@@ -124,6 +124,20 @@ TEST(Leaves, ManifestIsItsOwnStrictInverse) {
   m.eval_rows = 3;
   m.eval_every = 2;
   expect_strict(to_leaf(m), again);
+  m.hiding_key = digest(8);
+  expect_strict(to_leaf(m), again);
+  EXPECT_TRUE(parse_manifest(to_leaf(m)).hiding());
+}
+
+TEST(Leaves, HidingIsStatedOrNotMentioned) {
+  Manifest m = small_manifest();
+  EXPECT_EQ(to_leaf(m).find("hiding"), std::string::npos);
+  m.hiding_key = digest(8);
+  const std::string leaf = to_leaf(m), stated = R"("hiding":true)";
+  const std::size_t at = leaf.find(stated);
+  ASSERT_NE(at, std::string::npos);
+  for (const char* other : {R"("hiding":false)", R"("hiding":1)", R"("hiding":null)"})
+    EXPECT_THROW(parse_manifest(std::string(leaf).replace(at, stated.size(), other)), Error) << other;
 }
 
 TEST(Leaves, StepIsItsOwnStrictInverse) {

@@ -90,6 +90,57 @@ struct RecorderTest : testing::Test {
   }
 };
 
+// Salts depend on nothing but the place of a digest: an interruption leaves no mark.
+TEST_F(RecorderTest, WithHidingAnInterruptedRunIsTheSameLog) {
+  toy::Run hidden = run();
+  hidden.secret = hash::blake3("secret");
+  hidden.go(kAll);
+  const auto whole = contents(path);
+  EXPECT_EQ(whole.at("hiding.key"), to_hex(*hidden.secret) + '\n');
+  for (std::int64_t stop = 0; stop < hidden.manifest.grid.steps; ++stop) {
+    fs::remove_all(path);
+    hidden.options.resume = false;
+    hidden.go(stop);
+    hidden.options.resume = true;
+    hidden.go(kAll);
+    EXPECT_EQ(differences(contents(path), whole), "") << "stopped at " << stop;
+  }
+}
+
+TEST_F(RecorderTest, AnotherSecretTouchesNothing) {
+  toy::Run hidden = run();
+  hidden.secret = hash::blake3("secret");
+  hidden.go(3);
+  const auto before = contents(path);
+  hidden.options.resume = true;
+  hidden.secret = hash::blake3("another");
+  EXPECT_NE(message_of([&] { hidden.go(kAll); }, Fault::kUsage).find("hiding_key"), std::string::npos);
+  hidden.secret.reset();
+  EXPECT_NE(message_of([&] { hidden.go(kAll); }, Fault::kUsage).find("hiding"), std::string::npos);
+  EXPECT_EQ(differences(contents(path), before), "");
+}
+
+// Equal layouts, frozen parameters: what a step or state publishes has never been published before.
+TEST_F(RecorderTest, WithHidingNothingPublishedComesTwice) {
+  const auto repeated = [&](const std::optional<record::RunSecret>& secret) {
+    fs::remove_all(path);
+    toy::Run r = run();
+    r.secret = secret;
+    r.go(kAll);
+    const Log log = Log::read(layout.log());
+    std::map<Digest, int> seen;
+    int again = 0;
+    for (std::int64_t t = 0; t < r.manifest.grid.steps; ++t) {
+      const record::Step s = record::parse_step(log.leaves.at(r.manifest.grid.step_leaf(t)), r.manifest.grid);
+      for (const auto& list : {std::vector{s.layout, s.token_ids, s.labels}, s.activations, s.gradients})
+        for (const Digest& digest : list) again += seen[digest]++ > 0 ? 1 : 0;
+    }
+    return again;
+  };
+  EXPECT_GT(repeated(std::nullopt), 0);
+  EXPECT_EQ(repeated(hash::blake3("secret")), 0);
+}
+
 TEST_F(RecorderTest, EveryLeafIsAtItsIndexAndParses) {
   run().go(kAll);
   const Log log = Log::read(layout.log());

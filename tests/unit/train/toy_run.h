@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -112,11 +113,14 @@ struct Run {
   record::Manifest manifest;
   /// Called before each step; may throw.
   std::function<void(std::int64_t)> before_step;
-  float salt = 0;  ///< another salt, another run
+  float salt = 0;                                          ///< another salt, another run
+  std::optional<record::RunSecret> secret = std::nullopt;  ///< a run with hiding
 
   Blocks go(std::int64_t stop) const {
     ThreadPool pool(2);
-    Recorder recorder(options, manifest, pool);
+    record::Manifest stated = manifest;
+    if (secret) stated.hiding_key = record::secret_check(*secret);
+    Recorder recorder(options, stated, pool, secret);
     Blocks model = blocks(manifest);
     if (recorder.resume_state(model))
       recorder.restore(model);
