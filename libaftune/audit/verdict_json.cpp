@@ -183,7 +183,8 @@ Verdict verdict_from_json(const Json& json) {
 }
 
 Verdict parse_verdict(std::string_view text) {
-  return verdict_from_json(parse_json(text, {.max_bytes = kMaxVerdictBytes, .max_depth = 6}));
+  return verdict_from_json(
+      parse_json(text, {.max_bytes = kMaxVerdictBytes, .max_depth = 6, .max_values = kMaxVerdictValues}));
 }
 
 }  // namespace aftune::audit
