@@ -1,7 +1,8 @@
-// Shows what a trace or a policy holds, a verdict, or the tokens of texts; drafts a policy.
+// Shows what a trace, evidence or a policy holds, a verdict, or the tokens of texts; drafts a policy.
 
 #include <iostream>
 
+#include "audit/evidence_file.h"
 #include "audit/policy.h"
 #include "audit/policy_draft.h"
 #include "base/error.h"
@@ -18,7 +19,7 @@ constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, model, policy, policy_from, data;
-  fs::path verdict, attestation, pubkey, log, html;
+  fs::path evidence, verdict, attestation, pubkey, log, html;
   fs::path out = "-";
   bool tokenize = false, json = false;
 };
@@ -32,6 +33,7 @@ void flags(CLI::App& app, Args& args) {
             "draft a policy from the client's base model and --data");
   cli::data(app, args.data);
   cli::out(app, args.out, "FILE", "policy file to write, - for stdout [-]");
+  cli::path(app, "--evidence", "FILE", args.evidence, "show what an evidence file holds");
   cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
   cli::path(app, "--attestation", "FILE", args.attestation, "show the verdict of a signed statement");
   cli::pubkey(app, args.pubkey)->description("the auditor's public key, a vkey line");
@@ -54,6 +56,48 @@ cli::Exit tokenize(const Args& args) {
     cli::print_json({{"ids", tokenizer.encode(text, false)}});
   }
   if (std::cin.bad()) fail(Fault::kSystem, "stdin: read error");
+  return cli::Exit::kDone;
+}
+
+Json overview(const audit::EvidenceFile& evidence, std::uint64_t bytes) {
+  const audit::EvidenceIndex& index = evidence.index();
+  const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(index.note).text);
+  Json cells = Json::array();
+  for (const audit::Cell& cell : index.cells) cells.push_back({cell.block, cell.step_block});
+  return {{"origin", checkpoint.origin},
+          {"size", checkpoint.size},
+          {"root", to_hex(checkpoint.root)},
+          {"challenge", to_hex(index.challenge)},
+          {"digest", to_hex(evidence.digest())},
+          {"bytes", bytes},
+          {"cells", std::move(cells)},
+          {"leaves", index.leaves.size()},
+          {"datasets", index.datasets.size()},
+          {"signed", evidence.has_signature()},
+          {"cost",
+           {{"replayed_steps", index.cost.replayed_steps},
+            {"replayed_tokens", index.cost.replayed_tokens},
+            {"stored_bytes", index.cost.stored_bytes},
+            {"recreated_bytes", index.cost.recreated_bytes}}}};
+}
+
+// Of what it says itself; nothing is checked but its form.
+cli::Exit show_evidence(const Args& args) {
+  const audit::EvidenceFile evidence(args.evidence);
+  const Json seen = overview(evidence, fs::file_size(args.evidence));
+  if (args.json) {
+    cli::print_json(seen);
+    return cli::Exit::kDone;
+  }
+  const auto text = [&](const char* key) { return seen[key].get<std::string>(); };
+  const Json& cost = seen["cost"];
+  cli::print(cat("run         ", text("origin"), "\nroot        ", text("root"), ", ", seen["size"].dump(),
+                 " leaves\nchallenge   ", text("challenge"), "\ncells       ", seen["cells"].dump(),
+                 "\nholds       ", seen["leaves"].dump(), " leaves, ", seen["datasets"].dump(), " tensors, ",
+                 seen["bytes"].dump(), " bytes\ncost        ", cost["stored_bytes"].dump(), " bytes stored, ",
+                 cost["recreated_bytes"].dump(), " made again by replaying ", cost["replayed_steps"].dump(),
+                 " steps\nsigned      ", evidence.has_signature() ? "yes; by whom says aftune-verify" : "no",
+                 '\n'));
   return cli::Exit::kDone;
 }
 
@@ -137,11 +181,14 @@ cli::Exit inspect(const Args& args) {
   if (args.out != "-" && args.policy_from.empty()) wrong("--out goes with --policy-from");
   // With a verdict, a trace is what its page is drawn from.
   const int tasks = (args.tokenize ? 1 : 0) + (verdict || !args.trace.empty() ? 1 : 0) +
-                    (args.policy.empty() ? 0 : 1) + (args.policy_from.empty() ? 0 : 1);
+                    (args.evidence.empty() ? 0 : 1) + (args.policy.empty() ? 0 : 1) +
+                    (args.policy_from.empty() ? 0 : 1);
   if (tasks != 1)
-    wrong("give one of --trace, --verdict, --attestation, --tokenize, --policy and --policy-from");
+    wrong(
+        "give one of --trace, --evidence, --verdict, --attestation, --tokenize, --policy and --policy-from");
   if (verdict) return show_verdict(args);
   if (args.tokenize) return tokenize(args);
+  if (!args.evidence.empty()) return show_evidence(args);
   if (!args.policy.empty()) return show_policy(args);
   if (!args.policy_from.empty()) return draft(args);
   const trace::Overview seen = trace::overview({args.trace});
@@ -155,6 +202,6 @@ cli::Exit inspect(const Args& args) {
 int main(int argc, char** argv) {
   return aftune::cli::run<aftune::Args>(
       "aftune-inspect",
-      "Shows what a trace or a policy holds, a verdict, or the tokens of texts; drafts a policy.",
-      aftune::flags, aftune::inspect, argc, argv);
+      "Shows what a trace, evidence or a policy holds, a verdict, or tokens; drafts a policy.", aftune::flags,
+      aftune::inspect, argc, argv);
 }

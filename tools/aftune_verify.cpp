@@ -5,6 +5,8 @@
 #include <set>
 #include <sstream>
 
+#include "audit/bisect.h"
+#include "audit/op_proof.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "report/attestation.h"
@@ -17,7 +19,8 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
-  fs::path junit, attestation, key, since, consistency, known;
+  fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
+  std::vector<fs::path> merge;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -30,13 +33,21 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--evidence", "FILE", args.evidence, "evidence file (aftune-open), instead of a trace");
   cli::path(app, "--log", "FILE", args.log,
             "with evidence: the whole log, so that none of it stays unopened");
+  cli::path(app, "--bisect", "FILE", args.bisect,
+            "with evidence: op list (aftune-open --ops) to find the first wrong operation of");
+  cli::path(app, "--proof-out", "FILE", args.proof_out,
+            "with --bisect: the proof file to write if there is one");
+  cli::path(app, "--proof", "FILE", args.proof, "proof file to check, instead of all else but the key");
   cli::pubkey(app, args.pubkey)->required();
   cli::checkpoint(app, args.checkpoint);
   cli::challenge(app, args.challenge);
   cli::challenge_seed(app, args.seed);
   cli::text(app, "--cells", "CELLS", args.cells,
-            "with a seed: how many cells to draw; with a challenge: which of its cells, from 0 (2,5-7)");
+            "with a seed: how many cells to draw; with a challenge: which of its cells, from 0: 2,5-7 or a "
+            "share, 3/8");
   cli::toggle(app, "--all", args.all, "replay every cell");
+  cli::paths(app, "--merge", "FILES", args.merge,
+             "verdicts (--json) over some of the challenge's cells each, to be made one");
   cli::policy(app, args.policy);
   cli::data(app, args.data);
   cli::model(app, args.model);
@@ -58,8 +69,8 @@ void flags(CLI::App& app, Args& args) {
 }
 
 std::vector<fs::path> inputs(const Args& args) {
-  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data, args.key,
-          args.evidence, args.log,        args.since,     args.consistency, args.known};
+  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data,  args.key,
+          args.evidence, args.log,        args.since,     args.consistency, args.known, args.bisect};
 }
 
 void require_consistent(const Args& args) {
@@ -74,6 +85,9 @@ void require_consistent(const Args& args) {
     wrong("--all needs no --challenge-seed and no --cells");
   if (args.challenge.empty() && !args.all && (args.cells.empty() || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+  if (!args.merge.empty() && args.challenge.empty()) wrong("--merge needs the --challenge that was answered");
+  if (!args.merge.empty() && !args.cells.empty())
+    wrong("--merge takes the cells of its verdicts, not --cells");
   if (args.attestation.empty() != args.key.empty()) wrong("--attestation and --key go together");
   cli::require_not_input("--junit", args.junit, inputs(args));
   cli::require_not_input("--attestation", args.attestation, inputs(args));
@@ -81,22 +95,28 @@ void require_consistent(const Args& args) {
   if (!args.junit.empty() && args.junit == args.attestation) wrong("--junit and --attestation name one file");
 }
 
-// "2,5-7" -> 2, 5, 6, 7
-std::vector<std::int64_t> places(const std::string& list) {
+// Which of a challenge's cells: "2,5-7" by their places, or "3/8", every eighth from place 3 on.
+void choose_cells(const std::string& list, audit::VerifyOptions& options) {
   constexpr std::int64_t kMost = 1'000'000;
-  std::set<std::int64_t> out;
+  const auto place = [](const std::string& text) { return cli::parse_integer("--cells", text); };
+  if (const std::size_t slash = list.find('/'); slash != list.npos) {
+    options.share = place(list.substr(0, slash));
+    options.share_of = place(list.substr(slash + 1));
+    if (options.share < 0 || options.share >= options.share_of || options.share_of > kMost)
+      fail(Fault::kUsage, "--cells: \"", list, "\" is no share");
+    return;
+  }
+  std::set<std::int64_t> places;
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
     const std::size_t dash = part.find('-', 1);
-    const std::int64_t first = cli::parse_integer("--cells", part.substr(0, dash));
-    const std::int64_t last =
-        dash == part.npos ? first : cli::parse_integer("--cells", part.substr(dash + 1));
+    const std::int64_t first = place(part.substr(0, dash));
+    const std::int64_t last = dash == part.npos ? first : place(part.substr(dash + 1));
     if (first < 0 || last < first || last >= kMost)
       fail(Fault::kUsage, "--cells: \"", part, "\" is no range");
-    for (std::int64_t i = first; i <= last; ++i) out.insert(i);
+    for (std::int64_t i = first; i <= last; ++i) places.insert(i);
   }
-  if (out.empty()) fail(Fault::kUsage, "--cells: \"", list, "\" names no cell");
-  return {out.begin(), out.end()};
+  options.only.assign(places.begin(), places.end());
 }
 
 std::int64_t count(const std::string& text) {
@@ -137,9 +157,19 @@ audit::VerifyOptions options_of(const Args& args) {
                                .quiet = args.quiet};
   options.plan.all = args.all;
   if (!args.cells.empty() && args.challenge.empty()) options.plan.uniform = count(args.cells);
-  if (!args.cells.empty() && !args.challenge.empty()) options.only = places(args.cells);
+  if (!args.cells.empty() && !args.challenge.empty()) choose_cells(args.cells, options);
   if (!args.seed.empty()) options.seed = digest_from_hex(args.seed).bytes;
   if (!args.challenge.empty()) options.challenge = parsed(args.challenge, audit::parse_challenge);
+  for (const fs::path& part : args.merge) {
+    const std::string text = cli::read_input(part, audit::kMaxVerdictBytes);
+    options.parts.push_back(within(part.native(), [&] {
+      try {
+        return audit::parse_verdict(text);
+      } catch (const Error& e) {
+        throw Error(Fault::kUsage, e.what());  // the auditor's own file
+      }
+    }));
+  }
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
   return options;
 }
@@ -168,7 +198,70 @@ void write_reports(const Args& args, const audit::Verdict& verdict,
     cli::write_output(args.attestation, report::attest(verdict, *key));
 }
 
+void print_verdict(const Args& args, const audit::Verdict& verdict) {
+  args.json ? cli::print_json(audit::to_json(verdict))
+            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
+}
+
+// Of what else a verification takes, nothing says anything about one operation.
+void require_alone(const Args& args, const char* flag) {
+  const bool others =
+      args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() || !args.data.empty() ||
+      !args.model.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
+      !args.cells.empty() || !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
+      !args.merge.empty() || !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
+  if (others) fail(Fault::kUsage, flag, " goes with no flag that is about a whole audit");
+}
+
+cli::Exit check_proof(const Args& args) {
+  require_alone(args, "--proof");
+  if (!args.bisect.empty() || !args.proof_out.empty() || !args.evidence.empty() || !args.challenge.empty())
+    fail(Fault::kUsage, "--proof holds all it needs; --evidence, --challenge and --bisect do not go with it");
+  const audit::Verdict verdict = audit::check_op_proof({.proof = args.proof,
+                                                        .key = seal::PublicKey::read(args.pubkey),
+                                                        .threads = cli::thread_count(args.threads),
+                                                        .max_memory = args.max_memory});
+  print_verdict(args, verdict);
+  return exit_of(verdict.outcome);
+}
+
+std::string describe(const audit::Bisection& b, const fs::path& proof) {
+  const std::string cell = cat("cell ", b.cell.block, ",", b.cell.step_block);
+  switch (b.result) {
+    case audit::Bisection::Result::kAgrees:
+      return cat("agrees: all ", b.operations, " operations of ", cell, " are as signed\n");
+    case audit::Bisection::Result::kDiffers:
+      return cat("differs: operation ", b.agreed, " of ", b.operations, ", ", b.where, ": ", b.detail,
+                 "\nproof: ", proof.native(), "\n");
+    case audit::Bisection::Result::kRefused:
+      break;
+  }
+  return cat("refused: ", b.where, ": ", b.detail, "\nthe opened ", cell, " is itself the proof\n");
+}
+
+cli::Exit bisect(const Args& args) {
+  require_alone(args, "--bisect");
+  if (args.evidence.empty() || args.challenge.empty() || args.proof_out.empty())
+    fail(Fault::kUsage, "--bisect needs --evidence, --challenge and --proof-out");
+  cli::require_not_input("--proof-out", args.proof_out, inputs(args));
+  const std::string list = cli::read_input(args.bisect, audit::kMaxOpListBytes);
+  const audit::Bisection result =
+      audit::bisect({.list = within(args.bisect.native(), [&] { return audit::parse_op_list(list); }),
+                     .evidence = args.evidence,
+                     .challenge = parsed(args.challenge, audit::parse_challenge),
+                     .key = seal::PublicKey::read(args.pubkey),
+                     .proof = args.proof_out,
+                     .threads = cli::thread_count(args.threads),
+                     .max_memory = args.max_memory});
+  args.json ? cli::print_json(audit::to_json(result)) : cli::print(describe(result, args.proof_out));
+  if (result.result == audit::Bisection::Result::kRefused) return cli::Exit::kIncomplete;
+  return result.result == audit::Bisection::Result::kAgrees ? cli::Exit::kDone : cli::Exit::kReject;
+}
+
 cli::Exit verify(const Args& args) {
+  if (!args.proof.empty()) return check_proof(args);
+  if (!args.bisect.empty()) return bisect(args);
+  if (!args.proof_out.empty()) fail(Fault::kUsage, "--proof-out goes with --bisect");
   require_consistent(args);
   std::optional<seal::SecretKey> key;
   if (!args.key.empty())
@@ -177,8 +270,7 @@ cli::Exit verify(const Args& args) {
   if (key) options.replay_secret = audit::replay_secret(*key);
   const audit::Verdict verdict = audit::verify(options);
   write_reports(args, verdict, key);
-  args.json ? cli::print_json(audit::to_json(verdict))
-            : cli::print(audit::describe(verdict, cli::colour_on_stdout()));
+  print_verdict(args, verdict);
   return exit_of(verdict.outcome);
 }
 

@@ -56,16 +56,6 @@ Cell cell_from(const Json& json) {
   return {json[0].get<int>(), json[1].get<std::int64_t>()};
 }
 
-OpenedLeaf leaf_from(const Json& json) {
-  Fields fields(json, "leaf");
-  OpenedLeaf leaf;
-  leaf.index = fields.integer("index", 0);
-  leaf.text = fields.text("leaf", 65535);
-  leaf.proof = proof_from(fields);
-  fields.done();
-  return leaf;
-}
-
 // Items in ascending order by `key`, each once: one text for one content.
 template <class Item, class Key>
 std::vector<Item> ascending(const Json& list, Item (*read)(const Json&), Key key) {
@@ -89,11 +79,24 @@ std::string evidence_state_dataset(std::int64_t s, const std::string& tensor) {
   return cat("/state/", s, "/", tensor);
 }
 
+Json to_json(const OpenedLeaf& leaf) {
+  return {{"index", leaf.index}, {"leaf", leaf.text}, {"proof", hex_json(leaf.proof)}};
+}
+
+OpenedLeaf opened_leaf_from_json(const Json& json) {
+  Fields fields(json, "leaf");
+  OpenedLeaf leaf;
+  leaf.index = fields.integer("index", 0);
+  leaf.text = fields.text("leaf", 65535);
+  leaf.proof = proof_from(fields);
+  fields.done();
+  return leaf;
+}
+
 std::string to_text(const EvidenceIndex& index) {
   Json cells = Json::array(), leaves = Json::array(), datasets = Json::object();
   for (const Cell& cell : index.cells) cells.push_back({cell.block, cell.step_block});
-  for (const OpenedLeaf& leaf : index.leaves)
-    leaves.push_back({{"index", leaf.index}, {"leaf", leaf.text}, {"proof", hex_json(leaf.proof)}});
+  for (const OpenedLeaf& leaf : index.leaves) leaves.push_back(to_json(leaf));
   for (const auto& [path, digest] : index.datasets) datasets[path] = to_hex(digest);
   return canonical_json({{"type", "aftune-evidence/1"},
                          {"note", index.note},
@@ -113,7 +116,8 @@ EvidenceIndex parse_evidence_index(std::string_view text) {
   index.note = fields.text("note", std::size_t{1} << 16);
   index.challenge = fields.digest("challenge");
   index.cells = ascending(fields.array("cells"), cell_from, [](const Cell& c) { return c; });
-  index.leaves = ascending(fields.array("leaves"), leaf_from, [](const OpenedLeaf& l) { return l.index; });
+  index.leaves =
+      ascending(fields.array("leaves"), opened_leaf_from_json, [](const OpenedLeaf& l) { return l.index; });
   Fields datasets(fields.object("datasets"), "datasets");
   for (const auto& [path, digest] : fields.object("datasets").items())
     index.datasets[path] = datasets.digest(path);

@@ -27,6 +27,9 @@ struct OpenedLeaf {
   std::vector<Digest> proof;
 };
 
+Json to_json(const OpenedLeaf& leaf);
+OpenedLeaf opened_leaf_from_json(const Json& json);  ///< strict. Error{kEvidence}
+
 /// What the answer took.
 struct OpeningCost {
   std::int64_t replayed_steps = 0;    ///< by the whole engine

@@ -36,7 +36,7 @@ EvidenceFile::EvidenceFile(const fs::path& path)
                     [&] { return parse_evidence_index(index_text_); })) {}
 
 bool EvidenceFile::is_signed_by(const seal::PublicKey& key, const std::string& origin) const {
-  if (!reader_.has(kEvidenceSignature)) return false;
+  if (!has_signature()) return false;
   try {
     if (!is_evidence_signature(reader_.read_text(kEvidenceSignature, kMaxNoteBytes), index_text_, origin,
                                key))

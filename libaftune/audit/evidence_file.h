@@ -20,6 +20,7 @@ class EvidenceFile : public TensorSource {
 
   const EvidenceIndex& index() const { return index_; }
   const Digest& digest() const { return reader_.digest(); }
+  bool has_signature() const { return reader_.has(kEvidenceSignature); }
   /// Whether the provider answers for these bytes: the index is signed, and every dataset is the one that it
   /// names. Reads the whole file.
   bool is_signed_by(const seal::PublicKey& key, const std::string& origin) const;

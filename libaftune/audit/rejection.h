@@ -6,6 +6,7 @@
 
 #include "audit/findings.h"
 #include "audit/verdict.h"
+#include "base/files.h"
 
 namespace aftune::audit {
 
@@ -29,6 +30,12 @@ inline void report(const Rejection& rejection, Findings& findings) {
     findings.failed(*rejection.check, r.code, r.where, r.detail);
   else
     findings.add(r.code, r.where, r.detail);
+}
+
+/// Where the auditor keeps a file is no part of a verdict.
+inline std::string without_path(std::string message, const fs::path& path) {
+  const std::string prefix = path.native() + ": ";
+  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
 
 }  // namespace aftune::audit

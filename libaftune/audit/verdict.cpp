@@ -31,6 +31,7 @@ constexpr CodeInfo kCodes[] = {
     {Code::kRecreate, "recreate", ReasonClass::kFraud},
     {Code::kNonFinite, "non-finite", ReasonClass::kFraud},
     {Code::kEquivocation, "equivocation", ReasonClass::kFraud},
+    {Code::kOp, "op", ReasonClass::kFraud},
     {Code::kFormat, "format", ReasonClass::kEvidence},
     {Code::kEvidence, "evidence", ReasonClass::kEvidence},
     {Code::kAbsent, "absent", ReasonClass::kAbsent},

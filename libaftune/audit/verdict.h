@@ -56,6 +56,7 @@ enum class Code {
   kRecreate,      ///< a tensor made again from the record differs from what the record says of it
   kNonFinite,     ///< a value that no honest run records
   kEquivocation,  ///< two signed histories of one run
+  kOp,            ///< one operation of a signed op list has another result
   // evidence: bytes at hand that do not match the commitment
   kFormat,    ///< not in the form that docs/trace.md gives
   kEvidence,  ///< in form, but its digest is not the committed one
@@ -114,7 +115,7 @@ struct Verdict {
   std::string root;                        ///< hex
   std::string origin;
   std::string seed_kind;
-  /// BLAKE3 (hex) of what was judged and by what: note, challenge, evidence, policy; verifier is text.
+  /// BLAKE3 (hex) of what was judged and by what: note, challenge, evidence, policy, proof; verifier is text.
   std::map<std::string, std::string> bound;
 };
 

@@ -118,7 +118,7 @@ std::vector<std::string> texts_from(const Json& list) {
 std::map<std::string, std::string> bound_from(const Json& json) {
   Fields fields(json, "bound");
   std::map<std::string, std::string> bound;
-  for (const char* key : {"note", "challenge", "evidence", "policy"})
+  for (const char* key : {"note", "challenge", "evidence", "policy", "proof"})
     if (fields.has(key)) bound[key] = to_hex(fields.digest(key));
   if (fields.has("verifier")) bound["verifier"] = fields.text("verifier");
   fields.done();

@@ -1,7 +1,5 @@
 #include "audit/verify.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 
@@ -10,8 +8,10 @@
 #include "audit/evidence_file.h"
 #include "audit/findings.h"
 #include "audit/history_check.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/parts.h"
 #include "audit/planning.h"
 #include "audit/policy_check.h"
 #include "audit/rejection.h"
@@ -27,13 +27,6 @@
 
 namespace aftune::audit {
 namespace {
-
-// More than the machine has is never allocated: a claim of the provider's must not end the audit.
-std::uint64_t memory_bound(const VerifyOptions& options) {
-  if (options.max_memory != 0) return options.max_memory;
-  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
-}
 
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
 // stand on.
@@ -122,7 +115,7 @@ bool Audit::open_evidence() {
     evidence_.emplace(*options_.evidence);
   } catch (const Error& e) {
     if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, "evidence", e.what());
+    findings_.add(Code::kFormat, "evidence", without_path(e.what(), *options_.evidence));
     return false;
   }
   verdict_.bound["evidence"] = to_hex(evidence_->digest());
@@ -174,7 +167,7 @@ bool Audit::check_sizes() {
                   "a model of this size cannot be in so small a trace");
     return false;
   }
-  const std::uint64_t most = memory_bound(options_);
+  const std::uint64_t most = memory_bound(options_.max_memory);
   for (const TensorSpec& spec : log_->tensors())
     if (most != 0 && byte_size(spec) > most) {
       findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
@@ -186,18 +179,9 @@ bool Audit::check_sizes() {
 
 // What this build cannot compute it cannot confirm.
 bool Audit::check_arithmetic() {
-  int count = 0;
-  const char* const* names = kernels::op_names(&count);
-  const std::vector<std::string> known(names, names + count);
-  const record::Manifest& m = log_->manifest();
-  if (m.profile == "f32" && m.ops == known) return true;
-  std::string unknown;
-  for (const std::string& op : m.ops)
-    if (!std::binary_search(known.begin(), known.end(), op)) unknown += " " + op;
-  findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"),
-                cat("profile ", m.profile,
-                    unknown.empty() ? ": not this build's list of ops" : ": unknown ops:" + unknown));
-  return false;
+  const std::string why = unsupported_arithmetic(log_->manifest());
+  if (!why.empty()) findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"), why);
+  return why.empty();
 }
 
 // The client's own files: what is wrong with them is no evidence against the provider.
@@ -241,8 +225,10 @@ std::vector<Cell> Audit::drawn_cells() {
   }
   std::vector<Cell> cells = draw_cells(drawn, grid);
   verdict_.asked = std::ssize(cells);
-  if (options_.only.empty()) return cells;
   std::vector<Cell> some;
+  if (options_.only.empty())
+    for (std::int64_t i = options_.share; i < std::ssize(cells); i += options_.share_of)
+      some.push_back(cells[static_cast<std::size_t>(i)]);
   for (const std::int64_t i : options_.only) {
     if (i >= std::ssize(cells)) fail(Fault::kUsage, "there is no cell ", i, ": ", cells.size(), " are drawn");
     some.push_back(cells[static_cast<std::size_t>(i)]);
@@ -257,13 +243,16 @@ void Audit::replay() {
   check_seed(drawn, options_.policy ? &*options_.policy : nullptr, findings_);
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
-  if (options_.evidence) {
+  std::optional<TraceSource> trace;
+  if (!options_.evidence) trace.emplace(layout_, *log_);
+  const bool whole = options_.only.empty() && options_.share_of == 1;
+  if (trace && drawn.plan.all && whole) check_every_segment(*trace);
+  if (!options_.parts.empty())
+    take_parts(options_.parts, cells, verdict_, findings_);
+  else if (trace)
+    replay_drawn(*trace, cells);
+  else
     replay_drawn(*evidence_, without_missing_leaves(*log_, cells, findings_, verdict_.sampled));
-  } else {
-    TraceSource source(layout_, *log_);
-    if (drawn.plan.all && options_.only.empty()) check_every_segment(source);
-    replay_drawn(source, cells);
-  }
   std::sort(verdict_.sampled.begin(), verdict_.sampled.end(),
             [](const CellVerdict& a, const CellVerdict& b) { return a.cell < b.cell; });
   std::set<Cell> checked;
@@ -283,8 +272,9 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                                     .recipe = log_->manifest().recipe,
                                     .recompute = false,
                                     .pool = &pool_};
-  const ReplayOptions how{
-      .max_memory = memory_bound(options_), .jobs = options_.jobs, .key = replay_key(options_, challenge())};
+  const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),
+                          .jobs = options_.jobs,
+                          .key = replay_key(options_, challenge())};
   Progress progress("verify", std::ssize(cells), options_.quiet);
   for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
     verdict_.sampled.push_back(std::move(result));

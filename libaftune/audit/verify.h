@@ -41,6 +41,11 @@ struct VerifyOptions {
   int jobs = 1;  ///< cells replayed side by side
   /// Only these of the drawn cells, by their place among them, from 0; empty: all.
   std::vector<std::int64_t> only = {};
+  /// Only every share_of-th of them, from place `share` on: perhaps none.
+  std::int64_t share = 0;
+  std::int64_t share_of = 1;
+  /// Verdicts over some of the cells each: these are then not replayed but taken from there.
+  std::vector<Verdict> parts = {};
   /// Makes the replay values this auditor's own (docs/audit.md, "Replay values").
   std::optional<Digest> replay_secret = std::nullopt;
   std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has

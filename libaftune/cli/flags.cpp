@@ -91,6 +91,14 @@ CLI::Option* path(CLI::App& app, const std::string& flag, const std::string& met
   return value(app, flag, metavar, what, [&to](const std::string& given) { to = given; });
 }
 
+CLI::Option* paths(CLI::App& app, const std::string& flag, const std::string& metavar,
+                   std::vector<fs::path>& to, const std::string& what) {
+  const auto take = [&to](const std::vector<std::string>& given) { to.assign(given.begin(), given.end()); };
+  return app.add_option_function<std::vector<std::string>>(flag, take, what)
+      ->type_name(metavar)
+      ->expected(1, -1);
+}
+
 CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
                     std::string& to, const std::string& what) {
   const std::vector<std::string> list(names.begin(), names.end());

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/files.h"
 
@@ -20,6 +21,9 @@ CLI::Option* text(CLI::App& app, const std::string& flag, const std::string& met
                   const std::string& what);
 CLI::Option* path(CLI::App& app, const std::string& flag, const std::string& metavar, fs::path& to,
                   const std::string& what);
+/// One or more, up to the next flag.
+CLI::Option* paths(CLI::App& app, const std::string& flag, const std::string& metavar,
+                   std::vector<fs::path>& to, const std::string& what);
 CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
                     std::string& to, const std::string& what);
 CLI::Option* integer(CLI::App& app, const std::string& flag, std::int64_t& to, const std::string& what,

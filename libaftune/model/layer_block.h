@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "data/rows.h"
 #include "model/config.h"
+#include "model/op_observer.h"
 #include "record/grid.h"
 #include "record/leaves.h"
 #include "record/recipe.h"
@@ -89,6 +90,7 @@ struct EngineOptions {
   record::Recipe recipe;
   bool recompute = false;
   ThreadPool* pool = nullptr;
+  OpObserver* ops = nullptr;  ///< with one, forward and backward take one row at a time
 };
 
 /// Makes block `index` with uninitialised parameters; the caller fills parameters() (see loaders below).

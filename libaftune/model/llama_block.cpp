@@ -73,6 +73,10 @@ class LlamaBlock : public LayerBlock {
   StepContext context_;
 };
 
+ByteView bytes_of(const std::vector<std::int32_t>& list) {
+  return std::as_bytes(std::span(list));
+}
+
 Matrix copy(const Matrix& from) {
   Matrix to;
   to.rows = from.rows;
@@ -85,8 +89,8 @@ LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
     : options_(options),
       index_(index),
       rope_(options_.config),
-      layer_(options_.config, rope_, *options_.pool),
-      head_(options_.config, *options_.pool) {
+      layer_(options_.config, rope_, *options_.pool, options_.ops),
+      head_(options_.config, *options_.pool, LlamaHead::kMaxLogits, options_.ops) {
   const std::size_t moments = optim::moment_names(options_.recipe).size();
   for (const int unit : options_.grid.units_of_block(index)) {
     const std::size_t first = parameters_.size();
@@ -143,6 +147,7 @@ StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix*
   AFTUNE_CHECK(options_.grid.block_of_stage(stage) == index_);
   AFTUNE_CHECK(stage == 0 ||
                (in != nullptr && in->rows == rows.size() && in->cols == options_.config.hidden));
+  AFTUNE_CHECK(options_.ops == nullptr || (keep && rows.rows() == 1 && !options_.recompute));
   if (stage > 0 && !is_head(stage) && !rows.positions.empty())
     rope_.cover(1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
   check_rows(stage, rows);
@@ -153,8 +158,12 @@ StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix*
 StageOutput LlamaBlock::embed(const data::Rows& rows) {
   StageOutput result;
   result.out = Matrix(rows.size(), options_.config.hidden);
-  kernels::embedding(*options_.pool, rows.size(), options_.config.hidden, rows.tokens.data(),
-                     parameters_[0].value.data(), result.out.data());
+  const Parameter& table = parameters_[0];
+  observed(options_.ops, {OpKind::kEmbedding, table.spec.name, rows.size()},
+           {bytes_of(rows.tokens), table.value.bytes()}, {result.out.bytes()}, [&] {
+             kernels::embedding(*options_.pool, rows.size(), options_.config.hidden, rows.tokens.data(),
+                                table.value.data(), result.out.data());
+           });
   return result;
 }
 
@@ -177,7 +186,8 @@ StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool 
   const bool tied = options_.grid.tied;
   Parameter& norm = *parameters_of(options_.config.layers + 1);
   Parameter& weight = tied ? parameters_[0] : head_weight();
-  const HeadWeights weights{norm, weight.value, keep ? (tied ? &head_use_ : &weight.gradient) : nullptr};
+  const HeadWeights weights{norm, weight.value, keep ? (tied ? &head_use_ : &weight.gradient) : nullptr,
+                            weight.spec.name};
   float inv_predicted = 0.0f;
   if (keep) {
     AFTUNE_CHECK(context_.predicted > 0);
@@ -199,8 +209,13 @@ Matrix LlamaBlock::backward(int stage, const data::Rows& rows, std::unique_ptr<S
   if (is_head(stage)) return std::move(static_cast<HeadSaved&>(*saved).d_input);
   AFTUNE_CHECK(grad_out != nullptr && grad_out->rows == rows.size());
   if (stage == 0) {
-    kernels::embedding_grad(*options_.pool, rows.rows(), rows.row_starts.data(), options_.config.hidden,
-                            rows.tokens.data(), grad_out->data(), parameters_[0].gradient.data());
+    Parameter& table = parameters_[0];
+    observed(
+        options_.ops, {OpKind::kEmbeddingGrad, table.spec.name, rows.size()},
+        {bytes_of(rows.tokens), grad_out->bytes(), table.gradient.bytes()}, {table.gradient.bytes()}, [&] {
+          kernels::embedding_grad(*options_.pool, rows.rows(), rows.row_starts.data(), options_.config.hidden,
+                                  rows.tokens.data(), grad_out->data(), table.gradient.data());
+        });
     return {};
   }
   return layers_backward(stage, rows, static_cast<LayersSaved&>(*saved), *grad_out);
@@ -227,8 +242,11 @@ Matrix LlamaBlock::layers_backward(int stage, const data::Rows& rows, LayersSave
 void LlamaBlock::join_uses() {
   if (joined_ || head_use_.empty()) return;
   Buffer& embedding_use = parameters_[0].gradient;
-  kernels::add(*options_.pool, embedding_use.size(), embedding_use.data(), head_use_.data(),
-               embedding_use.data());
+  observed(options_.ops, {OpKind::kAddUses, parameters_[0].spec.name},
+           {embedding_use.bytes(), head_use_.bytes()}, {embedding_use.bytes()}, [&] {
+             kernels::add(*options_.pool, embedding_use.size(), embedding_use.data(), head_use_.data(),
+                          embedding_use.data());
+           });
   joined_ = true;
 }
 
@@ -241,9 +259,12 @@ std::vector<double> LlamaBlock::sum_squares() {
   std::vector<double> sums;
   for (const UnitSpan& span : units_) {
     double sum = 0.0;
-    for (std::size_t i = span.first; i < span.last; ++i)
-      sum += kernels::sum_squares(*options_.pool, parameters_[i].gradient.size(),
-                                  parameters_[i].gradient.data());
+    for (std::size_t i = span.first; i < span.last; ++i) {
+      const Parameter& p = parameters_[i];
+      const ByteView so_far = std::as_bytes(std::span(&sum, 1));
+      observed(options_.ops, {OpKind::kSumSquares, p.spec.name}, {p.gradient.bytes(), so_far}, {so_far},
+               [&] { sum += kernels::sum_squares(*options_.pool, p.gradient.size(), p.gradient.data()); });
+    }
     if (!std::isfinite(sum))
       fail(Fault::kUsage, "step ", context_.step, ", block ", index_, ": non-finite gradient of ",
            unit_name(options_.config, span.unit));
@@ -255,8 +276,14 @@ std::vector<double> LlamaBlock::sum_squares() {
 void LlamaBlock::update(float clip) {
   for (Parameter& p : parameters_) {
     bool nonfinite = false;
+    std::vector<ByteView> views{p.value.bytes()};
+    for (const Buffer& moment : p.moments) views.push_back(moment.bytes());
+    views.push_back(p.gradient.bytes());
+    if (options_.ops != nullptr) options_.ops->before({OpKind::kUpdate, p.spec.name}, views);
     optim::update(options_.recipe, context_.step, context_.lr, clip, p.spec.shape, p.value, p.moments,
                   p.gradient, *options_.pool, &nonfinite);
+    views.pop_back();
+    if (options_.ops != nullptr) options_.ops->after(views);
     if (nonfinite)
       fail(Fault::kUsage, "step ", context_.step, ", block ", index_, ": non-finite update of ", p.spec.name);
   }

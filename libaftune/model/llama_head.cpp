@@ -6,6 +6,14 @@
 #include "kernels/ops.h"
 
 namespace aftune::model {
+namespace {
+
+template <class T>
+ByteView bytes_of(const std::vector<T>& list) {
+  return std::as_bytes(std::span(list));
+}
+
+}  // namespace
 
 // The predicted positions of some rows: where they are, what they predict, and where each row's begin among
 // them.
@@ -30,11 +38,9 @@ struct LlamaHead::Chunk {
     return chunk;
   }
 
-  Matrix gather(const Matrix& from) const {
-    Matrix to(std::ssize(at), from.cols);
+  void gather(const Matrix& from, Matrix& to) const {
     for (std::int64_t i = 0; i < to.rows; ++i)
       std::memcpy(to.row(i), from.row(at[static_cast<std::size_t>(i)]), row_bytes(from));
-    return to;
   }
   void scatter(const Matrix& from, Matrix& to) const {
     for (std::int64_t i = 0; i < from.rows; ++i)
@@ -43,25 +49,45 @@ struct LlamaHead::Chunk {
   static std::size_t row_bytes(const Matrix& m) { return static_cast<std::size_t>(m.cols) * sizeof(float); }
 };
 
-void LlamaHead::run_chunk(const HeadWeights& weights, const Chunk& chunk, float inv_predicted,
-                          const Matrix& normed, Matrix& d_normed, std::vector<double>& row_losses) const {
+void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int32_t>& labels,
+                          const Chunk& chunk, float inv_predicted, const Matrix& normed, Matrix& d_normed,
+                          std::vector<double>& row_losses) const {
   const bool learn = weights.d_weight != nullptr;
-  Matrix x = chunk.gather(normed), logits(x.rows, config_.vocab);
-  kernels::linear(pool_, x.rows, x.cols, logits.cols, x.data(), weights.weight.data(), logits.data());
+  const std::string_view name = weights.weight_name;
+  Matrix x(std::ssize(chunk.at), normed.cols), logits(x.rows, config_.vocab);
+  observed(ops_, {OpKind::kGather, name, normed.rows}, {bytes_of(labels), normed.bytes()},
+           {x.bytes(), bytes_of(chunk.labels)}, [&] { chunk.gather(normed, x); });
+  observed(ops_, {OpKind::kLinear, name, x.rows}, {x.bytes(), weights.weight.bytes()}, {logits.bytes()}, [&] {
+    kernels::linear(pool_, x.rows, x.cols, logits.cols, x.data(), weights.weight.data(), logits.data());
+  });
   Buffer loss(x.rows);
-  kernels::cross_entropy(pool_, x.rows, logits.cols, logits.data(), chunk.labels.data(), inv_predicted, learn,
-                         loss.data());
-  for (std::size_t r = 0; r + 1 < chunk.row_starts.size(); ++r)
-    row_losses.push_back(
-        kernels::rowsum(chunk.row_starts[r + 1] - chunk.row_starts[r], loss.data() + chunk.row_starts[r]));
+  observed(ops_, {OpKind::kCrossEntropy, name, x.rows}, {bytes_of(chunk.labels), logits.bytes()},
+           {loss.bytes(), logits.bytes()}, [&] {
+             kernels::cross_entropy(pool_, x.rows, logits.cols, logits.data(), chunk.labels.data(),
+                                    inv_predicted, learn, loss.data());
+           });
+  for (std::size_t r = 0; r + 1 < chunk.row_starts.size(); ++r) {
+    const std::int64_t first = chunk.row_starts[r], count = chunk.row_starts[r + 1] - first;
+    double& sum = row_losses.emplace_back();
+    observed(ops_, {OpKind::kRowLoss, name, x.rows}, {loss.bytes()}, {std::as_bytes(std::span(&sum, 1))},
+             [&] { sum = kernels::rowsum(count, loss.data() + first); });
+  }
   if (!learn) return;
   const Matrix& d_logits = logits;  // cross_entropy put them there
-  kernels::linear_grad_weight(pool_, std::ssize(chunk.row_starts) - 1, chunk.row_starts.data(), x.cols,
-                              logits.cols, d_logits.data(), x.data(), weights.d_weight->data());
+  observed(ops_, {OpKind::kLinearGradWeight, name, x.rows},
+           {d_logits.bytes(), x.bytes(), weights.d_weight->bytes()}, {weights.d_weight->bytes()}, [&] {
+             kernels::linear_grad_weight(pool_, std::ssize(chunk.row_starts) - 1, chunk.row_starts.data(),
+                                         x.cols, logits.cols, d_logits.data(), x.data(),
+                                         weights.d_weight->data());
+           });
   Matrix& dx = x;  // no longer needed: its memory takes its gradient
-  kernels::linear_grad_input(pool_, dx.rows, dx.cols, d_logits.cols, d_logits.data(), weights.weight.data(),
-                             dx.data(), kernels::Into::kStore);
-  chunk.scatter(dx, d_normed);
+  observed(ops_, {OpKind::kLinearGradInput, name, dx.rows}, {d_logits.bytes(), weights.weight.bytes()},
+           {dx.bytes()}, [&] {
+             kernels::linear_grad_input(pool_, dx.rows, dx.cols, d_logits.cols, d_logits.data(),
+                                        weights.weight.data(), dx.data(), kernels::Into::kStore);
+           });
+  observed(ops_, {OpKind::kScatter, name, d_normed.rows}, {bytes_of(labels), dx.bytes()}, {d_normed.bytes()},
+           [&] { chunk.scatter(dx, d_normed); });
 }
 
 HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
@@ -70,8 +96,11 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
   Parameter& norm = weights.norm;
   Matrix normed(n, hidden), d_normed;
   Buffer inv_rms(n);
-  kernels::rmsnorm(pool_, n, hidden, config_.rms_eps, x.data(), norm.value.data(), normed.data(),
-                   inv_rms.data());
+  observed(ops_, {OpKind::kRmsNorm, norm.spec.name, n}, {x.bytes(), norm.value.bytes()},
+           {normed.bytes(), inv_rms.bytes()}, [&] {
+             kernels::rmsnorm(pool_, n, hidden, config_.rms_eps, x.data(), norm.value.data(), normed.data(),
+                              inv_rms.data());
+           });
   const bool learn = weights.d_weight != nullptr;
   if (learn) {
     d_normed = Matrix(n, hidden);
@@ -79,14 +108,21 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
   }
   HeadResult result;
   for (std::int64_t row = 0; row < rows.rows();)
-    run_chunk(weights, Chunk::from(rows, row, max_logits_ / config_.vocab), inv_predicted, normed, d_normed,
-              result.row_losses);
+    run_chunk(weights, rows.labels, Chunk::from(rows, row, max_logits_ / config_.vocab), inv_predicted,
+              normed, d_normed, result.row_losses);
   if (!learn) return result;
-  kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(), inv_rms.data(),
-                               d_normed.data(), norm.gradient.data());
+  observed(ops_, {OpKind::kRmsNormGradWeight, norm.spec.name, n},
+           {x.bytes(), inv_rms.bytes(), d_normed.bytes(), norm.gradient.bytes()}, {norm.gradient.bytes()},
+           [&] {
+             kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(),
+                                          inv_rms.data(), d_normed.data(), norm.gradient.data());
+           });
   result.d_input = std::move(normed);  // no longer needed: its memory takes the gradient
-  kernels::rmsnorm_grad_input(pool_, n, hidden, x.data(), norm.value.data(), inv_rms.data(), d_normed.data(),
-                              result.d_input.data(), kernels::Into::kStore);
+  observed(ops_, {OpKind::kRmsNormGradInput, norm.spec.name, n},
+           {x.bytes(), norm.value.bytes(), inv_rms.bytes(), d_normed.bytes()}, {result.d_input.bytes()}, [&] {
+             kernels::rmsnorm_grad_input(pool_, n, hidden, x.data(), norm.value.data(), inv_rms.data(),
+                                         d_normed.data(), result.d_input.data(), kernels::Into::kStore);
+           });
   return result;
 }
 

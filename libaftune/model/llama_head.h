@@ -1,10 +1,12 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "data/rows.h"
 #include "model/config.h"
 #include "model/layer_block.h"
+#include "model/op_observer.h"
 
 namespace aftune::model {
 
@@ -14,6 +16,7 @@ struct HeadWeights {
   Parameter& norm;
   const Buffer& weight;
   Buffer* d_weight;
+  std::string_view weight_name = {};  ///< for an observer
 };
 
 /// What the head computes for some rows: their losses and, when it learns, the gradient of its input.
@@ -30,8 +33,9 @@ class LlamaHead {
   /// Logits that may exist at once: 64 MiB. A single row is never cut.
   static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
 
-  LlamaHead(const Config& config, ThreadPool& pool, std::int64_t max_logits = kMaxLogits)
-      : config_(config), pool_(pool), max_logits_(max_logits) {}
+  LlamaHead(const Config& config, ThreadPool& pool, std::int64_t max_logits = kMaxLogits,
+            OpObserver* ops = nullptr)
+      : config_(config), pool_(pool), max_logits_(max_logits), ops_(ops) {}
 
   /// x is [n, hidden]. inv_predicted is 1 / (predicted positions of the batch).
   HeadResult run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
@@ -39,12 +43,14 @@ class LlamaHead {
 
  private:
   struct Chunk;
-  void run_chunk(const HeadWeights& weights, const Chunk& chunk, float inv_predicted, const Matrix& normed,
-                 Matrix& d_normed, std::vector<double>& row_losses) const;
+  void run_chunk(const HeadWeights& weights, const std::vector<std::int32_t>& labels, const Chunk& chunk,
+                 float inv_predicted, const Matrix& normed, Matrix& d_normed,
+                 std::vector<double>& row_losses) const;
 
   const Config& config_;
   ThreadPool& pool_;
   const std::int64_t max_logits_;
+  OpObserver* ops_;
 };
 
 }  // namespace aftune::model

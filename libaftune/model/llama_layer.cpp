@@ -12,14 +12,12 @@ using kernels::Into;
 // Positions of a layer's parameters in its unit (unit_tensors).
 enum Slot { kInputNorm, kQ, kK, kV, kO, kPostNorm, kGate, kUp, kDown };
 
-kernels::AttentionShape attention_shape(const Config& config) {
-  // Square root and division round correctly everywhere, so std::sqrt is safe here.
-  const double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
-  return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale)};
-}
-
 std::int64_t documents(const data::Rows& rows) {
   return static_cast<std::int64_t>(rows.doc_starts.size()) - 1;
+}
+
+ByteView bytes_of(const std::vector<std::int32_t>& list) {
+  return std::as_bytes(std::span(list));
 }
 
 template <class... Used>
@@ -29,13 +27,19 @@ void release(Used&... used) {
 
 }  // namespace
 
+kernels::AttentionShape attention_shape(const Config& config) {
+  // Square root and division round correctly everywhere, so std::sqrt is safe here.
+  const double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
+  return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale)};
+}
+
 Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
                            LayerActivations& keep) const {
   keep.input = std::move(x);
   keep.middle = attention_branch(p, rows, keep);
-  kernels::add(pool_, keep.input.values.size(), keep.input.data(), keep.middle.data(), keep.middle.data());
+  add(p[kO], keep.input, keep.middle);
   Matrix y = mlp_branch(p, keep);
-  kernels::add(pool_, y.values.size(), keep.middle.data(), y.data(), y.data());
+  add(p[kDown], keep.middle, y);
   return y;
 }
 
@@ -45,14 +49,19 @@ Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
   keep.q = linear(p[kQ], keep.attention_norm);
   keep.k = linear(p[kK], keep.attention_norm);
   keep.v = linear(p[kV], keep.attention_norm);
-  rotate(rows, false, keep.q);
-  rotate(rows, false, keep.k);
+  rotate(p[kQ], rows, false, keep.q);
+  rotate(p[kK], rows, false, keep.k);
   const std::int64_t n = keep.q.rows;
   keep.attention = Matrix(n, keep.q.cols);
   keep.max = Buffer(n * config_.heads);
   keep.sum = Buffer(n * config_.heads);
-  kernels::attention(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(), keep.q.data(),
-                     keep.k.data(), keep.v.data(), keep.attention.data(), keep.max.data(), keep.sum.data());
+  observed(ops_, {OpKind::kAttention, p[kO].spec.name, n},
+           {bytes_of(rows.positions), keep.q.bytes(), keep.k.bytes(), keep.v.bytes()},
+           {keep.attention.bytes(), keep.max.bytes(), keep.sum.bytes()}, [&] {
+             kernels::attention(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(),
+                                keep.q.data(), keep.k.data(), keep.v.data(), keep.attention.data(),
+                                keep.max.data(), keep.sum.data());
+           });
   return linear(p[kO], keep.attention);
 }
 
@@ -61,7 +70,11 @@ Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const 
   keep.gate = linear(p[kGate], keep.mlp_norm);
   keep.up = linear(p[kUp], keep.mlp_norm);
   keep.product = Matrix(keep.gate.rows, keep.gate.cols);
-  kernels::swiglu(pool_, keep.gate.values.size(), keep.gate.data(), keep.up.data(), keep.product.data());
+  observed(ops_, {OpKind::kSwiglu, p[kDown].spec.name, keep.gate.rows}, {keep.gate.bytes(), keep.up.bytes()},
+           {keep.product.bytes()}, [&] {
+             kernels::swiglu(pool_, keep.gate.values.size(), keep.gate.data(), keep.up.data(),
+                             keep.product.data());
+           });
   return linear(p[kDown], keep.product);
 }
 
@@ -79,8 +92,11 @@ void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivat
   Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
   linear_input_backward(p[kDown], gradient, d_product, First::kYes);
   Matrix d_gate(kept.gate.rows, kept.gate.cols), d_up(kept.up.rows, kept.up.cols);
-  kernels::swiglu_grad(pool_, d_gate.values.size(), kept.gate.data(), kept.up.data(), d_product.data(),
-                       d_gate.data(), d_up.data());
+  observed(ops_, {OpKind::kSwigluGrad, p[kDown].spec.name, d_gate.rows},
+           {kept.gate.bytes(), kept.up.bytes(), d_product.bytes()}, {d_gate.bytes(), d_up.bytes()}, [&] {
+             kernels::swiglu_grad(pool_, d_gate.values.size(), kept.gate.data(), kept.up.data(),
+                                  d_product.data(), d_gate.data(), d_up.data());
+           });
   release(kept.product, kept.gate, kept.up);
   linear_weight_backward(p[kGate], rows, d_gate, kept.mlp_norm);
   linear_weight_backward(p[kUp], rows, d_up, kept.mlp_norm);
@@ -97,12 +113,18 @@ void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerA
   Matrix d_attention(kept.attention.rows, kept.attention.cols);
   linear_input_backward(p[kO], gradient, d_attention, First::kYes);
   Matrix dq(kept.q.rows, kept.q.cols), dk(kept.k.rows, kept.k.cols), dv(kept.v.rows, kept.v.cols);
-  kernels::attention_grad(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(),
-                          kept.q.data(), kept.k.data(), kept.v.data(), kept.attention.data(), kept.max.data(),
-                          kept.sum.data(), d_attention.data(), dq.data(), dk.data(), dv.data());
+  observed(ops_, {OpKind::kAttentionGrad, p[kO].spec.name, dq.rows},
+           {bytes_of(rows.positions), kept.q.bytes(), kept.k.bytes(), kept.v.bytes(), kept.attention.bytes(),
+            kept.max.bytes(), kept.sum.bytes(), d_attention.bytes()},
+           {dq.bytes(), dk.bytes(), dv.bytes()}, [&] {
+             kernels::attention_grad(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(),
+                                     kept.q.data(), kept.k.data(), kept.v.data(), kept.attention.data(),
+                                     kept.max.data(), kept.sum.data(), d_attention.data(), dq.data(),
+                                     dk.data(), dv.data());
+           });
   release(d_attention, kept.attention, kept.q, kept.k, kept.v);
-  rotate(rows, true, dq);
-  rotate(rows, true, dk);
+  rotate(p[kQ], rows, true, dq);
+  rotate(p[kK], rows, true, dk);
   linear_weight_backward(p[kQ], rows, dq, kept.attention_norm);
   linear_weight_backward(p[kK], rows, dk, kept.attention_norm);
   linear_weight_backward(p[kV], rows, dv, kept.attention_norm);
@@ -116,42 +138,73 @@ void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerA
 Matrix LlamaLayer::norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const {
   Matrix y(x.rows, x.cols);
   inv_rms = Buffer(x.rows);
-  kernels::rmsnorm(pool_, x.rows, x.cols, config_.rms_eps, x.data(), weight.value.data(), y.data(),
-                   inv_rms.data());
+  observed(ops_, {OpKind::kRmsNorm, weight.spec.name, x.rows}, {x.bytes(), weight.value.bytes()},
+           {y.bytes(), inv_rms.bytes()}, [&] {
+             kernels::rmsnorm(pool_, x.rows, x.cols, config_.rms_eps, x.data(), weight.value.data(), y.data(),
+                              inv_rms.data());
+           });
   return y;
 }
 
 // dx gets the gradient added to what it holds.
 void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const Matrix& x,
                                const Buffer& inv_rms, const Matrix& dy, Matrix& dx) const {
-  kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, x.data(), inv_rms.data(),
-                               dy.data(), weight.gradient.data());
-  kernels::rmsnorm_grad_input(pool_, x.rows, x.cols, x.data(), weight.value.data(), inv_rms.data(), dy.data(),
-                              dx.data(), Into::kAdd);
+  observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, x.rows},
+           {x.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()}, [&] {
+             kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, x.data(),
+                                          inv_rms.data(), dy.data(), weight.gradient.data());
+           });
+  observed(ops_, {OpKind::kRmsNormGradInput, weight.spec.name, x.rows},
+           {x.bytes(), weight.value.bytes(), inv_rms.bytes(), dy.bytes(), dx.bytes()}, {dx.bytes()}, [&] {
+             kernels::rmsnorm_grad_input(pool_, x.rows, x.cols, x.data(), weight.value.data(), inv_rms.data(),
+                                         dy.data(), dx.data(), Into::kAdd);
+           });
 }
 
 Matrix LlamaLayer::linear(const Parameter& weight, const Matrix& x) const {
   Matrix y(x.rows, weight.spec.shape[0]);
-  kernels::linear(pool_, x.rows, x.cols, y.cols, x.data(), weight.value.data(), y.data());
+  observed(ops_, {OpKind::kLinear, weight.spec.name, x.rows}, {x.bytes(), weight.value.bytes()}, {y.bytes()},
+           [&] { kernels::linear(pool_, x.rows, x.cols, y.cols, x.data(), weight.value.data(), y.data()); });
   return y;
 }
 
 void LlamaLayer::linear_weight_backward(Parameter& weight, const data::Rows& rows, const Matrix& dy,
                                         const Matrix& x) const {
-  kernels::linear_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, dy.cols, dy.data(),
-                              x.data(), weight.gradient.data());
+  observed(ops_, {OpKind::kLinearGradWeight, weight.spec.name, x.rows},
+           {dy.bytes(), x.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()}, [&] {
+             kernels::linear_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, dy.cols,
+                                         dy.data(), x.data(), weight.gradient.data());
+           });
 }
 
 // Of the products that read one input, the first stores its gradient, the others add theirs.
 void LlamaLayer::linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx,
                                        First first) const {
-  kernels::linear_grad_input(pool_, dy.rows, dx.cols, dy.cols, dy.data(), weight.value.data(), dx.data(),
-                             first == First::kYes ? Into::kStore : Into::kAdd);
+  const Op op{OpKind::kLinearGradInput, weight.spec.name, dy.rows};
+  const auto run = [&](Into into) {
+    kernels::linear_grad_input(pool_, dy.rows, dx.cols, dy.cols, dy.data(), weight.value.data(), dx.data(),
+                               into);
+  };
+  if (first == First::kYes)
+    observed(ops_, op, {dy.bytes(), weight.value.bytes()}, {dx.bytes()}, [&] { run(Into::kStore); });
+  else
+    observed(ops_, op, {dy.bytes(), weight.value.bytes(), dx.bytes()}, {dx.bytes()},
+             [&] { run(Into::kAdd); });
 }
 
-void LlamaLayer::rotate(const data::Rows& rows, bool inverse, Matrix& x) const {
-  kernels::rope(pool_, x.rows, x.cols / config_.head_dim, config_.head_dim, rows.positions.data(),
-                rope_.cos(), rope_.sin(), inverse, x.data());
+// `weight` is that of the product that x comes from.
+void LlamaLayer::rotate(const Parameter& weight, const data::Rows& rows, bool inverse, Matrix& x) const {
+  observed(ops_, {inverse ? OpKind::kRopeGrad : OpKind::kRope, weight.spec.name, x.rows},
+           {bytes_of(rows.positions), x.bytes()}, {x.bytes()}, [&] {
+             kernels::rope(pool_, x.rows, x.cols / config_.head_dim, config_.head_dim, rows.positions.data(),
+                           rope_.cos(), rope_.sin(), inverse, x.data());
+           });
+}
+
+// Adds the residual to the branch that ends in `weight`.
+void LlamaLayer::add(const Parameter& weight, const Matrix& x, Matrix& branch) const {
+  observed(ops_, {OpKind::kAdd, weight.spec.name, x.rows}, {x.bytes(), branch.bytes()}, {branch.bytes()},
+           [&] { kernels::add(pool_, x.values.size(), x.data(), branch.data(), branch.data()); });
 }
 
 }  // namespace aftune::model

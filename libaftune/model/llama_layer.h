@@ -1,12 +1,17 @@
 #pragma once
 
 #include "data/rows.h"
+#include "kernels/ops.h"
 #include "model/config.h"
 #include "model/layer_block.h"
+#include "model/op_observer.h"
 #include "model/rope_table.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
+
+/// Heads and score scale of the model's attention.
+kernels::AttentionShape attention_shape(const Config& config);
 
 /// What one decoder layer keeps of a forward pass for its backward pass. n tokens.
 struct LayerActivations {
@@ -30,8 +35,8 @@ struct LayerActivations {
 /// the rows' positions.
 class LlamaLayer {
  public:
-  LlamaLayer(const Config& config, const RopeTable& rope, ThreadPool& pool)
-      : config_(config), rope_(rope), pool_(pool) {}
+  LlamaLayer(const Config& config, const RopeTable& rope, ThreadPool& pool, OpObserver* ops = nullptr)
+      : config_(config), rope_(rope), pool_(pool), ops_(ops) {}
 
   /// x [n, hidden] is moved into `keep`. Returns y [n, hidden].
   Matrix forward(const Parameter* p, const data::Rows& rows, Matrix x, LayerActivations& keep) const;
@@ -54,11 +59,13 @@ class LlamaLayer {
                               const Matrix& x) const;
   enum class First { kYes, kNo };
   void linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx, First first) const;
-  void rotate(const data::Rows& rows, bool inverse, Matrix& x) const;
+  void rotate(const Parameter& weight, const data::Rows& rows, bool inverse, Matrix& x) const;
+  void add(const Parameter& weight, const Matrix& x, Matrix& branch) const;
 
   const Config& config_;
   const RopeTable& rope_;
   ThreadPool& pool_;
+  OpObserver* ops_;
 };
 
 }  // namespace aftune::model

@@ -12,8 +12,8 @@ namespace aftune::tensor {
 std::size_t BlockCache::class_size(std::size_t bytes) {
   AFTUNE_CHECK(bytes >= kLeast);
   // 2^k has classes every 2^(k-3); from kLeast on these are whole pages.
-  const std::size_t unit = std::bit_floor(bytes) / 8;
-  return (bytes + unit - 1) / unit * unit;
+  const int unit = static_cast<int>(std::bit_width(bytes)) - 4;  // log2
+  return ((bytes + (std::size_t{1} << unit) - 1) >> unit) << unit;
 }
 
 void* BlockCache::take(std::size_t bytes) {

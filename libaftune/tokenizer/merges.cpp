@@ -95,10 +95,8 @@ Merges::Merges(std::vector<Merge> merges, std::int32_t end_id) : sorted_(std::mo
   std::ranges::sort(sorted_, [](const Merge& a, const Merge& b) {
     return std::tuple(a.left, a.right, b.rank) < std::tuple(b.left, b.right, a.rank);
   });
-  const auto same_pair = [](const Merge& a, const Merge& b) {
-    return a.left == b.left && a.right == b.right;
-  };
-  sorted_.erase(std::unique(sorted_.begin(), sorted_.end(), same_pair), sorted_.end());
+  const auto same = [](const Merge& a, const Merge& b) { return a.left == b.left && a.right == b.right; };
+  sorted_.erase(std::unique(sorted_.begin(), sorted_.end(), same), sorted_.end());
   starts_.resize(static_cast<std::size_t>(end_id) + 1);
   for (const Merge& merge : sorted_) ++starts_[static_cast<std::size_t>(merge.left) + 1];
   for (std::size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];

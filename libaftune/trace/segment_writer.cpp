@@ -206,8 +206,12 @@ struct SegmentWriter::State {
   State& operator=(const State&) = delete;
   ~State() {
     if (hdf5 < 0) return;
-    const Hdf5Turn turn;
-    H5Fclose(hdf5);
+    try {
+      const Hdf5Turn turn;
+      H5Fclose(hdf5);
+    } catch (const Error&) {
+      // Nothing was committed; the file that is left aside goes with AtomicFile.
+    }
   }
   void write_raw(DatasetEntry& entry, ByteView bytes);
   void write_chunks(DatasetEntry& entry, ByteView bytes, ThreadPool* pool);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Peak memory of verifying one cell, with stored boundaries, as the model grows deeper.
+"""Peak memory of verifying one cell, with stored boundaries and from evidence, as the model grows deeper.
 
 Usage: memory.py BUILD
 The bound is 1.25 * (one block's parameters, gradients and moments, its packed operands, the activations of one
@@ -74,10 +74,17 @@ try:
         seed = seed_of_middle_cell(bench_model.tool(args.build, "aftune-challenge"), ask, trace, work, layers)
         command = [bench_model.tool(args.build, "aftune-verify"), *ask, "--challenge-seed", seed, "--threads", "1",
                    "--json"]
-        code, peak = peak_of(command)
+        evidence = os.path.join(work, f"evidence-{layers}.h5")
+        answer = ["--challenge", os.path.join(work, "c.json")]  # of that seed
+        subprocess.run([bench_model.tool(args.build, "aftune-open"), "--trace", trace, *answer, "--out", evidence],
+                       check=True, stdout=subprocess.DEVNULL)
+        from_evidence = [command[0], "--evidence", evidence, *answer, "--pubkey", os.path.join(work, "k.vkey"),
+                         "--threads", "1", "--json"]
         bound = bound_bytes(SEQ * BATCH)
-        print(f"layers {layers:3}: exit {code}, peak {peak / 2**20:7.1f} MiB, bound {bound / 2**20:7.1f} MiB,"
-              f" {100 * peak / bound:5.1f} %", flush=True)
+        for what, tried in (("trace", command), ("evidence", from_evidence)):
+            code, peak = peak_of(tried)
+            print(f"layers {layers:3}, from {what:8}: exit {code}, peak {peak / 2**20:7.1f} MiB,"
+                  f" bound {bound / 2**20:7.1f} MiB, {100 * peak / bound:5.1f} %", flush=True)
         shutil.rmtree(trace)
 finally:
     shutil.rmtree(work)

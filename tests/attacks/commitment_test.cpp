@@ -24,6 +24,7 @@ void write_leaves(const RecordedRun& run, const std::vector<std::string>& leaves
 }
 
 TEST(Commitment, ALeafRewrittenAfterSigning) {
+  rows({1});
   for (const std::int64_t t : {0, 5}) {
     Forgery forgery(fresh_copy({}));
     forgery.edit_step(t, [](record::Step& step) { step.loss += 1; });
@@ -33,6 +34,7 @@ TEST(Commitment, ALeafRewrittenAfterSigning) {
 }
 
 TEST(Commitment, TwoHistoriesOfOneRun) {
+  rows({2});
   const RecordedRun honest = fresh_copy({});
   Forgery forgery(fresh_copy({}));
   forgery.edit_step(1, [](record::Step& step) { step.loss += 1; });
@@ -52,6 +54,7 @@ TEST(Commitment, TwoHistoriesOfOneRun) {
 }
 
 TEST(Commitment, ASecondRootAfterTheChallenge) {
+  rows({2, 10});
   const RecordedRun honest = fresh_copy({});
   Forgery forgery(fresh_copy({}));
   forgery.edit_step(1, [](record::Step& step) { step.loss += 1; });
@@ -63,6 +66,7 @@ TEST(Commitment, ASecondRootAfterTheChallenge) {
 }
 
 TEST(Commitment, AChallengeMadeForAnotherCheckpoint) {
+  rows({8});
   const RecordedRun run = fresh_copy({});
   audit::VerifyOptions options = run.options();
   const std::string note = read_file(trace::Layout{run.trace()}.checkpoint(), 1 << 16);
@@ -82,6 +86,7 @@ TEST(Commitment, AChallengeMadeForAnotherCheckpoint) {
 }
 
 TEST(Commitment, AnotherRunPresented) {
+  rows({3});
   const RecordedRun run = fresh_copy({.nonce = "beef"});
   audit::VerifyOptions options = run.options();
   options.policy = audit::parse_policy(R"({"version":1,"nonce":"beef"})");
@@ -93,6 +98,7 @@ TEST(Commitment, AnotherRunPresented) {
 }
 
 TEST(Commitment, AnotherRunsCheckpoint) {
+  rows({3});
   const RecordedRun run = fresh_copy({}), other = fresh_copy({.seed = 8});
   fs::copy_file(trace::Layout{other.trace()}.checkpoint(), trace::Layout{run.trace()}.checkpoint(),
                 fs::copy_options::overwrite_existing);
@@ -100,12 +106,14 @@ TEST(Commitment, AnotherRunsCheckpoint) {
 }
 
 TEST(Commitment, ARunIdThatTheSignedOriginDoesNotName) {
+  rows({3});
   Forgery forgery(fresh_copy({}));
   forgery.edit_manifest([](record::Manifest& m) { m.run = std::string(32, 'f'); });
   expect_only(verify(forgery.seal()), Code::kClosing, "log line 1");
 }
 
 TEST(Commitment, LeavesSplicedFromAnotherRun) {
+  rows({4});
   Forgery other(fresh_copy({.seed = 8}));
   for (const std::int64_t leaf : {other.grid().step_leaf(2), other.grid().state_leaf(1)}) {
     Forgery forgery(fresh_copy({}));
@@ -115,6 +123,7 @@ TEST(Commitment, LeavesSplicedFromAnotherRun) {
 }
 
 TEST(Commitment, LeavesOfAnotherPlaceInTheRun) {
+  rows({4});
   const auto swapped = [](std::int64_t a, std::int64_t b) {
     Forgery forgery(fresh_copy({}));
     std::swap(forgery.leaves()[static_cast<std::size_t>(a)], forgery.leaves()[static_cast<std::size_t>(b)]);
@@ -129,6 +138,7 @@ TEST(Commitment, LeavesOfAnotherPlaceInTheRun) {
 }
 
 TEST(Commitment, ALogCutShort) {
+  rows({6});
   for (const std::size_t keep : {1u, 4u, 11u, 12u}) {
     Forgery forgery(fresh_copy({}));
     ASSERT_EQ(forgery.leaves().size(), 12u + 0u) << "the shapes below count on it";
@@ -141,6 +151,7 @@ TEST(Commitment, ALogCutShort) {
 }
 
 TEST(Commitment, LeavesTooMany) {
+  rows({7});
   Forgery unsigned_extra(fresh_copy({}));
   unsigned_extra.leaves().push_back(unsigned_extra.leaves().back());
   write_leaves(unsigned_extra.run(), unsigned_extra.leaves());
@@ -154,6 +165,7 @@ TEST(Commitment, LeavesTooMany) {
 }
 
 TEST(Commitment, TotalsThatAreNotTheSums) {
+  rows({6});
   for (const int member : {0, 1, 2}) {
     Forgery forgery(fresh_copy({}));
     forgery.edit_final([&](record::Final& final) {
@@ -166,6 +178,7 @@ TEST(Commitment, TotalsThatAreNotTheSums) {
 }
 
 TEST(Commitment, LeavesThatAreNotCanonical) {
+  rows({7, 37});
   const auto with = [](std::size_t leaf, const std::function<std::string(std::string)>& edit) {
     Forgery forgery(fresh_copy({}));
     forgery.leaves()[leaf] = edit(forgery.leaves()[leaf]);
@@ -196,6 +209,7 @@ TEST(Commitment, LeavesThatAreNotCanonical) {
 }
 
 TEST(Commitment, FalseDimensions) {
+  rows({8});
   const auto with = [](const std::function<void(record::Manifest&)>& edit) {
     Forgery forgery(fresh_copy({}));
     forgery.edit_manifest(edit);
@@ -215,6 +229,7 @@ TEST(Commitment, FalseDimensions) {
 }
 
 TEST(Commitment, ArithmeticThisBuildDoesNotKnow) {
+  rows({11});
   const auto with = [](const std::function<void(record::Manifest&)>& edit) {
     Forgery forgery(fresh_copy({}));
     forgery.edit_manifest(edit);
@@ -231,6 +246,7 @@ TEST(Commitment, ArithmeticThisBuildDoesNotKnow) {
 }
 
 TEST(Commitment, SignaturesThatAreNotTheProviders) {
+  rows({12});
   const RecordedRun run = fresh_copy({});
   const fs::path path = trace::Layout{run.trace()}.checkpoint();
   const seal::Note note = seal::Note::parse(read_file(path, 1 << 16));
@@ -263,6 +279,7 @@ TEST(Commitment, SignaturesThatAreNotTheProviders) {
 }
 
 TEST(Commitment, ChallengesThatNoOneDrew) {
+  rows({8});
   audit::VerifyOptions options = fresh_copy({}).options();
   options.plan = {.uniform = 3};
   options.seed = {};

@@ -44,6 +44,7 @@ class Base : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(Base, IsNotTheClients) {
+  rows({13});
   const RecordedRun run = fresh_copy(shape());
   change_base(run, kWeight);
   expect_only(verify(run), Code::kStateBefore, std::string("log line 1 base ") + kWeight);
@@ -51,6 +52,7 @@ TEST_P(Base, IsNotTheClients) {
 
 // The manifest claims the agreed base; state 0 is another.
 TEST_P(Base, IsClaimedButWasNotUsed) {
+  rows({13});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_floats(0, trace::state_dataset(kWeight), [](std::span<float> v) { v[3] += 0.5f; });
   forgery.rehash_state(0);
@@ -58,6 +60,7 @@ TEST_P(Base, IsClaimedButWasNotUsed) {
 }
 
 TEST_P(Base, BeganWithMomentsOfUnrecordedSteps) {
+  rows({22});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_floats(0, trace::state_dataset(std::string(kWeight) + ".exp_avg"),
                       [](std::span<float> v) { v[3] = 0.5f; });
@@ -67,6 +70,7 @@ TEST_P(Base, BeganWithMomentsOfUnrecordedSteps) {
 
 // Finer than the base's type can say: the rounded weights are the base's, the weights are not.
 TEST_P(Base, WasChangedBelowItsPrecision) {
+  rows({13, 25});
   if (std::string(GetParam()) == "F32") return;
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_floats(0, trace::state_dataset(kWeight),
@@ -76,6 +80,7 @@ TEST_P(Base, WasChangedBelowItsPrecision) {
 }
 
 TEST_P(Base, IsNotThePolicys) {
+  rows({13});
   audit::VerifyOptions options = fresh_copy(shape()).options();
   options.policy = audit::parse_policy("{\"version\":1,\"base_root\":\"" + std::string(64, 'a') + "\"}");
   expect_only(audit::verify(options), Code::kPolicy, "base");
@@ -84,6 +89,7 @@ TEST_P(Base, IsNotThePolicys) {
 INSTANTIATE_TEST_SUITE_P(Types, Base, testing::Values("F32", "F16", "BF16"));
 
 TEST(BaseOfARun, InitialWeightsThatTheSeedDoesNotGive) {
+  rows({13});
   Forgery forgery(fresh_copy({}));
   forgery.edit_floats(0, trace::state_dataset(kWeight), [](std::span<float> v) { v[3] += 0.5f; });
   forgery.rehash_state(0);
@@ -103,6 +109,7 @@ TEST(BaseOfARun, InitialWeightsThatTheSeedDoesNotGive) {
 }
 
 TEST(BaseOfARun, AnotherConfigThanTheClients) {
+  rows({13});
   const RecordedRun run = fresh_copy({});
   std::string text = read_file(run.model() / "config.json", 1 << 20);
   text.replace(text.find("10000"), 5, "20000");
@@ -111,6 +118,7 @@ TEST(BaseOfARun, AnotherConfigThanTheClients) {
 }
 
 TEST(Export, AFileEditedAfterTraining) {
+  rows({23});
   for (const char* name : {"model.safetensors", "config.json", "tokenizer.json"}) {
     const RecordedRun run = fresh_copy({});
     const fs::path file = run.out() / name;
@@ -120,12 +128,14 @@ TEST(Export, AFileEditedAfterTraining) {
 }
 
 TEST(Export, AFileThatIsNotThere) {
+  rows({23, 24});
   const RecordedRun run = fresh_copy({});
   fs::remove(run.out() / "tokenizer.json");
   expect_only(verify(run), Code::kAbsent, "export tokenizer.json");
 }
 
 TEST(Export, AFileTooMany) {
+  rows({23});
   const RecordedRun run = fresh_copy({});
   write_file(run.out() / "adapter_model.safetensors", "x");
   expect_only(verify(run), Code::kExport, "export adapter_model.safetensors");
@@ -133,6 +143,7 @@ TEST(Export, AFileTooMany) {
 
 // Weights trained on after the last recorded step, or edited: everything signed follows, but the last state.
 TEST(Export, WeightsOfAfterTheLastStep) {
+  rows({22});
   Forgery forgery(fresh_copy({}));
   forgery.edit_floats(3, trace::state_dataset(kWeight), [](std::span<float> v) { v[3] += 0.5f; });
   forgery.rehash_final();
@@ -141,6 +152,7 @@ TEST(Export, WeightsOfAfterTheLastStep) {
 }
 
 TEST(Export, ALastStateThatTheLastStepDidNotGive) {
+  rows({22});
   for (const bool boundaries : {true, false}) {
     Forgery forgery(fresh_copy({.store_boundaries = boundaries}));
     forgery.edit_floats(3, trace::state_dataset(kWeight), [](std::span<float> v) { v[3] += 0.5f; });
@@ -151,6 +163,7 @@ TEST(Export, ALastStateThatTheLastStepDidNotGive) {
 }
 
 TEST(Export, FilesThatTheManifestDoesNotGive) {
+  rows({23});
   Forgery config(fresh_copy({}));
   std::string text = read_file(config.run().out() / "config.json", 1 << 20);
   text.replace(text.find("10000"), 5, "20000");
@@ -168,6 +181,7 @@ TEST(Export, FilesThatTheManifestDoesNotGive) {
 }
 
 TEST(Export, AListWhoseRootIsAnother) {
+  rows({23});
   Forgery forgery(fresh_copy({}));
   forgery.edit_final([](record::Final& final) { final.exported.root.bytes[0] ^= 1; });
   expect_only(verify(forgery.seal()), Code::kClosing, "log line 12");

@@ -86,6 +86,7 @@ TEST(Evidence, JobsDoNotChangeTheVerdict) {
 }
 
 TEST(Evidence, SomeOfItsCellsAreNotAllOfThem) {
+  rows({10, 42});
   const RecordedRun run = fresh_copy({});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 4});
   audit::VerifyOptions options = options_for(open_evidence(run, challenge), challenge);
@@ -96,6 +97,44 @@ TEST(Evidence, SomeOfItsCellsAreNotAllOfThem) {
   EXPECT_EQ(verdict.sampled.size(), 2u);
   options.only = {4};
   EXPECT_THROW(audit::verify(options), Error);
+}
+
+// A campaign: each worker checks some of the cells, and what they found together is the verdict.
+TEST(Evidence, PartsMakeTheVerdictOfTheWhole) {
+  rows({42});
+  for (const bool honest : {true, false}) {
+    RecordedRun run = fresh_copy({.store_boundaries = true, .steps = 9});
+    if (!honest) {
+      Forgery forgery(run);
+      forgery.edit_step(3, [](record::Step& step) { step.gradients[0].bytes[0] ^= 1; });
+      run = forgery.seal();
+    }
+    const audit::Challenge challenge = challenge_of(run, honest ? kSample : audit::Plan{.all = true});
+    const bool by_hand = !honest;  // an honest program opens nothing that the log contradicts
+    audit::VerifyOptions options =
+        by_hand ? run.options() : options_for(open_evidence(run, challenge), challenge);
+    options.challenge = challenge;
+    const audit::Verdict whole = audit::verify(options);
+    EXPECT_EQ(whole.outcome == Outcome::kAccept, honest) << describe(whole);
+    std::vector<audit::Verdict> parts;
+    for (std::int64_t i = 0; i < whole.asked; i += 2) {
+      audit::VerifyOptions some = options;
+      some.only = i + 1 < whole.asked ? std::vector<std::int64_t>{i, i + 1} : std::vector<std::int64_t>{i};
+      parts.push_back(audit::verdict_from_json(to_json(audit::verify(some))));
+    }
+    options.parts = parts;
+    EXPECT_EQ(to_json(audit::verify(options)), to_json(whole));
+    options.parts.pop_back();
+    EXPECT_NE(audit::verify(options).outcome, Outcome::kAccept);
+    // Of another audit, or with a cell that came out otherwise.
+    options.parts = parts;
+    options.parts[0].bound["challenge"] = std::string(64, '0');
+    EXPECT_THROW(audit::verify(options), Error);
+    options.parts = parts;
+    options.parts.push_back(parts[0]);
+    options.parts.back().sampled[0].replay = Digest{};
+    EXPECT_THROW(audit::verify(options), Error);
+  }
 }
 
 // Cells of a sparse trace are made again; what that took is what is said.
@@ -120,6 +159,7 @@ TEST(Evidence, StatesWhatMakingItTook) {
 
 // Row 10: tensors of the sampled cells and nothing else.
 TEST(Evidence, HoldsNothingButTheChallengedCells) {
+  rows({10});
   const RecordedRun run = fresh_copy({.steps = 9});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 1}, 3);
   const ForgedAnswer answer(open_evidence(run, challenge));
@@ -137,6 +177,7 @@ TEST(Evidence, HoldsNothingButTheChallengedCells) {
 
 // Row 10: some tensors left out.
 TEST(Evidence, WithoutATensorIsIncomplete) {
+  rows({10, 24});
   const RecordedRun run = fresh_copy({});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 2});
   const ForgedAnswer honest(open_evidence(run, challenge));
@@ -154,6 +195,7 @@ TEST(Evidence, WithoutATensorIsIncomplete) {
 
 // Row 10: damage is held against the provider if it signed it, and against nobody else.
 TEST(Evidence, DamagedIsTheProvidersIfItSignedIt) {
+  rows({10});
   const RecordedRun run = fresh_copy({});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 2});
   const ForgedAnswer honest(open_evidence(run, challenge, true));
@@ -169,7 +211,45 @@ TEST(Evidence, DamagedIsTheProvidersIfItSignedIt) {
   }
 }
 
+// The same bytes under another shape or type are another tensor.
+TEST(Evidence, BytesReinterpretedAreNotTheTensor) {
+  rows({5});
+  const RecordedRun run = fresh_copy({});
+  const audit::Challenge challenge = challenge_of(run, {.all = true});
+  const ForgedAnswer honest(open_evidence(run, challenge));
+  const std::string name = "/state/0/model.layers.0.mlp.up_proj.weight";
+  for (const bool shape : {true, false}) {
+    ForgedAnswer forged = honest;
+    ForgedAnswer::Dataset& d = forged.datasets.at(name);
+    if (shape)
+      std::swap(d.shape[0], d.shape[1]);
+    else
+      d.dtype = DType::kI32;
+    expect_among(audit::verify(options_for(forged.write(By::kProvider), challenge)), Code::kFormat, name);
+  }
+}
+
+// A node of the tree is no leaf, whatever its bytes are taken for.
+TEST(Evidence, ANodeIsNotALeaf) {
+  rows({5});
+  const RecordedRun run = fresh_copy({});
+  const audit::Challenge challenge = challenge_of(run, {.uniform = 2});
+  ForgedAnswer forged(open_evidence(run, challenge));
+  // What lies one level up has a right proof of its own: the leaf's without its first hash.
+  audit::OpenedLeaf& leaf = forged.index.leaves[1];
+  leaf.text = cat(to_hex(hash::leaf_hash(leaf.text)), to_hex(leaf.proof[0]));
+  leaf.proof.erase(leaf.proof.begin());
+  expect_only(audit::verify(options_for(forged.write(By::kProvider), challenge)), Code::kEvidence,
+              "evidence log line");
+  const Digest left = hash::leaf_hash("a"), right = hash::leaf_hash("b");
+  const Digest root = hash::node_hash(left, right);
+  EXPECT_FALSE(hash::verify_inclusion(root, 0, 2, {}, root));
+  EXPECT_FALSE(
+      hash::verify_inclusion(hash::leaf_hash(as_text(std::as_bytes(std::span(left.bytes)))), 0, 1, {}, left));
+}
+
 TEST(Evidence, LeavesMustBeProvedWhereTheyStand) {
+  rows({4, 10});
   const RecordedRun run = fresh_copy({});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 2});
   const ForgedAnswer honest(open_evidence(run, challenge));
@@ -200,6 +280,7 @@ TEST(Evidence, LeavesMustBeProvedWhereTheyStand) {
 
 // Row 10: evidence for other cells than asked, of another run, of another checkpoint.
 TEST(Evidence, OfSomethingElseIsNoAnswer) {
+  rows({10});
   const RecordedRun run = fresh_copy({}), other = fresh_copy({.seed = 8});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 2}, 1);
   const audit::Challenge other_cells = challenge_of(run, {.uniform = 2}, 2);
@@ -212,6 +293,7 @@ TEST(Evidence, OfSomethingElseIsNoAnswer) {
 
 // Rows 16 and 25 from evidence: the forged step block is opened from what is stored, and replayed.
 TEST(Evidence, OfAForgedStateIsRejected) {
+  rows({16, 25});
   Forgery forgery(fresh_copy({.store_boundaries = true}));
   const std::string name = "model.layers.0.mlp.up_proj.weight";
   forgery.edit_floats(2, "/state/" + name, [](std::span<float> w) { w[7] += 1e-3f; });
@@ -244,6 +326,7 @@ TEST(Evidence, IsNotMadeOfATraceThatContradictsItself) {
 }
 
 TEST(Evidence, AnyBitOfTheFileIsFound) {
+  rows({36});
   const RecordedRun run = fresh_copy({});
   const audit::Challenge challenge = challenge_of(run, {.uniform = 2});
   const fs::path file = open_evidence(run, challenge, true);
@@ -260,6 +343,7 @@ TEST(Evidence, AnyBitOfTheFileIsFound) {
 
 // Row 8 and 36: sizes that only the manifest claims, in a log of which nobody shows more.
 TEST(Evidence, ClaimedSizesTakeNeitherTimeNorMemory) {
+  rows({8, 36});
   const RecordedRun run = fresh_copy({});
   Forgery forgery(run);
   forgery.edit_manifest([](record::Manifest& m) {

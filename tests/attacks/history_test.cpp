@@ -42,6 +42,7 @@ void expect_equivocation(const audit::VerifyOptions& options, const std::string&
 }
 
 TEST(History, ALogThatDoesNotExtendAnEarlierCheckpoint) {
+  rows({2});
   const RecordedRun honest = fresh_copy({}), forged = second_history();
   const fs::path since = honest.root / "since";
   for (const std::uint64_t size : {1u, 3u, 5u, 12u}) {
@@ -63,6 +64,7 @@ TEST(History, ALogThatDoesNotExtendAnEarlierCheckpoint) {
 }
 
 TEST(History, AnEarlierCheckpointThatIsNoneOfThisRuns) {
+  rows({2});
   const RecordedRun run = fresh_copy({});
   audit::VerifyOptions options = run.options();
   options.since = run.root / "since";
@@ -82,6 +84,7 @@ TEST(History, AnEarlierCheckpointThatIsNoneOfThisRuns) {
 }
 
 TEST(History, ConsistencyProofsThatProveSomethingElse) {
+  rows({2});
   const RecordedRun run = fresh_copy({}), forged = second_history();
   const hash::MerkleTree tree = tree_of(run);
   audit::VerifyOptions options = run.options();
@@ -113,6 +116,7 @@ TEST(History, ConsistencyProofsThatProveSomethingElse) {
 }
 
 TEST(History, ASecondFinalRootShownToOneAuditor) {
+  rows({2, 10});
   const RecordedRun honest = fresh_copy({}), forged = second_history();
   const fs::path known = honest.root / "known";
   audit::VerifyOptions first = honest.options();
@@ -134,6 +138,7 @@ TEST(History, ASecondFinalRootShownToOneAuditor) {
 }
 
 TEST(History, AKnownNoteThatTheLogDoesNotContinue) {
+  rows({2});
   const RecordedRun honest = fresh_copy({}), forged = second_history();
   const fs::path known = honest.root / "known";
   audit::KnownNotes(known).add(earlier_note(honest, 3));
@@ -175,6 +180,7 @@ TEST(History, AnUnsignedNoteIsNotRemembered) {
 }
 
 TEST(History, WitnessesThatDidNotSign) {
+  rows({2, 12});
   const RecordedRun run = fresh_copy({});
   const auto one = seal::SecretKey::from_seed("witness.example/w1", {11}, seal::KeyUse::kWitness);
   const auto two = seal::SecretKey::from_seed("witness.example/w2", {12}, seal::KeyUse::kWitness);
@@ -194,6 +200,7 @@ TEST(History, WitnessesThatDidNotSign) {
 }
 
 TEST(History, NotesThatAreTooMuchToRead) {
+  rows({12, 37});
   const RecordedRun run = fresh_copy({});
   const std::string good = note_of(run);
   std::string many = good, crlf = good, nul = good;

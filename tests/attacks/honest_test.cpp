@@ -56,6 +56,7 @@ TEST(Honest, SampledCellsAreAccepted) {
 }
 
 TEST(Honest, TheVerdictDoesNotDependOnThreads) {
+  rows({33});
   auto options = fresh_copy({.store_boundaries = true}).options();
   const Json one = to_json(audit::verify(options));
   options.threads = 3;
@@ -63,6 +64,7 @@ TEST(Honest, TheVerdictDoesNotDependOnThreads) {
 }
 
 TEST(Honest, WithoutTheClientsFilesTheVerdictSaysWhatItLeavesOpen) {
+  rows({42});
   auto options = fresh_copy({}).options();
   options.data.reset();
   options.model.reset();

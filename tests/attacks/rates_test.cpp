@@ -48,6 +48,7 @@ audit::VerifyOptions sampled(const RecordedRun& run, std::int64_t uniform) {
 }
 
 TEST(Rates, OneBadCell) {
+  rows({9});
   Forgery forgery(fresh_copy({.store_boundaries = true}));
   forgery.edit_step(3, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
   const Measured measured = measure(sampled(forgery.seal(), 3), 120);
@@ -56,6 +57,7 @@ TEST(Rates, OneBadCell) {
 }
 
 TEST(Rates, OneBadColumn) {
+  rows({9});
   Forgery forgery(fresh_copy({.store_boundaries = true}));
   for (std::int64_t t = 0; t < 6; ++t)
     forgery.edit_step(t, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
@@ -72,6 +74,7 @@ TEST(Rates, OneBadColumn) {
 // forgery if it draws one of them: over 2,000 seeds as often as the hypergeometric says, within three
 // standard errors.
 TEST(Rates, BadCellsOf136) {
+  rows({9});
   constexpr int kSeeds = 2000;
   for (const int bad : {1, 2, 4, 16}) {
     Forgery forgery(fresh_copy({.tied = false, .store_boundaries = true, .steps = 34, .steps_per_block = 1}));

@@ -37,6 +37,7 @@ audit::Challenge challenge_for(const RecordedRun& run, const std::array<std::uin
 }
 
 TEST(Terms, ARunIsOfOneOrder) {
+  rows({3});
   const audit::Policy order = policy(R"("nonce":"beef","run_from_nonce":true)");
   audit::VerifyOptions options = run_for(order).options();
   options.policy = order;
@@ -47,6 +48,7 @@ TEST(Terms, ARunIsOfOneOrder) {
 }
 
 TEST(Terms, ACommittedSeedIsThePolicys) {
+  rows({8});
   const auto seed = hash::blake3("the client's secret").bytes;
   const audit::Policy order = policy(committed_to(seed));
   const RecordedRun run = run_for(order);
@@ -67,6 +69,7 @@ TEST(Terms, ACommittedSeedIsThePolicys) {
 }
 
 TEST(Terms, ABeaconIsThePolicys) {
+  rows({8});
   const RecordedRun run = fresh_copy({});
   audit::VerifyOptions options = run.options();
   const audit::Beacon beacon{42, std::string(64, '7')};
@@ -85,6 +88,7 @@ TEST(Terms, ABeaconIsThePolicys) {
 }
 
 TEST(Terms, ASeedOfAKindThatWasNotAgreed) {
+  rows({8});
   audit::VerifyOptions options = fresh_copy({}).options();
   options.policy = policy(R"("seed_kinds":["fresh","committed"])");
   EXPECT_EQ(audit::verify(options).outcome, audit::Outcome::kAccept) << "every cell needs no seed";
@@ -94,6 +98,7 @@ TEST(Terms, ASeedOfAKindThatWasNotAgreed) {
 }
 
 TEST(Terms, APlanWeakerThanThePolicys) {
+  rows({42});
   audit::VerifyOptions options = fresh_copy({}).options();
   options.policy = policy(R"("plan":{"confidence":0.9,"attacker":{"bad_cells":2},"inputs":1})");
   options.seed = {1};
@@ -111,6 +116,7 @@ TEST(Terms, APlanWeakerThanThePolicys) {
 }
 
 TEST(Terms, WhatTheRunDoesNotHave) {
+  rows({14});
   audit::VerifyOptions options = fresh_copy({}).options();
   options.policy = policy(R"("hiding":true)");
   expect_only(audit::verify(options), Code::kPolicy, "hiding");
@@ -121,10 +127,12 @@ TEST(Terms, WhatTheRunDoesNotHave) {
 }
 
 TEST(Terms, WitnessesThatThePolicyNames) {
+  rows({2});
   const RecordedRun run = fresh_copy({});
   const auto witness = seal::SecretKey::from_seed("witness.example/w", {7}, seal::KeyUse::kWitness);
   audit::VerifyOptions options = run.options();
-  options.policy = policy(cat(R"("witnesses":{"threshold":1,"vkeys":[")", witness.public_key().vkey(), R"("]})"));
+  options.policy =
+      policy(cat(R"("witnesses":{"threshold":1,"vkeys":[")", witness.public_key().vkey(), R"("]})"));
   expect_only(audit::verify(options), Code::kAbsent, "witnesses");
   const fs::path checkpoint = trace::Layout{run.trace()}.checkpoint();
   seal::Note note = seal::Note::parse(read_file(checkpoint, 1 << 16));
@@ -143,6 +151,7 @@ TEST(Terms, WithoutAPolicyNoCheckOfItIsCounted) {
 
 // Silence is not a second draw: what was not answered is asked for again, and counts against the odds.
 TEST(Terms, CellsThatWereLeftUnanswered) {
+  rows({10});
   const RecordedRun run = fresh_copy({});
   audit::VerifyOptions options = run.options();
   options.challenge = challenge_for(run, {1}, "fresh");

@@ -34,7 +34,20 @@ class Training : public testing::TestWithParam<bool> {
   RunShape shape() const { return {.store_boundaries = GetParam()}; }
 };
 
+// Equal in value and another bit: -0 is not +0.
+TEST_P(Training, AZeroOfTheOtherSign) {
+  rows({34});
+  Forgery forgery(fresh_copy({.store_boundaries = GetParam()}));
+  forgery.edit_floats(0, "/state/model.norm.weight.exp_avg", [](std::span<float> m) {
+    ASSERT_EQ(m[3], 0.0f);
+    m[3] = -0.0f;
+  });
+  forgery.rehash_state(0);
+  expect_among(audit::verify(forgery.seal().options()), Code::kStateBefore, "block 0");
+}
+
 TEST_P(Training, OneWeightOfOneSnapshotByOneUnitInTheLastPlace) {
+  rows({25});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_floats(1, trace::state_dataset(kWeight), nudge);
   forgery.rehash_state(1);
@@ -51,6 +64,7 @@ TEST_P(Training, OneWeightOfOneSnapshotByOneUnitInTheLastPlace) {
 }
 
 TEST_P(Training, EverySingleTensorOfAState) {
+  rows({16});
   const Forgery honest(fresh_copy(shape()));
   const RecordedRun run = honest.run();
   const trace::SegmentReader reader(trace::Layout{run.trace()}.segment(2));
@@ -64,6 +78,7 @@ TEST_P(Training, EverySingleTensorOfAState) {
 }
 
 TEST_P(Training, AnAlteredSnapshotThatTheLeafDoesNotKnow) {
+  rows({20});
   for (const std::int64_t s : {0, 1, 3}) {
     Forgery forgery(fresh_copy(shape()));
     forgery.edit_floats(s, trace::state_dataset(kWeight), nudge);
@@ -72,6 +87,7 @@ TEST_P(Training, AnAlteredSnapshotThatTheLeafDoesNotKnow) {
 }
 
 TEST_P(Training, StepsSkippedAndTheStateCopied) {
+  rows({16});
   Forgery forgery(fresh_copy(shape()));
   const trace::Layout layout{forgery.run().trace()};
   const trace::SegmentReader from(layout.segment(1));
@@ -86,6 +102,7 @@ TEST_P(Training, StepsSkippedAndTheStateCopied) {
 }
 
 TEST_P(Training, OneBlockFrozen) {
+  rows({16});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_state(2, [&](record::State& state) {
     state.blocks[1] =
@@ -98,6 +115,7 @@ TEST_P(Training, OneBlockFrozen) {
 }
 
 TEST_P(Training, MomentsForgedOrReset) {
+  rows({19});
   for (const bool reset : {true, false}) {
     Forgery forgery(fresh_copy(shape()));
     forgery.edit_floats(1, trace::state_dataset(std::string(kWeight) + ".exp_avg_sq"),
@@ -110,6 +128,7 @@ TEST_P(Training, MomentsForgedOrReset) {
 }
 
 TEST_P(Training, ASnapshotOfAnotherHonestRun) {
+  rows({20});
   RunShape other = shape();
   other.data_rows = 8;
   const RecordedRun donor = fresh_copy(other);
@@ -126,6 +145,7 @@ TEST_P(Training, ASnapshotOfAnotherHonestRun) {
 }
 
 TEST_P(Training, ForgedActivations) {
+  rows({17});
   for (const int boundary : {0, 1, 2}) {
     Forgery forgery(fresh_copy(shape()));
     Digest digest{};
@@ -147,6 +167,7 @@ TEST_P(Training, ForgedActivations) {
 }
 
 TEST_P(Training, ForgedGradients) {
+  rows({17});
   for (const int boundary : {0, 1, 2}) {
     Forgery forgery(fresh_copy(shape()));
     Digest digest{};
@@ -167,6 +188,7 @@ TEST_P(Training, ForgedGradients) {
 }
 
 TEST_P(Training, AStoredBoundaryThatTheLeafDoesNotKnow) {
+  rows({17});
   if (!GetParam()) return;  // none is stored
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_floats(1, trace::activation_dataset(1, 1), nudge);
@@ -174,12 +196,14 @@ TEST_P(Training, AStoredBoundaryThatTheLeafDoesNotKnow) {
 }
 
 TEST_P(Training, ForgedLoss) {
+  rows({18});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_step(4, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
   expect_only(verify(forgery.seal()), Code::kLoss, "cell 0,2 step 4");
 }
 
 TEST_P(Training, ForgedNormPartOfAnotherBlock) {
+  rows({21});
   Forgery forgery(fresh_copy(shape()));
   const record::Recipe recipe = record::parse_manifest(forgery.leaves()[0]).recipe;
   forgery.edit_step(2, [&](record::Step& step) {
@@ -191,6 +215,7 @@ TEST_P(Training, ForgedNormPartOfAnotherBlock) {
 }
 
 TEST_P(Training, NormAndClipThatTheSumsDoNotGive) {
+  rows({21});
   Forgery clip(fresh_copy(shape()));
   clip.edit_step(2, [](record::Step& step) { step.clip = std::nextafter(step.clip, 0.0f); });
   expect_among(verify(clip.seal()), Code::kNorm, "log line");
@@ -203,6 +228,7 @@ TEST_P(Training, NormAndClipThatTheSumsDoNotGive) {
 }
 
 TEST_P(Training, ValuesThatAreNotFinite) {
+  rows({18});
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr double kInf = std::numeric_limits<double>::infinity();
   const auto with = [&](const std::function<void(record::Step&)>& edit) {
@@ -224,6 +250,7 @@ TEST_P(Training, ValuesThatAreNotFinite) {
 }
 
 TEST_P(Training, AnotherRecipeThanTheRecorded) {
+  rows({14, 16});
   const auto with = [&](const std::function<void(record::Recipe&)>& edit) {
     Forgery forgery(fresh_copy(shape()));
     forgery.edit_manifest([&](record::Manifest& m) { edit(m.recipe); });
@@ -248,6 +275,7 @@ TEST_P(Training, AnotherRecipeThanTheRecorded) {
 }
 
 TEST_P(Training, AnotherLearningRateThanTheRecorded) {
+  rows({14});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_manifest([](record::Manifest& m) { m.recipe.lr *= 2; });
   const record::Recipe recipe = record::parse_manifest(forgery.leaves()[0]).recipe;
@@ -257,6 +285,7 @@ TEST_P(Training, AnotherLearningRateThanTheRecorded) {
 }
 
 TEST_P(Training, RowsOtherThanTheClients) {
+  rows({15});
   const auto with_data = [&](const std::function<void(std::string&)>& edit) {
     const RecordedRun run = fresh_copy(shape());
     std::string text = read_file(run.data(), 1 << 20);
@@ -277,6 +306,7 @@ TEST_P(Training, RowsOtherThanTheClients) {
 
 // The provider trains on other rows and claims the client's.
 TEST_P(Training, OtherRowsUnderTheClientsRoot) {
+  rows({15});
   RunShape other = shape();
   other.data_rows = 8;
   const RecordedRun honest = fresh_copy(shape());
@@ -292,6 +322,7 @@ TEST_P(Training, OtherRowsUnderTheClientsRoot) {
 }
 
 TEST_P(Training, LabelsFlippedAndHashed) {
+  rows({15});
   const auto with_labels = [&](const std::function<void(std::vector<std::int32_t>&)>& edit) {
     Forgery forgery(fresh_copy(shape()));
     Digest digest;
@@ -323,6 +354,7 @@ TEST_P(Training, LabelsFlippedAndHashed) {
 }
 
 TEST_P(Training, TokensOutsideTheVocabulary) {
+  rows({15});
   Forgery forgery(fresh_copy(shape()));
   Digest digest;
   forgery.edit_ints(1, trace::step_dataset(0, "tokens"), [&](std::vector<std::int32_t>& v) {
@@ -336,6 +368,7 @@ TEST_P(Training, TokensOutsideTheVocabulary) {
 }
 
 TEST_P(Training, ALayoutThatTheRecipeDoesNotAllow) {
+  rows({15});
   for (const int kind : {0, 1, 2}) {
     Forgery forgery(fresh_copy(shape()));
     Digest digest;
@@ -353,6 +386,7 @@ TEST_P(Training, ALayoutThatTheRecipeDoesNotAllow) {
 }
 
 TEST_P(Training, PositionsLeftOutOrRepeated) {
+  rows({15});
   Forgery gap(fresh_copy(shape()));
   gap.edit_step(3, [](record::Step& step) {
     ++step.from;
@@ -365,12 +399,14 @@ TEST_P(Training, PositionsLeftOutOrRepeated) {
 }
 
 TEST_P(Training, AnotherTokenizer) {
+  rows({15});
   Forgery forgery(fresh_copy(shape()));
   forgery.edit_manifest([](record::Manifest& m) { m.tokenizer.bytes[0] ^= 1; });
   expect_among(verify(forgery.seal()), Code::kData, "log line 1");
 }
 
 TEST_P(Training, TheWrongThingWithheld) {
+  rows({24});
   Forgery state(fresh_copy(shape()));
   state.drop_datasets(0, "/state/");
   expect_only(verify(state.run()), Code::kAbsent, "step block 0");

@@ -53,11 +53,11 @@ def numbers(value):
             yield from numbers(item)
 
 
-def evidence_index(path):
-    """The dataset /evidence/index of an evidence file, found by the index behind the HDF5 part."""
+def text_dataset(path, name):
+    """A text dataset of a file of the segment form, found by the index behind the HDF5 part."""
     data = open(path, "rb").read()
     length = int.from_bytes(data[-8:], "little")
-    entry = next(e for e in json.loads(data[-8 - length:-8]) if e["path"] == "/evidence/index")
+    entry = next(e for e in json.loads(data[-8 - length:-8]) if e["path"] == name)
     (offset, size), = entry["extents"]
     return data[offset:offset + size].decode()
 
@@ -122,10 +122,22 @@ def main():
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "e.h5",
                                   "--key", "acme.key", "--json", "--quiet"))
-        checker.check("evidence", evidence_index(os.path.join(work, "e.h5")))
+        checker.check("evidence-summary", run("aftune-inspect", "--evidence", "e.h5", "--json"))
+        checker.check("evidence", text_dataset(os.path.join(work, "e.h5"), "/evidence/index"))
         verify = ["aftune-verify", "--evidence", "e.h5", "--challenge", "c.json", "--pubkey", "acme.vkey", "--json"]
         checker.check("verdict", run(*verify))
         checker.check("verdict", run(*verify, "--cells", "0,2", code=3))
+        checker.check("open-ops", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--ops", "1,1", "--key",
+                                      "acme.key", "--out", "ops.json", "--json", "--quiet"))
+        checker.check("ops", "".join(lines("ops.json")))
+        run("forge-ops", "ops.json", "c.json", "acme.key", "100", "lie.json")
+        bisect = [*verify, "--proof-out", "proof.h5", "--bisect"]
+        checker.check("bisection", run(*bisect, "ops.json"))
+        checker.check("bisection", run(*bisect, "lie.json", code=1))
+        checker.check("bisection", run(*verify, "--proof-out", "none.h5", "--bisect", "ops.json", "--max-memory", "1K", code=3))
+        checker.check("proof", text_dataset(os.path.join(work, "proof.h5"), "/proof/index"))
+        checker.check("verdict", run("aftune-verify", "--proof", "proof.h5", "--pubkey", "acme.vkey", "--json", code=1))
+        checker.check("verdict", run("aftune-verify", "--proof", "e.h5", "--pubkey", "acme.vkey", "--json", code=3))
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("tokens", run("aftune-inspect", "--tokenize", "--model", "model", text='"abc"\n'))

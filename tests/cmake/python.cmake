@@ -4,7 +4,10 @@ if(has_digest_packages)
   add_test(NAME independent.tensor_digests
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_tensor_digests.sh ${AFTUNE_PYTHON} ${PROJECT_BINARY_DIR}/bin
       $<TARGET_FILE_DIR:h5zstd> ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
-  set_tests_properties(independent.tensor_digests PROPERTIES FIXTURES_REQUIRED cli)
+  add_test(NAME independent.evidence
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_evidence.sh ${AFTUNE_PYTHON} ${PROJECT_BINARY_DIR}/bin
+      $<TARGET_FILE_DIR:h5zstd> ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
+  set_tests_properties(independent.tensor_digests independent.evidence PROPERTIES FIXTURES_REQUIRED cli)
 endif()
 
 add_executable(write_logits write_logits.cpp)

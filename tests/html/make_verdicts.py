@@ -25,6 +25,7 @@ def verdict(outcome, layers, per_block, steps, per_step_block, results, tied=Fal
         "attacker": f"at least 5 of {blocks * step_blocks} cells are bad",
         "unchecked": ["data: no --data; the rows and their order are taken on the provider's word",
                       "other-histories: another signed history of this run would not be seen"],
+        "log_checks": {"signature": {"done": 1, "failed": 0}},
         "checks": {"signature": {"done": 1, "failed": 0}, "log-root": {"done": 1, "failed": 0},
                    "forward": {"done": 40, "failed": 0}, "update": {"done": 12, "failed": 0}},
         "origin": "audit.example/acme/bf97c0cc0a3724c332b859fcc5a9dd61", "root": "52" * 32, "seed_kind": "fresh",
@@ -64,7 +65,7 @@ def large():
 def early():
     out = verdict("REJECT", 2, 1, 2, 1, {})
     out.update({"grid": None, "origin": "", "root": "", "attacker": "", "confidence": 0, "one_cell": 0, "one_column": 0,
-                "bound": {}, "checks": {"signature": {"done": 1, "failed": 1}}})
+                "bound": {}, "log_checks": {}, "checks": {"signature": {"done": 1, "failed": 1}}})
     out["coverage"] = {"cells": 0, "asked": 0, "checked": 0, "unanswered": []}
     out["reasons"] = [{"code": "signature", "class": "fraud", "where": "checkpoint", "detail": "no signature by the key"}]
     return out

@@ -19,3 +19,9 @@ try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --cells 
 try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --cells 3-1
 try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --cells x
 try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --jobs 0
+try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --cells 3/3
+try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --cells 0/0
+try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --merge
+try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --merge absent.json
+try aftune-verify --trace run.aft --pubkey acme.vkey --challenge c.json --merge c.json
+try aftune-verify --trace run.aft --pubkey acme.vkey --all --merge c.json

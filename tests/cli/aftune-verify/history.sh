@@ -1,7 +1,7 @@
 # The first word of the verdict, the codes of its reasons, and the exit code.
 verify() {
-  aftune-verify --pubkey acme.vkey --quiet --threads 1 --all "$@" |
-    sed -n '1s/[:;].*//p; s/^  \([a-z-]* (.*): [a-z]*\).*/\1/p; /^not checked: \(other\|witn\)/p'
+  aftune-verify --pubkey acme.vkey --quiet --threads 1 --all --json "$@" |
+    jq -r '.verdict, (.reasons[] | "\(.code) (\(.class)): \(.where)"), (.unchecked[] | select(test("^(other|witn)")))'
   return "${PIPESTATUS[0]}"
 }
 cp -r run.aft old.aft

@@ -1,5 +1,9 @@
 # What a policy asks of the audit, whatever the command line says.
-verify() { aftune-verify --trace run.aft --pubkey acme.vkey --quiet "$@" | grep '^[A-Z]\|^  '; return "${PIPESTATUS[0]}"; }
+verify() {
+  aftune-verify --trace run.aft --pubkey acme.vkey --quiet --json "$@" |
+    jq -r '"\(.verdict) \(.coverage.checked) of \(.coverage.cells)", (.reasons[] | "  \(.code): \(.where): \(.detail)")'
+  return "${PIPESTATUS[0]}"
+}
 echo '{"version":1,"plan":{"confidence":0.9,"attacker":{"bad_cells":3}}}' >plan.json
 try verify --challenge c.json --policy plan.json
 try verify --challenge c.json --policy plan.json --tampered 1

@@ -1,0 +1,288 @@
+#include "audit/bisect.h"
+
+#include <algorithm>
+
+#include "audit/evidence_check.h"
+#include "audit/evidence_file.h"
+#include "audit/limits.h"
+#include "audit/log_check.h"
+#include "audit/op_proof.h"
+#include "audit/op_replay.h"
+#include "audit/opening.h"
+#include "audit/rejection.h"
+#include "audit/replay.h"
+#include "audit/seal_check.h"
+#include "audit/single_op.h"
+#include "base/error.h"
+#include "kernels/ops.h"
+#include "seal/note.h"
+
+namespace aftune::audit {
+namespace {
+
+model::EngineOptions engine_of(const LogView& log, ThreadPool& pool) {
+  return {.config = log.config(),
+          .grid = log.grid(),
+          .recipe = log.manifest().recipe,
+          .recompute = false,
+          .pool = &pool};
+}
+
+// Of a cell: its block, and whole boundaries of one step, given and computed, with what is kept of an
+// operation.
+std::uint64_t bytes_of_replay(const LogView& log, const Cell& cell) {
+  std::int64_t tokens = 0;
+  for (const std::int64_t t : log.steps()) tokens = std::max(tokens, log.step(t).tokens);
+  const TensorSpec boundary{"", DType::kF32, {tokens, log.config().hidden}};
+  return 2 * replay_bytes(log, cell.block) + 8 * byte_size(boundary);
+}
+
+void require_arithmetic() {
+  const char* op = nullptr;
+  if (!kernels::self_test(&op)) fail(Fault::kDevice, "self-test: ", op, " differs from its known answer");
+}
+
+// What differs is said by throwing this through the replay, which has nothing left to do.
+struct Differs {
+  std::int64_t index;
+  std::vector<Bytes> inputs;
+};
+
+class Bisector {
+ public:
+  explicit Bisector(const BisectOptions& options)
+      : options_(options), findings_(verdict_), pool_(std::max(1, options.threads)) {
+    result_.cell = options.list.cell;
+    result_.operations = std::ssize(options.list.entries);
+  }
+
+  Bisection run() {
+    try {
+      if (!open()) return refused();
+      compare();
+    } catch (const Rejection& rejection) {
+      refuse(rejection.reason.where, rejection.reason.detail);
+    } catch (const Error& e) {
+      if (e.fault() != Fault::kEvidence) throw;
+      refuse("evidence", without_path(e.what(), options_.evidence));
+    }
+    return result_;
+  }
+
+ private:
+  void refuse(std::string where, std::string detail) {
+    result_.result = Bisection::Result::kRefused;
+    result_.where = std::move(where);
+    result_.detail = std::move(detail);
+  }
+  // What the checks that are shared with verify() found.
+  Bisection refused() {
+    if (!verdict_.reasons.empty()) refuse(verdict_.reasons.front().where, verdict_.reasons.front().detail);
+    return result_;
+  }
+
+  // The evidence, its leaves, and a list that the provider signed for this run; false, with a reason, if not.
+  bool open() {
+    const auto sealed = check_note_text(options_.challenge.note, options_.key, findings_);
+    if (!sealed) return false;
+    checkpoint_ = sealed->checkpoint;
+    const OpList& list = options_.list;
+    if (!is_ops_signature(list.signature, list.head(), checkpoint_, options_.key)) {
+      refuse("op list", "not signed by the key, for the challenge's checkpoint");
+      return false;
+    }
+    evidence_.emplace(options_.evidence);
+    const VerifyOptions as_verified{.trace = {}, .key = options_.key};
+    if (!check_evidence_note(as_verified, *evidence_, *sealed, findings_)) return false;
+    auto leaves = check_opened_leaves(*evidence_, *sealed, findings_);
+    if (!leaves) return false;
+    log_.emplace(std::move(*leaves), static_cast<std::int64_t>(checkpoint_.size));
+    return check_structure(*log_, findings_) && has_cell() && can_replay();
+  }
+
+  bool has_cell() {
+    const Cell& cell = options_.list.cell;
+    if (cell.block >= log_->grid().blocks() || cell.step_block >= log_->grid().step_blocks()) {
+      refuse("op list", "of a cell that the run does not have");
+      return false;
+    }
+    std::vector<CellVerdict> unanswered;
+    return !without_missing_leaves(*log_, {cell}, findings_, unanswered).empty();
+  }
+
+  bool can_replay() {
+    if (const std::string why = unsupported_arithmetic(log_->manifest()); !why.empty()) {
+      refuse("manifest", why);
+      return false;
+    }
+    const std::uint64_t most = memory_bound(options_.max_memory);
+    const std::uint64_t needed = bytes_of_replay(*log_, options_.list.cell);
+    if (most == 0 || needed <= most) return true;
+    refuse("manifest", cat("to replay the cell takes ", needed, " bytes, more than ", most));
+    return false;
+  }
+
+  void compare() {
+    if (const std::string why = wrong_end(options_.list, *log_); !why.empty()) return refuse("op list", why);
+    try {
+      replay_ops(
+          *log_, *evidence_, engine_of(*log_, pool_), options_.list.cell, Inputs::kKeep,
+          [this](const OpEntry& ours, const std::vector<Bytes>& inputs) { compare_one(ours, inputs); });
+    } catch (const Differs& differs) {
+      return write_proof(differs);
+    }
+    if (result_.agreed != result_.operations)
+      return refuse("op list", cat("has ", result_.operations, " operations, the cell ", result_.agreed));
+    result_.result = Bisection::Result::kAgrees;
+  }
+
+  void compare_one(const OpEntry& ours, const std::vector<Bytes>& inputs) {
+    const std::string at = where(options_.list.cell, ours);
+    if (result_.agreed == result_.operations)
+      throw Rejection(Code::kEvidence, "op list", cat("ends before ", at));
+    OpEntry theirs = options_.list.entries[static_cast<std::size_t>(result_.agreed)];
+    const std::vector<Digest> claimed = theirs.out;
+    theirs.out = ours.out;
+    // All before agree: inputs that differ are none of their results, nor what the log commits to.
+    if (theirs != ours || claimed.size() != ours.out.size())
+      throw Rejection(
+          Code::kEvidence, "op list",
+          cat("operation ", result_.agreed, " is not ", at, " with the inputs that those before it give"));
+    if (claimed != ours.out) throw Differs{result_.agreed, inputs};
+    ++result_.agreed;
+  }
+
+  void write_proof(const Differs& differs) {
+    const OpEntry& entry = options_.list.entries[static_cast<std::size_t>(differs.index)];
+    const hash::MerkleTree tree = options_.list.tree();
+    OpProof proof{.note = options_.challenge.note,
+                  .head = options_.list.head(),
+                  .signature = options_.list.signature,
+                  .index = differs.index,
+                  .entry = to_text(entry),
+                  .path = tree.inclusion(static_cast<std::uint64_t>(differs.index), tree.size()),
+                  .leaves = {}};
+    for (const OpenedLeaf& leaf : evidence_->index().leaves)
+      if (leaf.index == 0 || leaf.index == log_->grid().step_leaf(entry.step)) proof.leaves.push_back(leaf);
+    std::vector<TensorSpec> specs;
+    const record::Step step = log_->step(entry.step);
+    // Also shows that the operation alone gives what it gave in the cell, before anyone is accused.
+    const std::vector<Digest> alone =
+        run_single_op({*log_, step, pool_}, entry, [&](std::size_t i, TensorSpec spec, std::int64_t) {
+          const Bytes& bytes = differs.inputs.at(i);
+          const auto count = static_cast<std::int64_t>(bytes.size() / sizeof(float));
+          if (spec.shape == Shape{-1}) spec.shape = {count};
+          AFTUNE_CHECK(byte_size(spec) == bytes.size());
+          OpTensor tensor{spec, Buffer(count)};
+          std::copy(bytes.begin(), bytes.end(), tensor.values.mutable_bytes().begin());
+          specs.push_back(std::move(spec));
+          return tensor;
+        });
+    const auto wrong = std::mismatch(alone.begin(), alone.end(), entry.out.begin());
+    AFTUNE_CHECK(wrong.first != alone.end());
+    write_op_proof(options_.proof, proof, differs.inputs, specs);
+    result_.result = Bisection::Result::kDiffers;
+    result_.where = where(options_.list.cell, entry);
+    result_.detail = cat("output ", wrong.first - alone.begin(), ": replayed ", to_hex(*wrong.first),
+                         ", signed ", to_hex(*wrong.second));
+  }
+
+  const BisectOptions& options_;
+  Verdict verdict_;  // what the shared checks report to
+  Findings findings_;
+  ThreadPool pool_;
+  Bisection result_;
+  seal::Checkpoint checkpoint_;
+  std::optional<EvidenceFile> evidence_;
+  std::optional<LogView> log_;
+};
+
+// Removes the scratch file, whatever happens.
+class Scratch {
+ public:
+  explicit Scratch(fs::path path) : path_(std::move(path)) {
+    if (fs::exists(path_)) fail(Fault::kUsage, path_.native(), ": exists");
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// Leaves that open() has proved and compared.
+LogView own_log(const EvidenceFile& evidence, std::uint64_t size) {
+  std::map<std::int64_t, std::string> leaves;
+  for (const OpenedLeaf& leaf : evidence.index().leaves) leaves.emplace(leaf.index, leaf.text);
+  LogView log(std::move(leaves), static_cast<std::int64_t>(size));
+  log.parse_manifest();
+  log.parse_config();
+  return log;
+}
+
+}  // namespace
+
+std::string_view name(Bisection::Result result) {
+  switch (result) {
+    case Bisection::Result::kAgrees:
+      return "agrees";
+    case Bisection::Result::kDiffers:
+      return "differs";
+    case Bisection::Result::kRefused:
+      break;
+  }
+  return "refused";
+}
+
+Json to_json(const Bisection& b) {
+  return {{"result", name(b.result)},   {"cell", {b.cell.block, b.cell.step_block}},
+          {"operations", b.operations}, {"agreed", b.agreed},
+          {"where", b.where},           {"detail", b.detail}};
+}
+
+OpList sign_op_list(const OpsOptions& options) {
+  const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(options.challenge.note).text);
+  const Scratch scratch(options.scratch);
+  Challenge only = options.challenge;
+  only.plan = {};
+  only.must = {options.cell};
+  const Opened opened = open({.trace = options.trace,
+                              .challenge = only,
+                              .out = scratch.path(),
+                              .key = &options.key,
+                              .threads = options.threads,
+                              .max_memory = options.max_memory,
+                              .quiet = options.quiet});
+  AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
+  EvidenceFile evidence(scratch.path());
+  const LogView log = own_log(evidence, checkpoint.size);
+  const std::vector<Cell> asked = draw_cells(options.challenge, log.grid());
+  if (std::find(asked.begin(), asked.end(), options.cell) == asked.end())
+    fail(Fault::kUsage, "the challenge does not ask for cell ", options.cell.block, ",",
+         options.cell.step_block);
+  ThreadPool pool(std::max(1, options.threads));
+  OpList list{.cell = options.cell, .entries = {}, .signature = ""};
+  try {
+    replay_ops(log, evidence, engine_of(log, pool), options.cell, Inputs::kForget,
+               [&](const OpEntry& entry, const std::vector<Bytes>&) { list.entries.push_back(entry); });
+  } catch (const Rejection& rejection) {
+    fail(Fault::kEvidence, rejection.reason.where, ": ", rejection.reason.detail);
+  }
+  if (const std::string why = wrong_end(list, log); !why.empty())
+    fail(Fault::kEvidence, options.trace.native(), ": ", why);
+  list.signature = sign_ops(list.head(), checkpoint, options.key);
+  return list;
+}
+
+Bisection bisect(const BisectOptions& options) {
+  if (fs::exists(options.proof)) fail(Fault::kUsage, options.proof.native(), ": exists");
+  require_arithmetic();
+  return Bisector(options).run();
+}
+
+}  // namespace aftune::audit

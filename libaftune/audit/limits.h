@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "audit/log_view.h"
+
+namespace aftune::audit {
+
+/// `max_memory`, or what the machine has if that is 0: a claim of the provider's must not end the audit.
+/// 0: unknown.
+std::uint64_t memory_bound(std::uint64_t max_memory);
+
+/// Why this build cannot compute what the run did: another numerics profile, unknown ops. Empty if it can.
+std::string unsupported_arithmetic(const record::Manifest& manifest);
+
+}  // namespace aftune::audit
