@@ -17,7 +17,6 @@ constexpr std::int64_t kColsPerTask = 256;
 constexpr std::int64_t kTilesPerPacking = 8;
 // The packed left factor is bounded by cutting C into bands of rows; the right factor is packed again for
 // each.
-constexpr std::int64_t kLeftFloats = std::int64_t{16} << 20;
 constexpr std::int64_t kMinTilesPerBand = 8;
 // Rows of a task, at least: packing 128 columns for fewer would cost more than a twentieth of multiplying
 // them.

@@ -12,7 +12,8 @@ namespace aftune::audit {
 namespace {
 
 constexpr std::size_t kMaxIndexText = std::size_t{1} << 28;
-constexpr std::size_t kMaxProof = 64;  // hashes: 2^64 leaves
+constexpr std::size_t kMaxIndexValues = std::size_t{1} << 20;  // some 60 of a leaf with its proof
+constexpr std::size_t kMaxProof = 64;                          // hashes: 2^64 leaves
 
 Json hex_json(const std::vector<Digest>& digests) {
   Json out = Json::array();
@@ -119,7 +120,8 @@ std::string to_text(const EvidenceIndex& index) {
 }
 
 EvidenceIndex parse_evidence_index(std::string_view text) {
-  const Json json = parse_canonical(text, {.max_bytes = kMaxIndexText, .max_depth = 5});
+  const Json json =
+      parse_canonical(text, {.max_bytes = kMaxIndexText, .max_depth = 5, .max_values = kMaxIndexValues});
   Fields fields(json, "evidence");
   if (fields.text("type", 64) != "aftune-evidence/1") fail(Fault::kEvidence, "not evidence of this version");
   EvidenceIndex index;

@@ -40,6 +40,7 @@ class EvidenceFile : public TensorSource {
   static std::string name_of(const std::string& dataset) { return "evidence " + dataset; }
 
  private:
+  bool holds_what_it_names() const;
   template <class Body>
   auto reading(const std::string& dataset, const Body& body) const;
 

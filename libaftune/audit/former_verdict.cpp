@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/verdict.h"
 #include "base/error.h"
 
 namespace aftune::audit {
@@ -15,7 +16,7 @@ const Json& member(const Json& object, const char* key, bool (Json::*is_kind)() 
 }
 
 std::vector<Cell> read(std::string_view text, std::string_view origin) {
-  const Json verdict = parse_json(text);
+  const Json verdict = parse_json(text, {.max_depth = 6, .max_values = kMaxVerdictValues});
   member(verdict, "verdict", &Json::is_string);
   const Json& of = member(verdict, "origin", &Json::is_string);
   if (of != origin) fail(Fault::kUsage, "a verdict on ", of.get<std::string>(), ", not on ", origin);

@@ -44,7 +44,7 @@ constexpr CodeInfo kCodes[] = {
 const CodeInfo& info(Code code) {
   for (const CodeInfo& entry : kCodes)
     if (entry.code == code) return entry;
-  AFTUNE_CHECK(!"a code without an entry");
+  AFTUNE_CHECK(false && "a code without an entry");
   return kCodes[0];
 }
 

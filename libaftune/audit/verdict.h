@@ -131,6 +131,7 @@ Json to_json(const Verdict& verdict);
 /// give. A verdict file is untrusted. Throws Error{kEvidence}.
 Verdict verdict_from_json(const Json& json);
 inline constexpr std::size_t kMaxVerdictBytes = std::size_t{64} << 20;
+inline constexpr std::size_t kMaxVerdictValues = std::size_t{1} << 20;  ///< some ten of a cell
 Verdict parse_verdict(std::string_view text);  ///< as verdict_from_json(), of at most kMaxVerdictBytes
 
 /// Coverage, and the confidence with its attacker, on one line.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "audit/verdict.h"
 #include "base/error.h"
@@ -22,7 +23,9 @@ Enum named(std::string_view what, std::string_view given, Enum last) {
 double probability(Fields& fields, std::string_view key) {
   const Json& value = fields.at(key);
   // Negated, so that a NaN is refused too.
-  if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= 1))
+  // -0 is refused: a probability has one spelling.
+  if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= 1) ||
+      std::signbit(value.get<double>()))
     fail(Fault::kEvidence, "verdict: \"", key, "\" is not a number from 0 to 1");
   return value.get<double>();
 }
@@ -183,7 +186,8 @@ Verdict verdict_from_json(const Json& json) {
 }
 
 Verdict parse_verdict(std::string_view text) {
-  return verdict_from_json(parse_json(text, {.max_bytes = kMaxVerdictBytes, .max_depth = 6}));
+  return verdict_from_json(
+      parse_json(text, {.max_bytes = kMaxVerdictBytes, .max_depth = 6, .max_values = kMaxVerdictValues}));
 }
 
 }  // namespace aftune::audit

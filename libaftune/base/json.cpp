@@ -9,41 +9,73 @@
 namespace aftune {
 namespace {
 
-// nlohmann's parser is iterative, so depth costs no stack; it is bounded all the same, and duplicate keys,
-// which it would silently merge, are refused while they are met.
-class StrictParse {
+// Builds the value while it is read, bounded, and refuses the duplicate keys that nlohmann's own builders
+// merge. (Its builder with a callback, which could refuse them too, walks over the whole list after each
+// object in it: the square of its length.) The reader is iterative, so depth costs no stack; it is bounded
+// all the same.
+class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
-  explicit StrictParse(const JsonLimits& limits) : limits_(limits) {}
+  explicit StrictBuilder(const JsonLimits& limits) : limits_(limits) {}
+  Json take() { return std::move(root_); }
 
-  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    // `depth` counts what encloses the event, so a container that begins is one deeper.
-    const bool begins =
-        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
-    if (depth + (begins ? 1 : 0) > limits_.max_depth)
-      fail(Fault::kEvidence, "JSON nested deeper than ", limits_.max_depth);
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        keys_.emplace_back();
-        break;
-      case Json::parse_event_t::object_end:
-        keys_.pop_back();
-        break;
-      case Json::parse_event_t::key:
-        if (!keys_.back().insert(parsed.get<std::string>()).second)
-          fail(Fault::kEvidence, "duplicate JSON key \"", printable(parsed.get<std::string>()), '"');
-        break;
-      default:
-        break;
-    }
-    if (++values_ > limits_.max_values)
-      fail(Fault::kEvidence, "JSON of more than ", limits_.max_values, " values");
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(std::int64_t value) override { return add(value); }
+  bool number_unsigned(std::uint64_t value) override { return add(value); }
+  bool number_float(double value, const std::string&) override { return add(value); }
+  bool string(std::string& value) override { return add(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    count();
+    const auto [member, fresh] = open_.back()->get_ref<Json::object_t&>().try_emplace(name);
+    if (!fresh) fail(Fault::kEvidence, "duplicate JSON key \"", printable(name), '"');
+    member_ = &member->second;
     return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& e) override {
+    if (dynamic_cast<const nlohmann::json::parse_error*>(&e) == nullptr)
+      fail(Fault::kEvidence, "not JSON: a number is out of range");
+    fail(Fault::kEvidence, "not JSON: syntax error at byte ", position);
   }
 
  private:
+  void count() {
+    if (++values_ > limits_.max_values)
+      fail(Fault::kEvidence, "JSON of more than ", limits_.max_values, " values");
+  }
+  // What is open has its place in what encloses it, which does not grow before it is closed.
+  Json& place(Json&& value) {
+    count();
+    if (open_.empty()) return root_ = std::move(value);
+    if (!open_.back()->is_array()) return *member_ = std::move(value);
+    auto& list = open_.back()->get_ref<Json::array_t&>();
+    list.push_back(std::move(value));
+    return list.back();
+  }
+  bool add(Json value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(Json value) {
+    if (std::ssize(open_) >= limits_.max_depth)
+      fail(Fault::kEvidence, "JSON nested deeper than ", limits_.max_depth);
+    open_.push_back(&place(std::move(value)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
   const JsonLimits& limits_;
   std::size_t values_ = 0;
-  std::vector<std::set<std::string>> keys_;
+  Json root_;
+  std::vector<Json*> open_;  // from the outermost inwards
+  Json* member_ = nullptr;   // whose value comes next
 };
 
 void check_canonical_subset(const Json& value) {
@@ -120,13 +152,9 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
     fail(Fault::kEvidence, "JSON text larger than ", limits.max_bytes, " bytes");
   if (!is_utf8(text)) fail(Fault::kEvidence, "JSON text is not UTF-8");
-  try {
-    return Json::parse(text.begin(), text.end(), StrictParse(limits));
-  } catch (const nlohmann::json::parse_error& e) {
-    fail(Fault::kEvidence, "not JSON: syntax error at byte ", e.byte);
-  } catch (const nlohmann::json::exception&) {
-    fail(Fault::kEvidence, "not JSON: a number is out of range");
-  }
+  StrictBuilder builder(limits);
+  Json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.take();
 }
 
 std::string canonical_json(const Json& value) {

@@ -11,6 +11,9 @@
 namespace aftune::data {
 namespace {
 
+// A row has a few members.
+constexpr std::size_t kMaxValues = std::size_t{1} << 16;
+
 // The texts of a row: what is trained on, and how much of its front (the prompt) is only read.
 struct RowText {
   std::string text;
@@ -22,7 +25,7 @@ Json parse_row(std::string_view row) {
   // The JSON parser would skip the mark, and the row's bytes would not be what they seem.
   if (row.starts_with("\xef\xbb\xbf")) fail(Fault::kUsage, "starts with a byte order mark");
   try {
-    return parse_json(row);
+    return parse_json(row, {.max_values = kMaxValues});
   } catch (const Error& e) {
     // The user named this file: it is not evidence whose damage would be a verdict.
     fail(Fault::kUsage, e.what());

@@ -9,6 +9,7 @@ namespace aftune::model {
 namespace {
 
 constexpr std::uint64_t kMaxIndexBytes = std::uint64_t{64} << 20;
+constexpr std::size_t kMaxIndexValues = std::size_t{1} << 20;  // two of a tensor
 
 // A shard is a file beside the index, never a path that leads elsewhere.
 void check_plain_name(const std::string& shard) {
@@ -19,8 +20,8 @@ void check_plain_name(const std::string& shard) {
 
 // Shard files and the tensors that the index expects in each.
 std::map<std::string, std::set<std::string>> read_index(const fs::path& path) {
-  const Json json =
-      parse_json(read_file(path, kMaxIndexBytes), {.max_bytes = kMaxIndexBytes, .max_depth = 8});
+  const Json json = parse_json(read_file(path, kMaxIndexBytes),
+                               {.max_bytes = kMaxIndexBytes, .max_depth = 8, .max_values = kMaxIndexValues});
   const auto found = json.is_object() ? json.find("weight_map") : json.end();
   if (found == json.end() || !found->is_object()) fail(Fault::kEvidence, "\"weight_map\" is not an object");
   std::map<std::string, std::set<std::string>> shards;

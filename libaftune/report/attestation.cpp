@@ -67,7 +67,8 @@ void require_subject(const Json& subject, const audit::Verdict& verdict) {
 }
 
 audit::Verdict open_statement(std::string_view payload) {
-  const Json json = parse_json(payload, {.max_bytes = kMaxEnvelopeBytes, .max_depth = 8});
+  const Json json = parse_json(
+      payload, {.max_bytes = kMaxEnvelopeBytes, .max_depth = 8, .max_values = audit::kMaxVerdictValues});
   Fields fields(json, "statement");
   require_text(fields, "_type", kStatementType);
   require_text(fields, "predicateType", kPredicateType);
@@ -98,7 +99,8 @@ std::string attest(const audit::Verdict& verdict, const seal::SecretKey& key) {
 
 audit::Verdict open_attestation(std::string_view envelope, const seal::PublicKey& key) {
   if (envelope.ends_with('\n')) envelope.remove_suffix(1);
-  const Json json = parse_json(envelope, {.max_bytes = kMaxEnvelopeBytes, .max_depth = 4});
+  const Json json =
+      parse_json(envelope, {.max_bytes = kMaxEnvelopeBytes, .max_depth = 4, .max_values = 1024});
   Fields fields(json, "envelope");
   require_text(fields, "payloadType", kPayloadType);
   const Bytes payload =

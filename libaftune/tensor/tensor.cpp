@@ -45,7 +45,8 @@ bool is_float(DType dtype) {
 }
 
 std::int64_t element_count(const Shape& shape) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 62;
+  // The bytes of as many elements of any type fit 63 bits.
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
   std::int64_t count = 1;
   bool empty = false;
   for (const std::int64_t dimension : shape) {
@@ -54,7 +55,7 @@ std::int64_t element_count(const Shape& shape) {
       empty = true;
       continue;
     }
-    if (count > kMost / dimension) fail(Fault::kEvidence, "a shape has more than 2^62 elements");
+    if (count > kMost / dimension) fail(Fault::kEvidence, "a shape has more than 2^60 elements");
     count *= dimension;
   }
   return empty ? 0 : count;

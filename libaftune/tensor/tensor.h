@@ -10,8 +10,8 @@
 
 namespace aftune {
 
-/// Element types, by the names that safetensors uses. What the engine computes with is F32; U8 is text and other
-/// bytes.
+/// Element types, by the names that safetensors uses. What the engine computes with is F32; U8 is text and
+/// other bytes.
 enum class DType { kF32, kF16, kBF16, kI32, kU8 };
 bool is_float(DType dtype);
 std::string_view name(DType dtype);
@@ -20,7 +20,7 @@ DType dtype_from_name(std::string_view name);
 std::size_t size_of(DType dtype);
 
 using Shape = std::vector<std::int64_t>;
-/// Product of the dimensions. Throws Error{kEvidence} on a negative dimension or on overflow of 2^62.
+/// Product of the dimensions. Throws Error{kEvidence} on a negative dimension or on overflow of 2^60.
 std::int64_t element_count(const Shape& shape);
 
 struct TensorSpec {

@@ -20,6 +20,8 @@ namespace aftune::tokenizer {
 namespace {
 
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
+// Two of a token and three of a merge: twice those of the largest vocabulary in use, of 262,144.
+constexpr std::size_t kMaxValues = std::size_t{1} << 22;
 // Places in a text are kept as 32-bit numbers.
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
@@ -107,8 +109,8 @@ Tokenizer Tokenizer::read(const fs::path& tokenizer_json) {
 }
 
 Tokenizer Tokenizer::parse(std::string_view json) {
-  return Tokenizer(
-      std::make_unique<const Impl>(parse_json(json, {.max_bytes = kMaxFileBytes, .max_depth = 16})));
+  return Tokenizer(std::make_unique<const Impl>(
+      parse_json(json, {.max_bytes = kMaxFileBytes, .max_depth = 16, .max_values = kMaxValues})));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool specials) const {

@@ -1,5 +1,6 @@
 #include "trace/overview.h"
 
+#include <algorithm>
 #include <charconv>
 #include <iomanip>
 
@@ -32,8 +33,10 @@ bool holds_snapshot(const SegmentReader& segment) {
   return false;
 }
 
+// Segment i is written just before the leaf of state i: those of a log that claims 2^40 steps are not looked
+// for.
 void count_segments(const Layout& layout, Overview& o) {
-  for (std::int64_t i = 0; i <= o.manifest.grid.step_blocks(); ++i) {
+  for (std::int64_t i = 0; i <= std::min(o.manifest.grid.step_blocks(), o.states); ++i) {
     const fs::path path = layout.segment(i);
     if (!fs::exists(path)) continue;
     ++o.segments;

@@ -55,10 +55,13 @@ class SegmentReader {
   /// Rows [first, first + rows) of a matrix; `shape` is the whole one's.
   void read_rows(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
                  std::int64_t rows, std::span<std::byte> out) const;
-  /// A one-dimensional I32 dataset of unknown length, at most `max_count` elements.
+  /// A one-dimensional I32 dataset of unknown length, at most `max_count` elements. One that takes more than
+  /// 16 MiB and 1024 times its bytes in the file is refused: nobody's data is so even.
   std::vector<std::int32_t> read_ints(const std::string& path, std::int64_t max_count) const;
   /// A one-dimensional U8 dataset of unknown length, at most `max_count` bytes.
   std::string read_text(const std::string& path, std::int64_t max_count) const;
+  /// BLAKE3 of a dataset of any type and shape, read by chunks; of one that may be of unknown size, as below.
+  Digest hash(const std::string& path) const;
   /// BLAKE3 of all bytes after the user block, which states it.
   const Digest& digest() const;
   struct Entry {

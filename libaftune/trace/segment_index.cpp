@@ -1,5 +1,7 @@
 #include "trace/segment_index.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "trace/chunking.h"
@@ -8,6 +10,8 @@ namespace aftune::trace {
 namespace {
 
 constexpr std::size_t kMaxRank = 8;
+// Three of an extent and some ten of a dataset: the index of 100 GB in chunks.
+constexpr std::size_t kMaxValues = std::size_t{1} << 20;
 
 Json entry_json(const DatasetEntry& e) {
   Json extents = Json::array();
@@ -74,6 +78,18 @@ DatasetEntry read_entry(const Json& json, std::uint64_t end) {
   return e;
 }
 
+// What the file's bytes hold must not be more than they are: one chunk that stands for a million is a bomb.
+void check_disjoint(const std::vector<DatasetEntry>& entries) {
+  std::vector<Extent> all;
+  for (const DatasetEntry& e : entries)
+    std::copy_if(e.extents.begin(), e.extents.end(), std::back_inserter(all),
+                 [](const Extent& x) { return x.size > 0; });
+  std::sort(all.begin(), all.end(), [](const Extent& a, const Extent& b) { return a.offset < b.offset; });
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].offset - all[i - 1].offset < all[i - 1].size)
+      fail(Fault::kEvidence, "extents that overlap, at byte ", all[i].offset);
+}
+
 }  // namespace
 
 std::string index_to_text(const std::vector<DatasetEntry>& entries) {
@@ -83,7 +99,8 @@ std::string index_to_text(const std::vector<DatasetEntry>& entries) {
 }
 
 std::vector<DatasetEntry> index_from_text(std::string_view text, std::uint64_t end) {
-  const Json list = parse_canonical(text, {.max_bytes = kMaxIndexBytes, .max_depth = 4});
+  const Json list =
+      parse_canonical(text, {.max_bytes = kMaxIndexBytes, .max_depth = 4, .max_values = kMaxValues});
   if (!list.is_array() || list.size() > kMaxDatasets)
     fail(Fault::kEvidence, "not a list of at most ", kMaxDatasets, " datasets");
   std::vector<DatasetEntry> entries;
@@ -93,6 +110,7 @@ std::vector<DatasetEntry> index_from_text(std::string_view text, std::uint64_t e
     if (entries.size() > 1 && entries[entries.size() - 2].path >= entries.back().path)
       fail(Fault::kEvidence, entries.back().path, ": out of order");
   }
+  check_disjoint(entries);
   return entries;
 }
 

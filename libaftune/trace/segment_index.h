@@ -39,8 +39,8 @@ struct DatasetEntry {
 };
 
 std::string index_to_text(const std::vector<DatasetEntry>& entries);
-/// Checks everything that does not need the data: order, sizes, counts, every extent inside [kUserBlock,
-/// end). Throws Error{kEvidence}.
+/// Checks everything that does not need the data: order, sizes, counts, extents disjoint and inside
+/// [kUserBlock, end). Throws Error{kEvidence}.
 std::vector<DatasetEntry> index_from_text(std::string_view text, std::uint64_t end);
 
 /// A dataset path is "/" and parts joined by "/", each of printable ASCII, none empty, "." or "..".

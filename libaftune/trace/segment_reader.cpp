@@ -37,12 +37,16 @@ struct SegmentReader::State {
   const DatasetEntry& expect(const std::string& dataset, DType dtype, const Shape& shape) const;
   const DatasetEntry& expect_list(const std::string& dataset, DType dtype, std::int64_t max_count) const;
   void read(const DatasetEntry& entry, std::int64_t first, std::span<std::byte> out) const;
+  Digest hash(const DatasetEntry& entry) const;
+  void check_inflation(const DatasetEntry& entry) const;
   void decode(ChunkCodec& codec, const Extent& extent, std::span<std::byte> out) const;
 };
 
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::uint64_t kFreeBytes = std::uint64_t{16} << 20;
+constexpr std::uint64_t kMaxRatio = 1024;
 
 // "aftune-segment/1\n<64 hex>\n" and zeros, and nothing else.
 Digest parse_user_block(ByteView block) {
@@ -135,7 +139,17 @@ const DatasetEntry& SegmentReader::State::expect_list(const std::string& dataset
   if (entry.dtype != dtype || entry.shape.size() != 1 || entry.shape[0] > max_count)
     fail(Fault::kEvidence, "expected at most ", max_count, " ", name(dtype), ", found ",
          describe({dataset, entry.dtype, entry.shape}));
+  check_inflation(entry);
   return entry;
+}
+
+// Where only the file says how large a dataset is, the work it makes is bounded by the bytes that it has.
+void SegmentReader::State::check_inflation(const DatasetEntry& entry) const {
+  std::uint64_t stored = 0;
+  for (const Extent& extent : entry.extents) stored += extent.size;
+  const std::uint64_t plain = byte_size({entry.path, entry.dtype, entry.shape});
+  if (plain > kFreeBytes && plain / kMaxRatio > stored)
+    fail(Fault::kEvidence, plain, " bytes, stored in ", stored);
 }
 
 // Elements from `first` on, as many as fill `out`.
@@ -158,6 +172,30 @@ void SegmentReader::State::read(const DatasetEntry& entry, std::int64_t first,
     std::copy(plain.begin() + static_cast<std::ptrdiff_t>(from - run.first) * element, plain.end(),
               out.begin() + static_cast<std::ptrdiff_t>(from - first) * element);
   }
+}
+
+Digest SegmentReader::State::hash(const DatasetEntry& entry) const {
+  check_inflation(entry);
+  const std::size_t element = size_of(entry.dtype);
+  hash::Blake3 blake;
+  Bytes plain;
+  if (entry.chunk.empty()) {
+    const Extent& all = entry.extents[0];
+    for (std::uint64_t at = 0; at < all.size; at += plain.size()) {
+      plain.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, all.size - at)));
+      read_at(all.offset + at, plain);
+      blake.update(plain);
+    }
+    return blake.finish();
+  }
+  const Chunking chunking = Chunking::checked(entry.shape, element, entry.chunk);
+  ChunkCodec codec(chunking.elements(), element);
+  for (std::int64_t c = 0; c < chunking.count(); ++c) {
+    plain.resize(static_cast<std::size_t>(chunking.run(c).length) * element);
+    within(cat("chunk ", c), [&] { decode(codec, entry.extents[static_cast<std::size_t>(c)], plain); });
+    blake.update(plain);
+  }
+  return blake.finish();
 }
 
 void SegmentReader::State::decode(ChunkCodec& codec, const Extent& extent, std::span<std::byte> out) const {
@@ -221,6 +259,10 @@ std::string SegmentReader::read_text(const std::string& path, std::int64_t max_c
     state_->read(entry, 0, std::as_writable_bytes(std::span(out)));
     return out;
   });
+}
+
+Digest SegmentReader::hash(const std::string& path) const {
+  return within(cat(state_->path.native(), ": ", path), [&] { return state_->hash(state_->expect(path)); });
 }
 
 const Digest& SegmentReader::digest() const {

@@ -6,3 +6,14 @@ target_include_directories(test_attacks PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(test_attacks PRIVATE AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
 add_test(NAME attacks COMMAND test_attacks --gtest_brief=1)
 set_tests_properties(attacks PROPERTIES LABELS sanitize TIMEOUT 900)
+
+# Hostile files given to the tools, under limits of time and memory. A sanitizer's shadow memory passes any such limit.
+aftune_python_has(has_hostile_packages h5py numpy)
+find_program(AFTUNE_ZSTD zstd)
+find_program(AFTUNE_B3SUM b3sum)
+if(has_hostile_packages AND AFTUNE_ZSTD AND AFTUNE_B3SUM AND NOT AFTUNE_SANITIZE)
+  add_test(NAME attacks.hostile_files
+    COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/hostile_files.py ${PROJECT_BINARY_DIR}/bin
+      ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
+  set_tests_properties(attacks.hostile_files PROPERTIES FIXTURES_REQUIRED cli TIMEOUT 900)
+endif()

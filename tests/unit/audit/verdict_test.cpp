@@ -135,6 +135,7 @@ TEST(VerdictFile, IsRefusedWhereItContradictsItself) {
                                                    {"/confidence", 1.5},
                                                    {"/confidence", "1"},
                                                    {"/one_cell", -0.1},
+                                                   {"/one_column", -0.0},
                                                    {"/checks/forward/failed", 4},
                                                    {"/checks/backwards", {{"done", 1}, {"failed", 0}}},
                                                    {"/root", "aa"},

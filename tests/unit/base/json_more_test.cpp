@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <limits>
 
 #include "base/error.h"
@@ -50,6 +51,18 @@ TEST(Json, IsBoundedInBytesDepthAndValues) {
   for (int i = 0; i < 100000; ++i) deep += "{\"a\":";
   EXPECT_EQ(parse_refusal(deep), "JSON nested deeper than 64");
   EXPECT_EQ(parse_refusal("[1,2,3,4,5]", {.max_values = 4}), "JSON of more than 4 values");
+}
+
+// The time of a list of objects is that of its text, not the square: a second or so, and not minutes.
+TEST(Json, ReadsALongListOfObjectsInOneGo) {
+  std::string list = "[{}";
+  for (int i = 1; i < 400'000; ++i) list += ",{}";
+  const std::clock_t begin = std::clock();
+  EXPECT_EQ(parse_json(list + ']').size(), 400'000u);
+  std::string object = "{\"a\":{}";
+  for (int i = 1; i < 400'000; ++i) object += cat(",\"", i, "\":{}");
+  EXPECT_EQ(parse_json(object + '}').size(), 400'000u);
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 10);
 }
 
 TEST(Json, DuplicateKeysAreFoundAtEveryDepthAndSpelling) {

@@ -118,10 +118,13 @@ TEST(Safetensors, TensorsMustTileTheData) {
   expect_refused(two("[0,4]", "[4,12]"), 12, "8 bytes, expected 4");
 }
 
-TEST(Safetensors, RefusesAHeaderOfCountlessEntriesBeforeParsingIt) {
+TEST(Safetensors, RefusesAHeaderOfCountlessValues) {
   std::string header = "{\"a\":[0";
   for (int i = 0; i < 3'000'000; ++i) header += ",0";
-  expect_refused(file_of(header + "]}", 0), "more than 100000 tensors");
+  expect_refused(file_of(header + "]}", 0), "JSON of more than 1200000 values");
+  header = "{";
+  for (int i = 0; i < 100'001; ++i) header += cat(i == 0 ? "" : ",", '"', i, "\":{}");
+  expect_refused(file_of(header + "}", 0), "more than 100000 tensors");
 }
 
 // The file that the safetensors package 0.6 writes for these tensors; the digest is of its bytes.

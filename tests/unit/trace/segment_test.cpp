@@ -262,6 +262,61 @@ TEST(Segment, AZstdBombIsRefusedWithoutUnpackingIt) {
   EXPECT_NO_THROW(ChunkCodec(100, 4).decode(once, out));
 }
 
+// A file of the segment form whose index says what it likes about `data`.
+std::string around(std::string_view data, const std::vector<DatasetEntry>& entries) {
+  const std::string index = index_to_text(entries);
+  Bytes size;
+  append_le(size, std::uint64_t{index.size()});
+  std::string text(kSegmentMagic);
+  text += std::string(64, '0') + '\n';
+  text.resize(kUserBlock, '\0');
+  return text.append(data).append(index).append(as_text(size));
+}
+
+TEST(Segment, OneChunkCannotStandForMany) {
+  const Scratch scratch("segment");
+  const Bytes zeros(std::size_t{1} << 20);
+  const Bytes frame = ChunkCodec(1 << 20, 1).encode(zeros);
+  const Extent chunk{kUserBlock, frame.size()};
+  DatasetEntry bomb{"/evidence/index", DType::kU8, {100 << 20}, {1 << 20}, std::vector<Extent>(100, chunk)};
+  rewrite(scratch / "s.h5", around(as_text(frame), {bomb}));
+  EXPECT_NE(message_of([&] { SegmentReader(scratch / "s.h5"); }, Fault::kEvidence).find("overlap"),
+            std::string::npos);
+  DatasetEntry shared{"/x", DType::kU8, {1}, {}, {{kUserBlock + 1, 1}}};
+  DatasetEntry once{"/a", DType::kU8, {1 << 20}, {1 << 20}, {chunk}};
+  rewrite(scratch / "s.h5", around(as_text(frame), {once, shared}));
+  EXPECT_NE(message_of([&] { SegmentReader(scratch / "s.h5"); }, Fault::kEvidence).find("overlap"),
+            std::string::npos);
+}
+
+TEST(Segment, WhatBlowsUpIsNotUnpackedOnTheFilesWordAlone) {
+  const Scratch scratch("segment");
+  const Bytes zeros(std::size_t{1} << 20);
+  const Bytes frame = ChunkCodec(1 << 20, 1).encode(zeros);
+  std::string data;
+  DatasetEntry bomb{"/evidence/index", DType::kU8, {100 << 20}, {1 << 20}, {}};
+  for (int i = 0; i < 100; ++i) {
+    bomb.extents.push_back({kUserBlock + data.size(), frame.size()});
+    data += as_text(frame);
+  }
+  rewrite(scratch / "s.h5", around(data, {bomb}));
+  const SegmentReader reader(scratch / "s.h5");
+  const auto refused = [&](const std::function<void()>& body) {
+    EXPECT_NE(message_of(body, Fault::kEvidence).find("104857600 bytes, stored in"), std::string::npos);
+  };
+  refused([&] { reader.read_text(bomb.path, std::int64_t{1} << 28); });
+  refused([&] { reader.hash(bomb.path); });
+  // Whoever knows the size asks for it, and gets it.
+  EXPECT_EQ(reader.read(bomb.path, DType::kU8, {100 << 20}).size(), std::size_t{100} << 20);
+}
+
+TEST(Segment, HashesADatasetOfAnyPacking) {
+  const Scratch scratch("segment");
+  write_all(scratch / "s.h5", nullptr);
+  const SegmentReader reader(scratch / "s.h5");
+  for (const Dataset& d : kDatasets) EXPECT_EQ(reader.hash(d.path), hash::blake3(d.bytes())) << d.path;
+}
+
 TEST(Segment, WithoutCommitNothingAppears) {
   const Scratch scratch("segment");
   {
