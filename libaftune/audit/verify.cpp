@@ -50,12 +50,6 @@ std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
   return std::nullopt;
 }
 
-// Where the auditor keeps a file is no part of a verdict.
-std::string without_path(std::string message, const fs::path& path) {
-  const std::string prefix = path.native() + ": ";
-  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
-}
-
 // One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
 // stand on.
 class Audit {

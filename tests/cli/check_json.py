@@ -146,7 +146,7 @@ def main():
             "--cells", "2", "--out", "h.json")
         checker.check("open", run("aftune-open", "--trace", "h.aft", "--challenge", "h.json", "--out", "h.h5",
                                   "--export-salts", "--json", "--quiet"))
-        checker.check("evidence", evidence_index(os.path.join(work, "h.h5")))
+        checker.check("evidence", text_dataset(os.path.join(work, "h.h5"), "/evidence/index"))
         checker.check("inspect", run("aftune-inspect", "--trace", "h.aft", "--json"))
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))

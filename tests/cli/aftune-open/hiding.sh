@@ -15,6 +15,8 @@ aftune-open --trace h.aft --challenge h.json --out x.h5 --key acme.key --export-
 verdict --evidence x.h5 --export hidden
 # The secret is in neither.
 for file in h.h5 x.h5; do grep -c "$(cat h.aft/hiding.key)" $file; done
+# Operations are signed with plain digests, which such a run does not show.
+try aftune-open --trace h.aft --challenge h.json --ops 1,1 --key acme.key --out ops.json
 mv h.aft/hiding.key kept
 verdict --trace h.aft
 try aftune-open --trace h.aft --challenge h.json --out y.h5
