@@ -23,8 +23,7 @@ void load_base(LayerBlock& block, const Checkpoint& checkpoint) {
     if (found->spec.shape != p.spec.shape)
       fail(Fault::kEvidence, describe(found->spec),
            " does not have the shape that config.json gives: ", describe(p.spec));
-    if (!is_float(found->spec.dtype))
-      fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
+    if (!is_float(found->spec.dtype)) fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
     p.value = widen(found->spec.dtype, found->bytes);
     zero(p.moments);
   }

@@ -23,8 +23,7 @@ TEST(Visible, ReplacesWhatIsNoText) {
       "\x7f",         "\xc2\x85",                           // controls
       "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa6",       // line separator, direction
       "\xef\xbf\xbe", "\xef\xb7\x90", "\xf0\x9f\xbf\xbf"};  // noncharacters
-  for (const std::string_view bad : kBad)
-    EXPECT_EQ(visible(cat('a', bad, 'b')), cat('a', kReplaced, 'b'));
+  for (const std::string_view bad : kBad) EXPECT_EQ(visible(cat('a', bad, 'b')), cat('a', kReplaced, 'b'));
   EXPECT_EQ(visible(std::string_view("\0", 1)), kReplaced);
 }
 
