@@ -162,13 +162,8 @@ audit::VerifyOptions options_of(const Args& args) {
   if (!args.challenge.empty()) options.challenge = parsed(args.challenge, audit::parse_challenge);
   for (const fs::path& part : args.merge) {
     const std::string text = cli::read_input(part, audit::kMaxVerdictBytes);
-    options.parts.push_back(within(part.native(), [&] {
-      try {
-        return audit::parse_verdict(text);
-      } catch (const Error& e) {
-        throw Error(Fault::kUsage, e.what());  // the auditor's own file
-      }
-    }));
+    options.parts.push_back(
+        within(part.native(), [&] { return as_usage([&] { return audit::parse_verdict(text); }); }));
   }
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
   return options;

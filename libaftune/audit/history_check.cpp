@@ -17,17 +17,6 @@ seal::Checkpoint signed_checkpoint(std::string_view text, const seal::PublicKey&
   return seal::Checkpoint::parse(note.text);
 }
 
-// What is wrong with a file of the auditor's own is no evidence.
-template <class Body>
-auto as_usage(Body&& body) {
-  try {
-    return body();
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence) throw;
-    fail(Fault::kUsage, e.what());
-  }
-}
-
 std::string both(const seal::Checkpoint& a, const seal::Checkpoint& b) {
   return cat(to_hex(a.root), " of size ", a.size, " and ", to_hex(b.root), " of size ", b.size);
 }

@@ -234,16 +234,13 @@ bool Audit::check_arithmetic() {
   return why.empty();
 }
 
-// The client's own files: what is wrong with them is no evidence against the provider.
+// The client's own files, and then the shipped ones, which are the provider's.
 void Audit::check_client_files() {
-  try {
+  as_usage([&] {
     if (options_.model) check_base_model(*log_, *options_.model, findings_);
     if (options_.data)
       check_data(*log_, *options_.data, options_.model ? &*options_.model : nullptr, findings_);
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence) throw;
-    throw Error(Fault::kUsage, e.what());
-  }
+  });
   if (options_.exported) check_exported(*log_, *options_.exported, findings_);
 }
 

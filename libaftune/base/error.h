@@ -56,6 +56,18 @@ auto within(std::string_view where, Body&& body) {
   }
 }
 
+/// Runs body, which reads a file of the user's own: what is wrong with that is a usage error, never evidence
+/// against the provider.
+template <class Body>
+auto as_usage(Body&& body) {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    fail(Fault::kUsage, e.what());
+  }
+}
+
 namespace detail {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 }

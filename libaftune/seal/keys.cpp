@@ -68,17 +68,6 @@ std::uint32_t key_id(std::string_view name, KeyUse use, ByteView key) {
   return id;
 }
 
-// A key is the user's own file: what is wrong with it is a usage error, never evidence against the provider.
-template <class Body>
-auto as_usage(Body&& body) {
-  try {
-    return body();
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence) throw;
-    fail(Fault::kUsage, e.what());
-  }
-}
-
 }  // namespace
 
 std::optional<KeyUse> use_of(std::byte type) {
