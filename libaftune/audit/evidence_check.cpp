@@ -88,6 +88,28 @@ std::optional<std::map<std::int64_t, std::string>> check_opened_leaves(const Evi
   return opened;
 }
 
+std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sealed, Findings& findings) {
+  const auto refuse = [&](const std::string& why) {
+    findings.add(Code::kUnattributed, "log", why);
+    return std::nullopt;
+  };
+  try {
+    trace::Log log = trace::Log::read(path);
+    hash::MerkleTree tree = log.tree();
+    const seal::Checkpoint& checkpoint = sealed.checkpoint;
+    if (log.torn) return refuse("the last line does not end in a line feed");
+    if (tree.size() != checkpoint.size)
+      return refuse(cat(tree.size(), " lines, the checkpoint is over ", checkpoint.size));
+    if (tree.root() != checkpoint.root)
+      return refuse(cat("expected root ", to_hex(checkpoint.root), ", found ", to_hex(tree.root())));
+    findings.held(Check::kLogRoot);
+    return SealedLog{std::move(log.leaves), std::move(tree)};
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    return refuse(without_path(e.what(), path));
+  }
+}
+
 std::vector<Cell> without_missing_leaves(const LogView& log, const std::vector<Cell>& cells,
                                          Findings& findings, std::vector<CellVerdict>& unanswered) {
   std::vector<Cell> answered;

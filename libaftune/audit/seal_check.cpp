@@ -153,7 +153,6 @@ void check_challenged_note(const VerifyOptions& options, const Sealed& sealed, c
 
 void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
                        Findings& findings) {
-  if (options.evidence) return;  // its notes are compared elsewhere
   if (options.challenge) check_challenged_note(options, sealed, tree, findings);
   const fs::path own = trace::Layout{options.trace}.checkpoint();
   if (!options.checkpoint || !is_there(own)) return;
@@ -215,8 +214,7 @@ std::optional<Sealed> check_note_text(const std::string& text, const seal::Publi
 std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                         Findings& findings) {
   const trace::Layout layout{options.trace};
-  const fs::path path = options.log.value_or(layout.log());
-  auto log = read_of_trace(path, findings, [&] { return trace::Log::read(path); });
+  auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
   if (!log) return std::nullopt;
   hash::MerkleTree tree = log->tree();
   check_other_notes(options, sealed, tree, findings);

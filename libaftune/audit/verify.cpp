@@ -157,7 +157,8 @@ bool Audit::obtain_log() {
     log_.emplace(std::move(*leaves), static_cast<std::int64_t>(sealed_.checkpoint.size));
     return true;
   }
-  auto sealed_log = check_log_root(options_, sealed_, findings_);
+  auto sealed_log = options_.evidence ? check_given_log(*options_.log, sealed_, findings_)
+                                      : check_log_root(options_, sealed_, findings_);
   if (!sealed_log) return false;
   log_.emplace(std::move(sealed_log->leaves));
   tree_ = std::move(sealed_log->tree);

@@ -73,6 +73,32 @@ TEST(Evidence, SaysWhatOfTheLogWasNotOpened) {
   EXPECT_FALSE(leaves_open(verdict, "unopened-leaves:"));
 }
 
+// The file is anybody's until its root is the signed one: it must not frame the provider.
+TEST(Evidence, ALogBesideItThatIsNotTheSealedOne) {
+  rows({1, 10});
+  const RecordedRun run = fresh_copy({.steps = 9}), other = fresh_copy({.steps = 9, .seed = 8});
+  const audit::Challenge challenge = challenge_of(run, {.uniform = 1});
+  const fs::path evidence = open_evidence(run, challenge, true);
+  const std::string log = read_file(trace::Layout{run.trace()}.log(), 1 << 24);
+  const fs::path given = run.root / "given.jsonl";
+  const auto verdict_with = [&](const std::string& text) {
+    write_file(given, text);
+    audit::VerifyOptions options = options_for(evidence, challenge);
+    options.log = given;
+    return audit::verify(options);
+  };
+  EXPECT_EQ(verdict_with(log).outcome, Outcome::kAccept);
+  expect_only(verdict_with(read_file(trace::Layout{other.trace()}.log(), 1 << 24)), Code::kUnattributed,
+              "log");
+  expect_only(verdict_with(log + log.substr(0, log.find('\n') + 1)), Code::kUnattributed, "log");
+  expect_only(verdict_with(log.substr(0, log.size() - 1)), Code::kUnattributed, "log");
+  expect_only(verdict_with(""), Code::kUnattributed, "log");
+  expect_only(verdict_with("\n" + log), Code::kUnattributed, "log");
+  audit::VerifyOptions options = options_for(evidence, challenge);
+  options.log = run.root / "absent";
+  EXPECT_THROW(audit::verify(options), Error);
+}
+
 TEST(Evidence, JobsDoNotChangeTheVerdict) {
   const RecordedRun run = fresh_copy({.steps = 9});
   const audit::Challenge challenge = challenge_of(run, kSample);
