@@ -703,6 +703,10 @@ class Hostile:
 
     def texts(self):
         good = json.loads((self.fixture / "c.json").read_text())
+
+        def challenged(name, at, **expected):
+            self.verify(name, at, None, "--trace", at / "run.aft", "--challenge", at / "c.json", **expected)
+
         texts = {name: text for name, text in JSON_TEXTS.items()}
         texts["all zero seed"] = canonical(good | {"seed": "00" * 32}) + b"\n"
         texts["300,000 cells that must be"] = canonical(good | {"must": [[0, i] for i in range(300_000)]}) + b"\n"
@@ -710,62 +714,14 @@ class Hostile:
         for name, text in texts.items():
             at = self.folder()
             (at / "c.json").write_bytes(text)
-            self.add(
-                f"challenge: {name}",
-                "aftune-verify",
-                [
-                    "--pubkey",
-                    at / "acme.vkey",
-                    "--json",
-                    "--quiet",
-                    "--threads",
-                    1,
-                    "--trace",
-                    at / "run.aft",
-                    "--challenge",
-                    at / "c.json",
-                ],
-                error="c.json: ",
-            )
+            challenged(f"challenge: {name}", at, error="c.json: ")
         at = self.folder()
         (at / "c.json").write_bytes(canonical(good | {"must": [[0, 1 << 50]]}) + b"\n")
-        self.add(
-            "challenge: a cell past the grid",
-            "aftune-verify",
-            [
-                "--pubkey",
-                at / "acme.vkey",
-                "--json",
-                "--quiet",
-                "--threads",
-                1,
-                "--trace",
-                at / "run.aft",
-                "--challenge",
-                at / "c.json",
-            ],
-            error="no cell",
-        )
+        challenged("challenge: a cell past the grid", at, error="no cell")
         for count in (1 << 40, (1 << 53) - 1):
             at = self.folder()
             (at / "c.json").write_bytes(canonical(good | {"plan": good["plan"] | {"uniform": count}}) + b"\n")
-            self.add(
-                f"challenge: {count} cells",
-                "aftune-verify",
-                [
-                    "--pubkey",
-                    at / "acme.vkey",
-                    "--json",
-                    "--quiet",
-                    "--threads",
-                    1,
-                    "--trace",
-                    at / "run.aft",
-                    "--challenge",
-                    at / "c.json",
-                ],
-                exits={0, 2, 3},
-            )
+            challenged(f"challenge: {count} cells", at, exits={0, 2, 3})
         at = self.folder()
         for name, text in JSON_TEXTS.items():
             self.count += 1
