@@ -6,6 +6,10 @@ target_include_directories(test_attacks PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(test_attacks PRIVATE AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
 add_test(NAME attacks COMMAND test_attacks --gtest_brief=1)
 set_tests_properties(attacks PROPERTIES LABELS sanitize TIMEOUT 900)
+# Cells that are replayed side by side: under ThreadSanitizer too.
+add_test(NAME attacks.jobs COMMAND test_attacks --gtest_brief=1 --gtest_filter=Evidence.JobsDoNotChangeTheVerdict)
+set_tests_properties(attacks.jobs PROPERTIES LABELS threads)
+add_dependencies(threaded-tests test_attacks)
 
 # Hostile files given to the tools, under limits of time and memory. A sanitizer's shadow memory passes any such limit.
 aftune_python_has(has_hostile_packages h5py numpy)

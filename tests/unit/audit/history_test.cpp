@@ -6,6 +6,7 @@
 #include "audit/cosigning.h"
 #include "audit/known_notes.h"
 #include "base/error.h"
+#include "faults.h"
 #include "hash/merkle.h"
 #include "scratch.h"
 #include "seal/cosignature.h"
@@ -16,6 +17,7 @@ namespace {
 using seal::KeyUse;
 using seal::SecretKey;
 using testing_support::Scratch;
+using testing_support::usage;
 
 const std::string kOrigin = "audit.example/acme/01";
 
@@ -35,17 +37,6 @@ hash::MerkleTree tree_of(std::uint64_t size, const std::string& history = "") {
 
 std::string note_of(const hash::MerkleTree& tree, std::uint64_t size, const std::string& origin = kOrigin) {
   return seal::sign_checkpoint({origin, size, tree.root(size)}, provider()).to_text();
-}
-
-template <class Body>
-std::string usage(Body&& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.fault(), Fault::kUsage) << e.what();
-    return e.what();
-  }
-  return "accepted";
 }
 
 TEST(CheckExtends, BothNotesMustBeSignedAndTheProofHold) {

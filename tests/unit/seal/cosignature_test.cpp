@@ -5,10 +5,13 @@
 #include <array>
 
 #include "base/error.h"
+#include "faults.h"
 #include "hash/merkle.h"
 
 namespace aftune::seal {
 namespace {
+
+using testing_support::usage;
 
 // The vector of the key with seed 00..1f over the 8-leaf checkpoint at 1700000000.
 constexpr std::string_view kVkey = "witness.example/w1+e75f6532+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4";
@@ -34,17 +37,6 @@ SecretKey witness_key(std::uint8_t first = 0, std::string name = "witness.exampl
 
 Note cosigned() {
   return Note::parse(cat(kNote, kLine));
-}
-
-template <class Body>
-std::string usage(Body&& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.fault(), Fault::kUsage) << e.what();
-    return e.what();
-  }
-  return "accepted";
 }
 
 TEST(Cosignature, Vector) {

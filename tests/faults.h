@@ -1,0 +1,23 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/error.h"
+
+namespace aftune::testing_support {
+
+/// The message with which body refuses what its user gave it; "accepted" if it does not.
+template <class Body>
+std::string usage(Body&& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::kUsage) << e.what();
+    return e.what();
+  }
+  return "accepted";
+}
+
+}  // namespace aftune::testing_support
