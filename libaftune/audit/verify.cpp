@@ -325,8 +325,8 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                           .jobs = options_.jobs,
                           .key = replay_key(options_, challenge())};
   Progress progress("verify", std::ssize(cells), options_.quiet);
-  for (CellVerdict& result : replay_cells(*log_, source, engine, cells, how, findings_, progress))
-    verdict_.sampled.push_back(std::move(result));
+  const auto results = replay_cells(*log_, source, engine, cells, how, findings_, progress);
+  verdict_.sampled.insert(verdict_.sampled.end(), results.begin(), results.end());
 }
 
 // A cell is rejected for a contradiction that counts against the provider; without one it stays unanswered.
