@@ -40,7 +40,7 @@ class SegmentWriter {
 /// Who wrote a file that is read.
 enum class Origin {
   kOwn,      ///< whoever runs this program: read in this process
-  kForeign,  ///< somebody else: parsed in a process of its own, locked down (docs/trace.md, "Foreign files")
+  kForeign,  ///< somebody else: parsed in a process of its own, locked down (docs/architecture.md)
 };
 
 /// Reads a segment by its index, without the HDF5 library, which was not made for hostile files. Every method
