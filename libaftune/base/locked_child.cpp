@@ -121,6 +121,9 @@ bool set_limits(const LockedChild::Limits& limits) {
 
 // False where there are no filters.
 bool filter_calls() {
+  const auto support = SyscallFilter::support();
+  must(support != SyscallFilter::Support::kUnknown, "seccomp");
+  if (support == SyscallFilter::Support::kNo) return false;
   SyscallFilter filter;
   filter.allow_with(__NR_recvfrom, 0, kSocket);
   filter.allow_with(__NR_sendto, 0, kSocket);
@@ -134,9 +137,7 @@ bool filter_calls() {
     filter.allow_with(__NR_write, 0, STDERR_FILENO);
     for (const int call : {__NR_sched_yield, __NR_getpid, __NR_gettid}) filter.allow(call);
   }
-  const int error = filter.enforce();
-  if (error == EINVAL || error == ENOSYS) return false;
-  if (error != 0) throw NotLocked{"seccomp", error};
+  must(filter.enforce(), "seccomp");
   return true;
 }
 
@@ -190,6 +191,10 @@ std::string name_of_signal(int signal) {
 
 bool ran_out_of_memory(int status) {
   return WIFEXITED(status) && WEXITSTATUS(status) == kOutOfMemory;
+}
+
+bool ran_out_of_time(int status) {
+  return WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);
 }
 
 std::string describe_end(int status) {
@@ -260,7 +265,8 @@ LockedChild::~LockedChild() {
 void LockedChild::await_lock() {
   Hello hello;
   try {
-    if (::clock_getcpuclockid(pid_, &clock_) != 0) clock_ = CLOCK_PROCESS_CPUTIME_ID;
+    if (const int error = ::clock_getcpuclockid(pid_, &clock_); error != 0)
+      fail(Fault::kSystem, "its clock: ", std::strerror(error));
     receive(std::as_writable_bytes(std::span(&hello, 1)));
   } catch (const Error& e) {
     fail(Fault::kSystem, e.what());
@@ -282,6 +288,7 @@ void LockedChild::allow_time() {
     return;
   const auto allowed = static_cast<rlim_t>(used.tv_sec + 1 + limits_.seconds);
   its.rlim_cur = std::min({allowed, own.rlim_cur, its.rlim_max});
+  users_time_ = its.rlim_cur < allowed;
   ::prlimit(pid_, RLIMIT_CPU, &its, nullptr);
 }
 
@@ -340,6 +347,7 @@ void LockedChild::report_end() {
     pid_ = -1;
     // A limit that the user set is no property of the file.
     if (done > 0 && ran_out_of_memory(status) && users_memory_) fail(Fault::kSystem, "no memory");
+    if (done > 0 && ran_out_of_time(status) && users_time_) fail(Fault::kSystem, "no processor time");
   }
   fail(Fault::kEvidence, "the process that reads it ", end_);
 }

@@ -76,7 +76,8 @@ class LockedChild {
   pid_t pid_ = -1;
   clockid_t clock_{};
   bool filtered_ = false;
-  bool users_memory_ = false;
+  bool users_memory_ = false;  // a limit of this process's own is lower than what it was to have
+  bool users_time_ = false;
   double waited_ = 0;  // seconds, for this answer
   std::string end_;    // how it ended, once it has
 };

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -71,11 +72,17 @@ void SyscallFilter::allow_without(int call, unsigned index, std::uint32_t bits) 
   check_argument(call, index, jump(BPF_JSET, bits, 1, 0));
 }
 
-int SyscallFilter::enforce() {
+SyscallFilter::Support SyscallFilter::support() {
+  const std::uint32_t action = SECCOMP_RET_KILL_PROCESS;
+  if (::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0) return Support::kYes;
+  return errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP ? Support::kNo : Support::kUnknown;
+}
+
+bool SyscallFilter::enforce() const {
   std::vector<sock_filter> whole = program_;
   whole.push_back(answer(SECCOMP_RET_KILL_PROCESS));
   const sock_fprog program{static_cast<unsigned short>(whole.size()), whole.data()};
-  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 }  // namespace aftune

@@ -19,9 +19,12 @@ class SyscallFilter {
   /// Only with none of these bits in the low 32 of argument `index`.
   void allow_without(int call, unsigned index, std::uint32_t bits);
 
-  /// Puts it in force, for good. Needs PR_SET_NO_NEW_PRIVS. Returns 0, or the errno: EINVAL or ENOSYS where
-  /// the kernel (or an emulator of one) has no filters.
-  [[nodiscard]] int enforce();
+  enum class Support { kYes, kNo, kUnknown };
+  /// kNo where the kernel (older than 4.14, or qemu-user in its place) has no such filters; kUnknown, with
+  /// errno, if it does not say.
+  static Support support();
+  /// Puts it in force, for good. Needs PR_SET_NO_NEW_PRIVS. False, with errno, if it cannot.
+  [[nodiscard]] bool enforce() const;
 
  private:
   void check_argument(int call, unsigned index, sock_filter allowed);

@@ -157,6 +157,33 @@ TEST_F(LockedChildTest, DyingIsToldAsItWas) {
             "the process that reads it was killed (SIGXCPU)");
 }
 
+// A limit that the user set is the machine's, not a property of the file.
+TEST_F(LockedChildTest, DyingOfTheUsersLimitIsNoEvidence) {
+  if (kSanitizers) GTEST_SKIP() << "their address space is not limited";
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &old), 0);
+  const auto fault = [&] {
+    LockedChild child(foreign_->fd(), kWindow, {.memory = std::uint64_t{1} << 34}, [](Line& line) {
+      std::byte one{};
+      if (!line.receive(std::span(&one, 1))) return;
+      std::vector<char>(std::size_t{1} << 33).data()[5] = 1;
+    });
+    std::byte one{};
+    try {
+      child.send(std::span(&one, 1));
+      child.receive(std::span(&one, 1));
+    } catch (const Error& e) {
+      return e.fault();
+    }
+    return Fault::kUsage;
+  };
+  const rlimit low{rlim_t{1} << 31, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &low), 0);
+  const Fault limited = fault();
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &old), 0);
+  EXPECT_EQ(limited, Fault::kSystem);
+}
+
 TEST_F(LockedChildTest, SilenceEndsIt) {
   const auto silent = [](Line& line) {
     std::byte more{};
