@@ -135,7 +135,8 @@ bool filter_calls() {
     filter.allow(call);
   if (kSanitizers) {
     filter.allow_with(__NR_write, 0, STDERR_FILENO);
-    for (const int call : {__NR_sched_yield, __NR_getpid, __NR_gettid}) filter.allow(call);
+    for (const int call : {__NR_sched_yield, __NR_getpid, __NR_gettid, __NR_sigaltstack, __NR_rt_sigprocmask})
+      filter.allow(call);
   }
   must(filter.enforce(), "seccomp");
   return true;
