@@ -125,7 +125,7 @@ OpInput inputs_of(const trace::SegmentReader& reader) {
 }
 
 void check(const ProofOptions& options, Findings& findings, Verdict& verdict) {
-  const trace::SegmentReader reader(options.proof);
+  const trace::SegmentReader reader(options.proof, options.origin);
   verdict.bound["proof"] = to_hex(reader.digest());
   const OpProof proof = parse_op_proof(reader.read_text(kProofIndex, kMaxIndexBytes));
   Claim claim(proof, options.key);

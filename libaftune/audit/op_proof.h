@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "seal/keys.h"
 #include "tensor/tensor.h"
+#include "trace/segment.h"
 
 namespace aftune::audit {
 
@@ -41,6 +42,7 @@ struct ProofOptions {
   seal::PublicKey key;
   int threads = 1;
   std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  trace::Origin origin = trace::Origin::kForeign;
 };
 
 /// Runs the operation of a proof file again. REJECT `op` if what comes out is not what the provider signed;

@@ -292,7 +292,7 @@ void Audit::replay() {
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
   std::optional<TraceSource> trace;
-  if (!options_.evidence) trace.emplace(layout_, *log_);
+  if (!options_.evidence) trace.emplace(layout_, *log_, trace::Origin::kForeign);
   const bool whole = options_.only.empty() && options_.share_of == 1;
   if (trace && drawn.plan.all && whole) check_every_segment(*trace);
   if (!options_.parts.empty())
