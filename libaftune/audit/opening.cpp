@@ -67,6 +67,7 @@ class Opener {
         engine_{.config = log.config(),
                 .grid = log.grid(),
                 .recipe = log.manifest().recipe,
+                .profile = profile_of(log.manifest()),
                 .recompute = false,
                 .pool = &pool},
         evidence_(evidence),
