@@ -17,7 +17,7 @@ struct HeadWeights {
   Parameter& norm;
   const Buffer& weight;
   Buffer* d_weight;
-  std::string_view weight_name = {};  ///< for an observer
+  std::string_view weight_name = {};
 };
 
 /// What the head computes for some rows: their losses and, when it learns, the gradient of its input.

@@ -20,7 +20,7 @@ Products::Input::~Input() {
 }
 
 void Products::weights_changed() {
-  for (auto& [values, factors] : weights_) factors.forward_ready = factors.backward_ready = false;
+  for (auto& [name, factors] : weights_) factors.forward_ready = factors.backward_ready = false;
 }
 
 const I14Factor& Products::input_rows(Input& x) {
@@ -39,8 +39,13 @@ const I14Factor& Products::input_columns(Input& x, const std::vector<std::int64_
   return input_columns_;
 }
 
+Products::WeightFactors& Products::factors_of(const Weight& w) {
+  const auto found = weights_.find(w.name);
+  return found != weights_.end() ? found->second : weights_[std::string(w.name)];
+}
+
 const I14Factor& Products::forward_factor(const Weight& w) {
-  WeightFactors& factors = weights_[w.values.data()];
+  WeightFactors& factors = factors_of(w);
   if (!factors.forward_ready)
     factors.forward.quantise_rows(pool_, Side::kRight, w.out, w.in, w.values.data(), profile_.group);
   factors.forward_ready = true;
@@ -48,7 +53,7 @@ const I14Factor& Products::forward_factor(const Weight& w) {
 }
 
 const I14Factor& Products::backward_factor(const Weight& w) {
-  WeightFactors& factors = weights_[w.values.data()];
+  WeightFactors& factors = factors_of(w);
   if (!factors.backward_ready)
     factors.backward.quantise_columns(pool_, Side::kRight, w.in, w.out, w.values.data(), profile_.group);
   factors.backward_ready = true;

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "data/rows.h"
 #include "kernels/i14.h"
@@ -12,7 +15,7 @@
 
 namespace aftune::model {
 
-/// A matrix [out, in] that products multiply by; `name` is for an observer.
+/// A matrix [out, in] that products multiply by. Its name is unique in a block.
 struct Weight {
   std::string_view name;
   const Buffer& values;
@@ -63,13 +66,14 @@ class Products {
 
   const kernels::I14Factor& input_rows(Input& x);
   const kernels::I14Factor& input_columns(Input& x, const std::vector<std::int64_t>& row_starts);
+  WeightFactors& factors_of(const Weight& w);
   const kernels::I14Factor& forward_factor(const Weight& w);
   const kernels::I14Factor& backward_factor(const Weight& w);
 
   ThreadPool& pool_;
   kernels::Profile profile_;
   OpObserver* ops_;
-  std::map<const float*, WeightFactors> weights_;  ///< by where a weight's values lie
+  std::map<std::string, WeightFactors, std::less<>> weights_;
   kernels::I14Factor input_rows_, input_columns_, gradient_rows_, gradient_columns_;
   bool reading_ = false;
 };
