@@ -66,10 +66,10 @@ AFTUNE_OP Vec load_scales(const std::uint32_t* words) {
   return scales;
 }
 
-/// The chains of the tile take one step each, and those that end go to c.
-template <int kRows>
-AFTUNE_OP void step_chains(const Dots<kRows>& dots, const DepthGroup& group, const std::uint32_t* left_scales,
-                           const std::uint32_t* right_scales, const TileProduct& tile) {
+/// The chains of the tile take one step each.
+template <bool kBegin, int kRows>
+AFTUNE_OP void step_chains(const Dots<kRows>& dots, const std::uint32_t* left_scales,
+                           const std::uint32_t* right_scales, float* chains) {
   Vec right[kTileVecs];
 #pragma GCC unroll 4
   for (int v = 0; v < kTileVecs; ++v) right[v] = load_scales(right_scales + v * kVecWidth);
@@ -78,16 +78,17 @@ AFTUNE_OP void step_chains(const Dots<kRows>& dots, const DepthGroup& group, con
     const Vec left = broadcast(float32(left_scales[r]));
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVecs; ++v) {
-      const int at = r * kTileCols + v * kVecWidth;
-      const Vec before = group.begins ? zero() : load(tile.partial + at);
-      const Vec acc = multiply_add(to_float(dots.at[r][v]), multiply(left, right[v]), before);
-      if (!group.ends) {
-        store(tile.partial + at, acc);
-        continue;
-      }
-      const Vec product = add(acc, zero());
-      store(tile.c + at, tile.adds ? add(load(tile.c + at), product) : product);
+      float* const acc = chains + r * kTileCols + v * kVecWidth;
+      const Vec before = kBegin ? zero() : load(acc);
+      store(acc, multiply_add(to_float(dots.at[r][v]), multiply(left, right[v]), before));
     }
+  }
+}
+
+void complete_chains(int rows, const TileProduct& tile) {
+  for (int at = 0; at < rows * kTileCols; at += kVecWidth) {
+    const Vec product = add(load(tile.partial + at), zero());
+    store(tile.c + at, tile.adds ? add(load(tile.c + at), product) : product);
   }
 }
 
@@ -100,7 +101,11 @@ void multiply_rows(const TileProduct& tile) {
     const std::int64_t pairs = group.pairs();
     Dots<kRows> dots;
     run_dots(dots, pairs, left, right);
-    step_chains(dots, group, left + pairs * kTileRows, right + pairs * kTileCols, tile);
+    if (group.begins)
+      step_chains<true>(dots, left + pairs * kTileRows, right + pairs * kTileCols, tile.partial);
+    else
+      step_chains<false>(dots, left + pairs * kTileRows, right + pairs * kTileCols, tile.partial);
+    if (group.ends) complete_chains(kRows, tile);
     left += group.words() * kTileRows;
     right += group.words() * kTileCols;
   }

@@ -32,15 +32,16 @@ AFTUNE_OP IntVec load_words(const std::uint32_t* p) {
 AFTUNE_OP IntVec broadcast_word(std::uint32_t word) {
   return _mm512_set1_epi32(static_cast<std::int32_t>(word));
 }
-/// acc + the dot products of the words' halves; exact unless a sum leaves 32 bits.
+/// acc + the dot products of the words' halves; exact unless a sum leaves 32 bits. In assembly, because g++
+/// 12 moves a tile's accumulators to memory and back if these are intrinsics.
 AFTUNE_OP IntVec dot(IntVec acc, IntVec a, IntVec b) {
 #if defined(__AVX512VNNI__)
-  // g++ 12 copies the accumulators about, and to memory, if this is the intrinsic.
   asm("vpdpwssd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
-  return acc;
 #else
-  return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
+  IntVec product;
+  asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(acc), "=&v"(product) : "v"(a), "v"(b));
 #endif
+  return acc;
 }
 AFTUNE_OP Vec to_float(IntVec v) {
   return _mm512_maskz_cvtepi32_ps(0xffff, v);
@@ -105,7 +106,9 @@ AFTUNE_OP IntVec broadcast_word(std::uint32_t word) {
   return _mm256_set1_epi32(static_cast<std::int32_t>(word));
 }
 AFTUNE_OP IntVec dot(IntVec acc, IntVec a, IntVec b) {
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
+  IntVec product;
+  asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(product) : "x"(a), "x"(b));
+  return acc;
 }
 AFTUNE_OP Vec to_float(IntVec v) {
   return _mm256_cvtepi32_ps(v);
