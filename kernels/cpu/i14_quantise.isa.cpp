@@ -80,23 +80,47 @@ std::int64_t convert(const Row& row, float inverse, std::uint32_t* words) {
                            add_wide(even_words(squares[1]), odd_words(squares[1]))));
 }
 
-/// Returns the scale.
-float quantise_row(const Row& row, const QuantiseI14& op, std::int64_t padded_pairs, std::uint32_t* words) {
-  const Steps first = op.from_largest(most_bits(row));
-  if (first.inverse == 0.0f) {
-    for (std::int64_t p = 0; p < padded_pairs; p += kVecWidth) store_words(words + p, int_zero());
-    return first.scale;
+/// Some rows at a time, step by step: the long way from a row's largest value to its integers is then gone
+/// for several rows at once.
+constexpr int kBatch = 4;
+
+void zero_words(std::uint32_t* words, std::int64_t count) {
+  for (std::int64_t p = 0; p < count; p += kVecWidth) store_words(words + p, int_zero());
+}
+
+void prefetch(const float* x, std::int64_t length) {
+  for (std::int64_t k = 0; k < length; k += 16) __builtin_prefetch(x + k);
+}
+
+/// Rows `first` ... of `from`, whose words lie `row_words` apart.
+void quantise_batch(const Operand& from, int count, std::int64_t length, const QuantiseI14& op,
+                    std::int64_t row_words, std::uint32_t* words, std::uint32_t* scales) {
+  Row rows[kBatch];
+  Steps first[kBatch];
+  std::int64_t squares[kBatch];
+  for (int i = 0; i < count; ++i) {
+    rows[i] = {from.data + i * from.stride, length};
+    first[i] = op.from_largest(most_bits(rows[i]));
   }
-  const Steps steps = op.within_norm(first, convert(row, first.inverse, words));
-  if (steps.inverse != first.inverse) convert(row, steps.inverse, words);
-  return steps.scale;
+  for (int i = 0; i < count; ++i) {
+    squares[i] = 0;
+    if (first[i].inverse == 0.0f)
+      zero_words(words + i * row_words, row_words);
+    else
+      squares[i] = convert(rows[i], first[i].inverse, words + i * row_words);
+  }
+  Steps steps[kBatch];
+  for (int i = 0; i < count; ++i) steps[i] = op.within_norm(first[i], squares[i]);
+  for (int i = 0; i < count; ++i) {
+    if (steps[i].inverse != first[i].inverse) convert(rows[i], steps[i].inverse, words + i * row_words);
+    scales[i] = bits32(steps[i].scale);
+  }
 }
 
 /// Whole chunks of `kCount` rows.
 template <int kCount>
 void transpose_chunks(const std::uint32_t* rows, std::int64_t row_words, std::int64_t pairs,
                       std::uint32_t* to, int width) {
-  const Mask mask = mask_of(kCount);
   // Only moved: the vectors of floats are those of pack_left and pack_right.
   const float* const from = reinterpret_cast<const float*>(rows);
   float* const at = reinterpret_cast<float*>(to);
@@ -105,7 +129,7 @@ void transpose_chunks(const std::uint32_t* rows, std::int64_t row_words, std::in
     for (int part = 0; part < kVecWidth; part += 4) {
       float* const low = at + (chunk + part / 2) * width;
       float* const high = low + kVecWidth / 2 * width;
-      transpose_four<kCount>(from + chunk + part, row_words, mask, {low, low + width, high, high + width});
+      transpose_four<kCount>(from + chunk + part, row_words, {low, low + width, high, high + width});
     }
 }
 
@@ -133,14 +157,17 @@ void quantise_rows(const Operand& from, std::int64_t indices, std::int64_t lengt
   for (std::int64_t first = 0; first < indices; first += kWidth, panels += panel_stride) {
     const std::int64_t count = indices - first < kWidth ? indices - first : kWidth;
     std::uint32_t* const scales = panels + pairs * kWidth;
-    for (std::int64_t i = 0; i < kWidth; ++i) {
-      if (i < count) {
-        const Row row = {from.data + (first + i) * from.stride, length};
-        scales[i] = bits32(quantise_row(row, op, row_words, rows + i * row_words));
-      } else {
-        for (std::int64_t p = 0; p < row_words; ++p) rows[i * row_words + p] = 0;
-        scales[i] = 0;
-      }
+    for (std::int64_t i = 0; i < count; i += kBatch) {
+      const std::int64_t at = first + i;
+      for (std::int64_t ahead = at + kBatch; ahead < at + 2 * kBatch && ahead < indices; ++ahead)
+        prefetch(from.data + ahead * from.stride, length);
+      quantise_batch({from.data + at * from.stride, from.stride, false},
+                     static_cast<int>(count - i < kBatch ? count - i : kBatch), length, op, row_words,
+                     rows + i * row_words, scales + i);
+    }
+    for (std::int64_t i = count; i < kWidth; ++i) {
+      zero_words(rows + i * row_words, row_words);
+      scales[i] = 0;
     }
     transpose_panel<kWidth>(rows, row_words, pairs, panels);
   }
@@ -149,14 +176,14 @@ void quantise_rows(const Operand& from, std::int64_t indices, std::int64_t lengt
 // --- Indices that lie side by side: a lane of a vector is an index. A strip of panels is copied first, since
 // the depths of an index often fall into the same few cache sets, and every one is read two or three times.
 
-void store_some_words(std::uint32_t* p, Mask mask, IntVec v) {
-  store_some(reinterpret_cast<float*>(p), mask, __builtin_bit_cast(Vec, v));
+template <int kCount>
+AFTUNE_OP void store_first_words(std::uint32_t* p, Vec v) {
+  store_first<kCount>(reinterpret_cast<float*>(p), v);
 }
 
 struct Lanes {
   const float* x;  ///< vectors `stride` apart
   std::int64_t stride, length;
-  Mask mask;
   std::uint32_t* words;  ///< `width` apart
   int width;
 };
@@ -195,7 +222,7 @@ LaneSteps steps_of_largest(const Lanes& lanes) {
 }
 
 /// Writes the pairs; sums the squares of each lane in squares[kVecWidth], where that is not null.
-template <bool kSums>
+template <int kCount, bool kSums>
 void convert(const Lanes& lanes, const LaneSteps& steps, std::int64_t* squares) {
   // As many pairs' squares as fit an unsigned word.
   constexpr std::int64_t kPairs = 32;
@@ -207,7 +234,7 @@ void convert(const Lanes& lanes, const LaneSteps& steps, std::int64_t* squares) 
     const auto pair = [&](std::int64_t k, Vec high) {
       const IntVec words = pair_up(to_int(live_product(load(lanes.x + k * lanes.stride), inverse)),
                                    to_int(live_product(high, inverse)));
-      store_some_words(lanes.words + k / 2 * lanes.width, lanes.mask, words);
+      store_first_words<kCount>(lanes.words + k / 2 * lanes.width, __builtin_bit_cast(Vec, words));
       if constexpr (kSums) sum = dot(sum, words, words);
     };
     std::int64_t k = first;
@@ -226,10 +253,12 @@ void convert(const Lanes& lanes, const LaneSteps& steps, std::int64_t* squares) 
   }
 }
 
+/// The first kCount lanes are stored.
+template <int kCount>
 void quantise_lanes(const Lanes& lanes, const QuantiseI14& op) {
   LaneSteps steps = steps_of_largest(lanes);
   std::int64_t squares[kVecWidth];
-  convert<true>(lanes, steps, squares);
+  convert<kCount, true>(lanes, steps, squares);
   bool changes = false;
   for (int i = 0; i < kVecWidth; ++i) {
     const Steps step = op.within_norm({steps.inverse[i], steps.scale[i]}, squares[i]);
@@ -237,16 +266,14 @@ void quantise_lanes(const Lanes& lanes, const QuantiseI14& op) {
     steps.inverse[i] = step.inverse;
     steps.scale[i] = step.scale;
   }
-  if (changes) convert<false>(lanes, steps, nullptr);
-  store_some(reinterpret_cast<float*>(lanes.words + (lanes.length + 1) / 2 * lanes.width), lanes.mask,
-             load(steps.scale));
+  if (changes) convert<kCount, false>(lanes, steps, nullptr);
+  store_first_words<kCount>(lanes.words + (lanes.length + 1) / 2 * lanes.width, load(steps.scale));
 }
 
 template <int kWidth>
 struct ColumnStrip {
   static constexpr int kVecs = (kWidth + kVecWidth - 1) / kVecWidth;
   static constexpr int kPadded = kVecs * kVecWidth;
-  static constexpr int kLastLanes = kWidth - (kVecs - 1) * kVecWidth;
 
   const Operand& from;
   std::int64_t indices, length;
@@ -254,33 +281,43 @@ struct ColumnStrip {
 
   std::int64_t panels() const { return (indices + kWidth - 1) / kWidth; }
 
-  static int lanes_of(int v, std::int64_t left) {
-    const int most = v + 1 < kVecs ? kVecWidth : kLastLanes;
-    const std::int64_t lanes = left - v * kVecWidth;
-    return lanes < 0 ? 0 : lanes < most ? static_cast<int>(lanes) : most;
+  /// The lanes of vector v of a panel that has `count` indices.
+  static constexpr int lanes_of(int v, std::int64_t count) {
+    const std::int64_t lanes = count - v * kVecWidth;
+    return lanes < 0 ? 0 : lanes < kVecWidth ? static_cast<int>(lanes) : kVecWidth;
+  }
+
+  template <int kVec = 0>
+  void fill_panel(const float* x, float* to) const {
+    store(to + kVec * kVecWidth, load_first<lanes_of(kVec, kWidth)>(x + kVec * kVecWidth));
+    if constexpr (kVec + 1 < kVecs) fill_panel<kVec + 1>(x, to);
   }
 
   void fill() const {
-    const std::int64_t whole = indices / kWidth;
+    constexpr std::int64_t kAhead = 12;
+    const std::int64_t whole = indices / kWidth, rest = indices % kWidth;
     for (std::int64_t k = 0; k < length; ++k) {
       const float* const row = from.data + k * from.stride;
-      for (std::int64_t p = 0; p < panels(); ++p)
-#pragma GCC unroll 4
-        for (int v = 0; v < kVecs; ++v) {
-          const int lanes = p < whole ? lanes_of(v, kWidth) : lanes_of(v, indices - p * kWidth);
-          float* const to = copy + (p * length + k) * kPadded + v * kVecWidth;
-          store(to, load_some(row + p * kWidth + v * kVecWidth, mask_of(lanes)));
-        }
+      if (k + kAhead < length) prefetch(row + kAhead * from.stride, indices);
+      for (std::int64_t p = 0; p < whole; ++p)
+        fill_panel(row + p * kWidth, copy + (p * length + k) * kPadded);
+      if (rest == 0) continue;
+      for (int v = 0; v < kVecs; ++v)
+        store(copy + (whole * length + k) * kPadded + v * kVecWidth,
+              load_some(row + whole * kWidth + v * kVecWidth, mask_of(lanes_of(v, rest))));
     }
+  }
+
+  template <int kVec = 0>
+  void quantise_panel(const float* x, const QuantiseI14& op, std::uint32_t* to) const {
+    quantise_lanes<lanes_of(kVec, kWidth)>(
+        {x + kVec * kVecWidth, kPadded, length, to + kVec * kVecWidth, kWidth}, op);
+    if constexpr (kVec + 1 < kVecs) quantise_panel<kVec + 1>(x, op, to);
   }
 
   void quantise(const QuantiseI14& op, std::uint32_t* to, std::int64_t panel_stride) const {
     for (std::int64_t p = 0; p < panels(); ++p)
-      for (int v = 0; v < kVecs; ++v)
-        quantise_lanes(
-            {copy + p * length * kPadded + v * kVecWidth, kPadded, length,
-             mask_of(v + 1 < kVecs ? kVecWidth : kLastLanes), to + p * panel_stride + v * kVecWidth, kWidth},
-            op);
+      quantise_panel(copy + p * length * kPadded, op, to + p * panel_stride);
   }
 };
 

@@ -22,14 +22,13 @@ void pack_plain(int width, const Operand& from, std::int64_t indices, std::int64
 template <int kCount>
 void pack_indices(const Operand& from, std::int64_t depth, float* to, int width) {
   static_assert(kCount >= 4 && kCount <= kVecWidth);
-  const Mask mask = mask_of(kCount);
   if (from.depth_outer) {
     for (std::int64_t k = 0; k < depth; ++k)
-      store_some(to + k * width, mask, load_some(from.data + k * from.stride, mask));
+      store_first<kCount>(to + k * width, load_first<kCount>(from.data + k * from.stride));
   } else {
     for (std::int64_t k = 0; k + 4 <= depth; k += 4)
       transpose_four<kCount>(
-          from.data + k, from.stride, mask,
+          from.data + k, from.stride,
           {to + k * width, to + (k + 1) * width, to + (k + 2) * width, to + (k + 3) * width});
   }
 }

@@ -23,6 +23,20 @@ AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
   _mm512_mask_storeu_ps(p, mask, v);
 }
 
+/// The first kCount lanes.
+template <int kCount>
+AFTUNE_OP Vec load_first(const float* p) {
+  if constexpr (kCount == kVecWidth) return load(p);
+  return load_some(p, mask_of(kCount));
+}
+template <int kCount>
+AFTUNE_OP void store_first(float* p, Vec v) {
+  if constexpr (kCount == kVecWidth)
+    store(p, v);
+  else
+    store_some(p, mask_of(kCount), v);
+}
+
 /// Rows 0, 4, 8, 12 of four elements each, side by side.
 AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
   Vec v = _mm512_zextps128_ps512(_mm_loadu_ps(p));
@@ -49,8 +63,21 @@ AFTUNE_OP Mask mask_of(int count) {
 AFTUNE_OP Vec load_some(const float* p, Mask mask) {
   return _mm256_maskload_ps(p, mask);
 }
-AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
-  _mm256_maskstore_ps(p, mask, v);
+template <int kCount>
+AFTUNE_OP Vec load_first(const float* p) {
+  if constexpr (kCount == kVecWidth) return load(p);
+  return load_some(p, mask_of(kCount));
+}
+// A store with a mask takes some processors tens of cycles.
+template <int kCount>
+AFTUNE_OP void store_first(float* p, Vec v) {
+  static_assert(kCount == 8 || kCount == 6);
+  if constexpr (kCount == 8) {
+    store(p, v);
+  } else {
+    _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+    _mm_storel_pi(reinterpret_cast<__m64*>(p + 4), _mm256_extractf128_ps(v, 1));
+  }
 }
 AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
   Vec v = _mm256_castps128_ps256(_mm_loadu_ps(p));
@@ -71,16 +98,16 @@ AFTUNE_OP Vec shuffle(Vec a, Vec b) {
 
 /// Element (j, i) of four columns of kCount rows, at from[i * stride + j], becomes to[j][i].
 template <int kCount>
-AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, Mask mask, float* const (&to)[4]) {
+AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, float* const (&to)[4]) {
   Vec row[4];
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) row[j] = load_fours(from + j * stride, stride, kCount - j);
   const Vec a = low_pairs(row[0], row[1]), b = high_pairs(row[0], row[1]);
   const Vec c = low_pairs(row[2], row[3]), d = high_pairs(row[2], row[3]);
-  store_some(to[0], mask, shuffle<0x44>(a, c));
-  store_some(to[1], mask, shuffle<0xee>(a, c));
-  store_some(to[2], mask, shuffle<0x44>(b, d));
-  store_some(to[3], mask, shuffle<0xee>(b, d));
+  store_first<kCount>(to[0], shuffle<0x44>(a, c));
+  store_first<kCount>(to[1], shuffle<0xee>(a, c));
+  store_first<kCount>(to[2], shuffle<0x44>(b, d));
+  store_first<kCount>(to[3], shuffle<0xee>(b, d));
 }
 
 #endif
