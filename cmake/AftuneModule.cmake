@@ -4,9 +4,10 @@
 # are the modules whose headers it may include; tests/check_includes.py compares them with every #include.
 #
 # A file named *.isa.cpp is compiled once per instruction set, with AFTUNE_ISA_NAMESPACE defined to scalar, avx2 or
-# avx512; *.dot.isa.cpp also for avx512vnni, which adds the dot product of 16-bit integers. Everything in it must live in namespace aftune::...::AFTUNE_ISA_NAMESPACE or be static, and it must call no
-# inline function of the standard library that the compiler may emit out of line: the linker would keep one copy,
-# perhaps the AVX-512 one, for the whole program. tests/check_isa_symbols.py looks for such symbols.
+# avx512, a *.dot.isa.cpp also for avx512vnni, which adds the dot product of 16-bit integers. Everything in it must live
+# in namespace aftune::...::AFTUNE_ISA_NAMESPACE or be static, and it must call no inline function of the standard
+# library that the compiler may emit out of line: the linker would keep one copy, perhaps the AVX-512 one, for the whole
+# program. tests/check_isa_symbols.py looks for such symbols.
 set_property(GLOBAL PROPERTY AFTUNE_MODULE_NEEDS "")
 
 set(AFTUNE_ISAS scalar)

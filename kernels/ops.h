@@ -126,8 +126,11 @@ double pow64(double x, double y);  ///< x > 0
 double sin64(double x);            ///< |x| < 2^30
 double cos64(double x);
 
+/// Numerics profiles: how the large matrix products are computed. kI14 (kernels/i14.h) also uses all of kF32.
+enum class Profile { kF32, kI14 };
+
 /// Names with versions of all ops that a run of `profile` uses, sorted: the manifest lists them.
-const char* const* op_names(int* count);
+const char* const* op_names(int* count, Profile profile = Profile::kF32);
 
 /// Runs known answers through the kernels in use. Returns false, and names the first op that differs in *op.
 /// Recording and verifying refuse to start if it fails.

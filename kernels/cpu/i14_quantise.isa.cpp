@@ -30,6 +30,7 @@ std::int64_t place_of_pair(std::int64_t p) {
 
 struct Row {
   const float* x;
+  const float* ahead;  ///< a row that is wanted soon, or x
   std::int64_t length;
 
   std::int64_t whole() const { return length / kChunk * kChunk; }
@@ -53,6 +54,7 @@ std::uint32_t most_bits(const Row& row) {
 }
 
 /// The pairs of a row, and the sum of their squares.
+template <bool kFetch>
 std::int64_t convert(const Row& row, float inverse, std::uint32_t* words) {
   const Vec by = broadcast(inverse);
   // 64 squares of at most 8127 fit the 32 bits of an unsigned word; a group has 1024 / (2 * kVecWidth) of
@@ -60,6 +62,10 @@ std::int64_t convert(const Row& row, float inverse, std::uint32_t* words) {
   IntVec squares[2] = {int_zero(), int_zero()};
   std::int64_t k = 0;
   const auto chunk = [&](Vec low, Vec high, IntVec& sum) {
+    if constexpr (kFetch) {
+      __builtin_prefetch(row.ahead + k);
+      if constexpr (kChunk > 16) __builtin_prefetch(row.ahead + k + 16);
+    }
     const IntVec pairs = pack_neighbours(to_int(multiply(low, by)), to_int(multiply(high, by)));
     store_words(words + k / 2, pairs);
     sum = dot(sum, pairs, pairs);
@@ -88,18 +94,16 @@ void zero_words(std::uint32_t* words, std::int64_t count) {
   for (std::int64_t p = 0; p < count; p += kVecWidth) store_words(words + p, int_zero());
 }
 
-void prefetch(const float* x, std::int64_t length) {
-  for (std::int64_t k = 0; k < length; k += 16) __builtin_prefetch(x + k);
-}
-
-/// Rows `first` ... of `from`, whose words lie `row_words` apart.
-void quantise_batch(const Operand& from, int count, std::int64_t length, const QuantiseI14& op,
-                    std::int64_t row_words, std::uint32_t* words, std::uint32_t* scales) {
+/// The first `count` rows of `from`, which has `indices`; their words lie `row_words` apart.
+void quantise_batch(const Operand& from, int count, std::int64_t indices, std::int64_t length,
+                    const QuantiseI14& op, std::int64_t row_words, std::uint32_t* words,
+                    std::uint32_t* scales) {
   Row rows[kBatch];
   Steps first[kBatch];
   std::int64_t squares[kBatch];
   for (int i = 0; i < count; ++i) {
-    rows[i] = {from.data + i * from.stride, length};
+    const float* const x = from.data + i * from.stride;
+    rows[i] = {x, i + kBatch < indices ? x + kBatch * from.stride : x, length};
     first[i] = op.from_largest(most_bits(rows[i]));
   }
   for (int i = 0; i < count; ++i) {
@@ -107,12 +111,13 @@ void quantise_batch(const Operand& from, int count, std::int64_t length, const Q
     if (first[i].inverse == 0.0f)
       zero_words(words + i * row_words, row_words);
     else
-      squares[i] = convert(rows[i], first[i].inverse, words + i * row_words);
+      squares[i] = convert<true>(rows[i], first[i].inverse, words + i * row_words);
   }
   Steps steps[kBatch];
   for (int i = 0; i < count; ++i) steps[i] = op.within_norm(first[i], squares[i]);
   for (int i = 0; i < count; ++i) {
-    if (steps[i].inverse != first[i].inverse) convert(rows[i], steps[i].inverse, words + i * row_words);
+    if (steps[i].inverse != first[i].inverse)
+      convert<false>(rows[i], steps[i].inverse, words + i * row_words);
     scales[i] = bits32(steps[i].scale);
   }
 }
@@ -159,11 +164,9 @@ void quantise_rows(const Operand& from, std::int64_t indices, std::int64_t lengt
     std::uint32_t* const scales = panels + pairs * kWidth;
     for (std::int64_t i = 0; i < count; i += kBatch) {
       const std::int64_t at = first + i;
-      for (std::int64_t ahead = at + kBatch; ahead < at + 2 * kBatch && ahead < indices; ++ahead)
-        prefetch(from.data + ahead * from.stride, length);
       quantise_batch({from.data + at * from.stride, from.stride, false},
-                     static_cast<int>(count - i < kBatch ? count - i : kBatch), length, op, row_words,
-                     rows + i * row_words, scales + i);
+                     static_cast<int>(count - i < kBatch ? count - i : kBatch), indices - at, length, op,
+                     row_words, rows + i * row_words, scales + i);
     }
     for (std::int64_t i = count; i < kWidth; ++i) {
       zero_words(rows + i * row_words, row_words);
@@ -294,11 +297,12 @@ struct ColumnStrip {
   }
 
   void fill() const {
-    constexpr std::int64_t kAhead = 12;
+    constexpr std::int64_t kAhead = 8;
     const std::int64_t whole = indices / kWidth, rest = indices % kWidth;
     for (std::int64_t k = 0; k < length; ++k) {
       const float* const row = from.data + k * from.stride;
-      if (k + kAhead < length) prefetch(row + kAhead * from.stride, indices);
+      if (k + kAhead < length)
+        for (std::int64_t i = 0; i < indices; i += 16) __builtin_prefetch(row + kAhead * from.stride + i);
       for (std::int64_t p = 0; p < whole; ++p)
         fill_panel(row + p * kWidth, copy + (p * length + k) * kPadded);
       if (rest == 0) continue;
