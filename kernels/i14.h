@@ -13,7 +13,8 @@
 
 namespace aftune::kernels {
 
-/// G, the length of a group: 128, 256, 512 or 1024. It decides bits.
+/// What G, the length of a group, may be. It decides bits.
+inline constexpr int kI14Groups[] = {128, 256, 512, 1024};
 inline constexpr int kDefaultI14Group = 256;
 
 /// True if `group` is one of the lengths that a group may have.

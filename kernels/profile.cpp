@@ -13,7 +13,7 @@ std::string name(const Profile& profile) {
 std::optional<Profile> profile_from_name(std::string_view text) {
   if (text == "f32") return Profile{};
   if (text == "i14") return Profile{kDefaultI14Group};
-  for (const int group : {128, 256, 512, 1024})
+  for (const int group : kI14Groups)
     if (text == name(Profile{group})) return Profile{group};
   return std::nullopt;
 }

@@ -133,8 +133,6 @@ std::uint64_t matmul_answer(ThreadPool& pool) {
   return Digest().add(y).add(dx).add(dw).value();
 }
 
-constexpr int kI14Groups[] = {128, 256, 512, 1024};
-
 std::uint64_t matmul_i14_answer(ThreadPool& pool) {
   const std::int64_t in = kWidth, out = 61;
   const Floats x = inputs(kTokens * in, 32), w = inputs(out * in, 33), dy = inputs(kTokens * out, 34);
@@ -221,8 +219,8 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
-    {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, Profile::kI14},
-    {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Profile::kI14},
+    {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, true},
+    {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, true},
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
@@ -243,17 +241,11 @@ const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answ
   return nullptr;
 }
 
-const char* const* op_names(int* count, Profile profile) {
-  const auto names_of = [](Profile of) {
-    std::vector<const char*> names;
-    for (const KnownAnswer& answer : kAnswers)
-      if (answer.profile <= of) names.push_back(answer.op);
-    return names;
-  };
-  static const std::vector<const char*> lists[] = {names_of(Profile::kF32), names_of(Profile::kI14)};
-  const std::vector<const char*>& names = lists[static_cast<int>(profile)];
-  *count = static_cast<int>(names.size());
-  return names.data();
+std::vector<std::string> op_names(const Profile& profile) {
+  std::vector<std::string> names;
+  for (const KnownAnswer& answer : kAnswers)
+    if (profile.is_i14() || !answer.of_i14) names.emplace_back(answer.op);
+  return names;
 }
 
 bool self_test(const char** op) {

@@ -13,7 +13,7 @@ struct KnownAnswer {
   const char* op;
   std::uint64_t digest;
   std::uint64_t (*compute)(ThreadPool& pool);
-  Profile profile = Profile::kF32;  ///< the one that needs the op; those of kF32 are in all
+  bool of_i14 = false;  ///< only that profile needs the op; the others are in all
 };
 
 /// One for each op, sorted by name; op_names is the list of the profile's names.
