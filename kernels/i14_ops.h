@@ -1,7 +1,6 @@
 #pragma once
 
-// The arithmetic of profile i14: how one group of a factor becomes integers, and how the exact dot products
-// of two factors' groups become an element of the product (docs/numerics.products.md).
+// The arithmetic of profile i14 (docs/numerics.products.md): how one group of a factor becomes integers.
 
 #include "kernels/target.h"
 
@@ -51,10 +50,6 @@ struct QuantiseI14 {
 
 struct MatmulI14 {
   static constexpr const char* kName = "matmul-i14/1";
-
-  AFTUNE_OP static float step(std::int32_t dot, float left_scale, float right_scale, float acc) {
-    return fma32(static_cast<float>(dot), left_scale * right_scale, acc);
-  }
 };
 
 }  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

@@ -19,6 +19,7 @@ constexpr std::int64_t kTilesPerPacking = 8;
 // The packed left factor is bounded by cutting C into bands of rows; the right factor is packed again for
 // each.
 constexpr std::int64_t kMinTilesPerBand = 8;
+
 /// A block of depth: one or more whole chains, or a piece of one long chain.
 struct DepthBlock {
   std::int64_t start = 0, length = 0;
