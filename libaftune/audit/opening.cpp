@@ -7,6 +7,7 @@
 #include <set>
 
 #include "audit/block_lists.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"

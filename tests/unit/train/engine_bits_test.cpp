@@ -12,7 +12,7 @@
 namespace aftune::train {
 namespace {
 
-struct Run {
+struct Way {
   int threads = 1;
   std::int64_t micro_batch = 3;
   bool recompute = false;
@@ -20,7 +20,7 @@ struct Run {
 };
 
 /// One digest of all losses, norms, parameters and moments of three steps, unit by unit.
-Digest fingerprint(const LlamaFixture& fixture, const kernels::Profile& profile, const Run& run) {
+Digest fingerprint(const LlamaFixture& fixture, const kernels::Profile& profile, const Way& run) {
   ThreadPool pool(run.threads);
   model::EngineOptions options = fixture.options(pool, run.layers_per_block, run.recompute);
   options.profile = profile;
@@ -58,7 +58,7 @@ class EngineBits : public testing::TestWithParam<std::tuple<const char*, const c
 };
 
 TEST_P(EngineBits, DependOnNothingButTheInputs) {
-  const auto bits = [&](const Run& run) { return fingerprint(fixture, profile, run); };
+  const auto bits = [&](const Way& run) { return fingerprint(fixture, profile, run); };
   const Digest expected = bits({});
   EXPECT_EQ(to_hex(expected), kKnown.at(cat(std::get<0>(GetParam()), ' ', std::get<1>(GetParam()))));
   EXPECT_EQ(bits({.threads = 2}), expected);
