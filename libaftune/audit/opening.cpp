@@ -7,6 +7,7 @@
 #include <set>
 
 #include "audit/block_lists.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"
@@ -67,6 +68,7 @@ class Opener {
         engine_{.config = log.config(),
                 .grid = log.grid(),
                 .recipe = log.manifest().recipe,
+                .profile = profile_of(log.manifest()),
                 .recompute = false,
                 .pool = &pool},
         evidence_(evidence),
