@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -143,7 +144,10 @@ TEST_F(LockedChildTest, DyingIsToldAsItWas) {
   EXPECT_EQ(told([](Line&) { ::_exit(0); }), "the process that reads it ended before it had answered");
   EXPECT_EQ(told([](Line&) { throw 1; }), "the process that reads it ended before it had answered");
   if (!kSanitizers) {
-    EXPECT_EQ(told([](Line&) { *reinterpret_cast<volatile int*>(8) = 1; }),
+    EXPECT_EQ(told([](Line&) {
+                volatile std::uintptr_t nowhere = 8;
+                *reinterpret_cast<volatile int*>(nowhere) = 1;
+              }),
               "the process that reads it was killed (SIGSEGV)");
     EXPECT_EQ(told([](Line&) { std::vector<char>(std::size_t{1} << 28).data()[5] = 1; }),
               "the process that reads it took more memory than it may");
