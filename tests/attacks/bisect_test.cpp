@@ -105,8 +105,8 @@ std::optional<std::size_t> place_of(const OpList& list, OpKind kind) {
 const Cell kTied{0, 1}, kLayer{1, 1};
 
 TEST(Bisect, AnHonestListAgrees) {
-  for (const RunShape& shape :
-       {RunShape{}, RunShape{.tied = false, .packing = true}, RunShape{.layers_per_block = 2}}) {
+  for (const RunShape& shape : {RunShape{}, RunShape{.tied = false, .packing = true},
+                                RunShape{.layers_per_block = 2}, RunShape{.numerics = "f32"}}) {
     const Dispute dispute(shape);
     const int blocks = (shape.tied ? 1 : 2) + 2 / shape.layers_per_block;
     for (int block = 0; block < blocks; ++block) {

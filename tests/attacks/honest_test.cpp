@@ -16,6 +16,7 @@ TEST(Honest, EveryShapeOfRunIsAccepted) {
           shape.snapshot_interval = interval;
           shape.layers_per_block = packing ? 2 : 1;
           shape.steps = 5;
+          shape.numerics = interval == 1 ? "f32" : interval == 2 ? "i14:128" : "i14";
           const auto verdict = audit::verify(fresh_copy(shape).options());
           EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
           EXPECT_EQ(verdict.checked, verdict.cells);

@@ -71,11 +71,11 @@ TEST(Rates, OneBadColumn) {
 }
 
 // Exactly the forged cells of a run of 136 are rejected when all are looked at. So a challenge finds the
-// forgery if it draws one of them: over 2,000 seeds as often as the hypergeometric says, within three
+// forgery if it draws one of them: over 20,000 seeds as often as the hypergeometric says, within three
 // standard errors.
 TEST(Rates, BadCellsOf136) {
   rows({9});
-  constexpr int kSeeds = 2000;
+  constexpr int kSeeds = 20000;
   for (const int bad : {1, 2, 4, 16}) {
     Forgery forgery(fresh_copy({.tied = false, .store_boundaries = true, .steps = 34, .steps_per_block = 1}));
     const record::Grid grid = forgery.grid();

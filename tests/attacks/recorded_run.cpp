@@ -98,6 +98,7 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
   options.recipe.weight_decay = 0.1;
   options.recipe.clip_norm = 0.5;
   options.recipe.init = shape.init;
+  options.profile = *kernels::profile_from_name(shape.numerics);
   options.layers_per_block = shape.layers_per_block;
   options.steps_per_block = shape.steps_per_block;
   options.record = train::RecordOptions{.trace = run.trace(),
@@ -142,7 +143,7 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
 std::string key_of(const RunShape& s) {
   return cat(s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval, ' ',
              s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows, ' ',
-             s.evaluate, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
+             s.evaluate, ' ', s.numerics, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
 }
 
 }  // namespace

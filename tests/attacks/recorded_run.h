@@ -31,6 +31,7 @@ struct RunShape {
   std::string nonce = "";
   std::string run_id = std::string(31, '0') + "1";
   double lr = 1e-2;
+  std::string numerics = "i14";
   std::string secret = "";  ///< 64 hex digits: a run with hiding
 };
 

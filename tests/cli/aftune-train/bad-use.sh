@@ -7,7 +7,7 @@ try train --no-record
 try train --resume --eval-every 4
 try train --eval-every 4
 try train --momentum 0.9
-try train --numerics i14
+try train --numerics i14:64
 try train --numerics native
 try train --device cuda:0
 try train --optimizer adam

@@ -1,6 +1,6 @@
 lr=1e-3
 again() {
-  SOURCE_DATE_EPOCH=1700000000 aftune-train --model model --init --data rows.jsonl --out tuned --trace run.aft --resume \
+  SOURCE_DATE_EPOCH=1700000000 aftune-train --model model --init --data rows.jsonl --out tuned --trace run.aft --resume --numerics f32 \
     --steps 6 --batch-size 4 --seq-len 48 --lr "$lr" --seed 7 --steps-per-block 2 --snapshot-interval 1 \
     --run-id 00112233445566778899aabbccddeeff --threads 1 --quiet "$@"
 }
