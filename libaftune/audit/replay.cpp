@@ -233,7 +233,7 @@ class CellReplayer {
     Findings findings(task.found);
     model::EngineOptions engine = engine_;
     engine.pool = pool;
-    CellReplay replay(log_, source_, engine, findings, task.block);
+    CellReplay replay(log_, source_, engine, findings, task.block, options_.rows);
     Walk walk(
         source_, [&](std::int64_t s) { replay.load(s); },
         [&](std::int64_t s) { replay.run(s, task.rows.count(s) != 0); });

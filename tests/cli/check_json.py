@@ -124,6 +124,9 @@ def main():
                                   "--key", "acme.key", "--json", "--quiet"))
         checker.check("evidence-summary", run("aftune-inspect", "--evidence", "e.h5", "--json"))
         checker.check("evidence", text_dataset(os.path.join(work, "e.h5"), "/evidence/index"))
+        checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "r.h5",
+                                  "--data", "rows.jsonl", "--model", "model", "--json", "--quiet"))
+        checker.check("evidence", text_dataset(os.path.join(work, "r.h5"), "/evidence/index"))
         verify = ["aftune-verify", "--evidence", "e.h5", "--challenge", "c.json", "--pubkey", "acme.vkey", "--json"]
         checker.check("verdict", run(*verify))
         checker.check("verdict", run(*verify, "--cells", "0,2", code=3))
