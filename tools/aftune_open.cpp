@@ -18,7 +18,7 @@ constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 struct Args {
   fs::path trace, challenge, out, key, policy, data, model, disclosed;
   std::string ops;
-  bool json = false, quiet = false, export_salts = false;
+  bool json = false, quiet = false, export_salts = false, final_params = false;
   int threads = 0;
   std::uint64_t max_memory = 0;
 };
@@ -34,6 +34,8 @@ void flags(CLI::App& app, Args& args) {
   cli::data(app, args.data)->description("the rows that were trained on: those of the cells go with them");
   cli::model(app, args.model)
       ->description("with --data: base model folder, whose tokenizer goes with the rows");
+  cli::toggle(app, "--final-params", args.final_params,
+              "with the cells: every parameter of the last state, without moments");
   cli::path(app, "--disclosed", "FILE", args.disclosed,
             "count what is disclosed here, not in the trace, which is then only read");
   cli::toggle(app, "--export-salts", args.export_salts,
@@ -120,8 +122,8 @@ std::optional<fs::path> given(const fs::path& path) {
 
 cli::Exit open(const Args& args) {
   if (args.data.empty() != args.model.empty()) fail(Fault::kUsage, "--data and --model go together");
-  if (!args.ops.empty() && !(args.data.empty() && args.disclosed.empty()))
-    fail(Fault::kUsage, "--ops writes an op list, which has no rows and is not counted");
+  if (!args.ops.empty() && !(args.data.empty() && args.disclosed.empty() && !args.final_params))
+    fail(Fault::kUsage, "--ops writes an op list, which has no rows, no final parameters and is not counted");
   if (!args.disclosed.empty() && args.disclosed.lexically_normal() == args.out.lexically_normal())
     fail(Fault::kUsage, "--disclosed and --out name one file");
   std::optional<seal::SecretKey> key;
@@ -144,6 +146,7 @@ cli::Exit open(const Args& args) {
                                             .quiet = args.quiet,
                                             .data = given(args.data),
                                             .model = given(args.model),
+                                            .final_params = args.final_params,
                                             .disclosed = given(args.disclosed),
                                             .export_salts = args.export_salts});
   if (policy) warn_of_disclosure(opened.disclosed, *policy);

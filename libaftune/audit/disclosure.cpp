@@ -100,6 +100,11 @@ HandedOut parse(std::string_view text) {
       out.rows[number] = static_cast<std::uint64_t>(row.integer("bytes", 0));
       row.done();
     }
+  // Absent is no; there is one text for one content.
+  if (fields.has("final_params")) {
+    out.final_params = fields.boolean("final_params");
+    if (!out.final_params) fail(Fault::kEvidence, "final parameters that are not");
+  }
   fields.done();
   return out;
 }
@@ -109,6 +114,7 @@ std::string to_text(const HandedOut& out) {
   for (const Cell& cell : out.cells) cells.push_back({cell.block, cell.step_block});
   Json json = {{"type", "aftune-disclosed/1"}, {"cells", std::move(cells)}};
   for (const auto& [row, bytes] : out.rows) json["rows"].push_back({{"row", row}, {"bytes", bytes}});
+  if (out.final_params) json["final_params"] = true;
   return canonical_json(json);
 }
 
@@ -117,6 +123,7 @@ std::string to_text(const HandedOut& out) {
 void HandedOut::add(const HandedOut& more) {
   cells.insert(more.cells.begin(), more.cells.end());
   rows.insert(more.rows.begin(), more.rows.end());
+  final_params = final_params || more.final_params;
 }
 
 Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
@@ -138,21 +145,30 @@ Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
     Row(log, s, row, sum).count();
   }
   sum.blocks = std::ssize(blocks);
+  sum.final_params = out.final_params;
+  if (out.final_params)
+    for (const TensorSpec& spec : log.tensors()) {
+      ++sum.tensors;
+      sum.bytes += byte_size(spec);
+    }
   sum.rows = std::ssize(out.rows);
   for (const auto& [row, bytes] : out.rows) sum.row_bytes += bytes;
   return sum;
 }
 
 Json to_json(const Disclosure& d) {
-  return {{"cells", d.cells},   {"bracketed", d.bracketed}, {"of_cells", d.of_cells},
-          {"blocks", d.blocks}, {"of_blocks", d.of_blocks}, {"tensors", d.tensors},
-          {"bytes", d.bytes},   {"rows", d.rows},           {"row_bytes", d.row_bytes}};
+  return {{"cells", d.cells},         {"bracketed", d.bracketed},
+          {"of_cells", d.of_cells},   {"blocks", d.blocks},
+          {"of_blocks", d.of_blocks}, {"tensors", d.tensors},
+          {"bytes", d.bytes},         {"rows", d.rows},
+          {"row_bytes", d.row_bytes}, {"final_params", d.final_params}};
 }
 
 std::string describe(const Disclosure& d) {
   return cat(d.cells, " of ", d.of_cells, " cells, ", d.bracketed, " more between them, ", d.blocks, " of ",
              d.of_blocks, " blocks, ", d.tensors, " tensors, ", d.bytes, " bytes",
-             d.rows == 0 ? "" : cat(", ", d.rows, " rows of the data, ", d.row_bytes, " bytes"));
+             d.rows == 0 ? "" : cat(", ", d.rows, " rows of the data, ", d.row_bytes, " bytes"),
+             d.final_params ? "; all final parameters" : "");
 }
 
 std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout) {

@@ -27,6 +27,7 @@ struct Disclosure {
   std::uint64_t bytes = 0;   ///< of these tensors
   std::int64_t rows = 0;     ///< of the data set, each once
   std::uint64_t row_bytes = 0;
+  bool final_params = false;  ///< all parameters of the last state, which are then among the tensors
 };
 Json to_json(const Disclosure& disclosure);
 std::string describe(const Disclosure& disclosure);
@@ -35,6 +36,8 @@ std::string describe(const Disclosure& disclosure);
 struct HandedOut {
   std::set<Cell> cells = {};
   std::map<std::int64_t, std::uint64_t> rows = {};  ///< of the data set: bytes of each, by number
+
+  bool final_params = false;  ///< every parameter of the last state
 
   bool empty() const { return cells.empty(); }
   void add(const HandedOut& more);

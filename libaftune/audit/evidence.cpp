@@ -93,6 +93,10 @@ std::string evidence_state_dataset(std::int64_t s, const std::string& tensor) {
   return cat("/state/", s, "/", tensor);
 }
 
+std::string evidence_final_dataset(const std::string& tensor) {
+  return kEvidenceFinal + tensor;
+}
+
 std::string evidence_row_dataset(std::int64_t row) {
   return cat(kEvidenceRows, row, "/text");
 }

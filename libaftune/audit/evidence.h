@@ -28,6 +28,9 @@ std::string evidence_row_dataset(std::int64_t row);
 std::string evidence_row_proof_dataset(std::int64_t row);
 /// The row that a dataset of either name is of; nullopt for any other name.
 std::optional<std::int64_t> row_of_dataset(std::string_view path);
+/// "/final/<tensor>": a parameter of the last state, F32.
+inline constexpr const char* kEvidenceFinal = "/final/";
+std::string evidence_final_dataset(const std::string& tensor);
 /// tokenizer.json, by which rows become tokens.
 inline constexpr const char* kEvidenceTokenizer = "/tokenizer";
 inline constexpr std::int64_t kMaxTokenizerBytes = std::int64_t{256} << 20;

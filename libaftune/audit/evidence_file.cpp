@@ -121,6 +121,15 @@ std::string EvidenceFile::read_tokenizer() const {
                  [&] { return reader_.read_text(kEvidenceTokenizer, kMaxTokenizerBytes); });
 }
 
+bool EvidenceFile::has_final() const {
+  return starts_some(reader_.entries(), kEvidenceFinal);
+}
+
+void EvidenceFile::read_final(const TensorSpec& spec, std::span<std::byte> out) const {
+  const std::string path = evidence_final_dataset(spec.name);
+  reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });
+}
+
 void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {
   const std::string path = evidence_state_dataset(s, spec.name);
   reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });

@@ -37,6 +37,11 @@ class EvidenceFile : public TensorSource {
   /// tokenizer.json, as it came. Throws Rejection: `absent`, `format`.
   std::string read_tokenizer() const;
 
+  /// Whether any parameter of the last state came.
+  bool has_final() const;
+  /// One of them. Throws Rejection: `absent`, `format`.
+  void read_final(const TensorSpec& spec, std::span<std::byte> out) const;
+
   bool holds_cells() const override { return true; }
   bool has_state(std::int64_t s) override;
   bool has_boundaries(std::int64_t s) override;

@@ -8,6 +8,7 @@
 
 #include "audit/batch_check.h"
 #include "audit/block_lists.h"
+#include "audit/final_params.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"
@@ -84,6 +85,25 @@ class Opener {
       open_row(s, blocks);
       done += std::ssize(blocks);
       progress_.update(done);
+    }
+  }
+
+  // Every parameter of the last state, which is always stored; one at a time.
+  void open_final() {
+    Verdict verdict;
+    Findings findings(verdict);
+    const std::int64_t last = log_.grid().step_blocks();
+    check_final_params(
+        log_,
+        [&](const TensorSpec& spec, std::span<std::byte> out) {
+          source_.read_state(last, spec, out);
+          evidence_.index.cost.stored_bytes += out.size();
+          evidence_.add(evidence_final_dataset(spec.name), spec.dtype, spec.shape, out, trace::Packing::kRaw);
+        },
+        source_.state_name(last, ""), findings);
+    if (!verdict.reasons.empty()) {
+      const Reason& reason = verdict.reasons.front();
+      throw Rejection(reason.code, reason.where, reason.detail);
     }
   }
 
@@ -398,15 +418,19 @@ Opened open(const OpenOptions& options) {
   ThreadPool pool(std::max(1, options.threads));
   TraceSource source(layout, view);
   Progress progress("open", std::ssize(index.cells), options.quiet);
-  HandedOut answer{.cells = {index.cells.begin(), index.cells.end()}, .rows = {}};
+  HandedOut answer{
+      .cells = {index.cells.begin(), index.cells.end()}, .rows = {}, .final_params = options.final_params};
   try {
     if (own_rows) answer.rows = own_rows->write(index.cells, evidence);
-    Opener(options, view, source, pool, evidence, progress).open(index.cells);
+    Opener opener(options, view, source, pool, evidence, progress);
+    opener.open(index.cells);
+    if (options.final_params) opener.open_final();
   } catch (const Rejection& rejection) {
     within(options.trace.native(), [&] { refuse(rejection.reason); });
   }
   if (salts) open_salts(*salts, salts_of_cells(view, index.cells), index.salts);
   if (salts && own_rows) open_salts(*salts, salts_of_rows(view, index.cells), index.salts);
+  if (salts && options.final_params) open_salts(*salts, salts_of_final_params(view), index.salts);
   if (salts && options.export_salts) open_salts(*salts, salts_of_export(view), index.salts);
   Disclosure disclosed;
   if (options.discloses) disclosed = disclosure_of(view, hand_out(count_file(options), answer));

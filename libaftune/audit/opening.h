@@ -23,6 +23,7 @@ struct OpenOptions {
   /// that see text then go with them. Both or none.
   std::optional<fs::path> data = std::nullopt;
   std::optional<fs::path> model = std::nullopt;
+  bool final_params = false;  ///< also every parameter of the last state, without moments
   /// Where what all answers disclose is counted; default: the trace's own `disclosed`.
   std::optional<fs::path> disclosed = std::nullopt;
   bool export_salts = false;  ///< also those by which the shipped files are known to be the exported ones

@@ -7,6 +7,7 @@
 #include "audit/client_check.h"
 #include "audit/evidence_check.h"
 #include "audit/evidence_file.h"
+#include "audit/final_params.h"
 #include "audit/findings.h"
 #include "audit/history_check.h"
 #include "audit/limits.h"
@@ -78,6 +79,7 @@ class Audit {
   Challenge challenge() const;
   void replay();
   std::vector<Cell> drawn_cells();
+  void check_final();
   void obtain_rows();
   void count_shown(const std::set<Cell>& checked);
   void replay_drawn(TensorSource& source, const std::vector<Cell>& cells);
@@ -99,8 +101,9 @@ class Audit {
   std::optional<LogView> log_;
   hash::MerkleTree tree_;  // of the whole log
   std::optional<ShownRows> rows_;
-  std::vector<Cell> drawn_;       // all, whichever of them are to be replayed here
-  std::int64_t shown_steps_ = 0;  // whose rows came with the evidence and are theirs
+  std::int64_t final_blocks_ = 0;  // whose final parameters were compared with the export
+  std::vector<Cell> drawn_;        // all, whichever of them are to be replayed here
+  std::int64_t shown_steps_ = 0;   // whose rows came with the evidence and are theirs
 };
 
 Verdict Audit::run() {
@@ -296,6 +299,7 @@ void Audit::replay() {
   verdict_.cells = log_->grid().cells();
   const Challenge drawn = challenge();
   check_seed(drawn, options_.policy ? &*options_.policy : nullptr, findings_);
+  check_final();
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
   obtain_rows();
@@ -318,7 +322,8 @@ void Audit::replay() {
   verdict_.checked = std::ssize(checked);
   count_edges(checked);
   count_shown(checked);
-  const Audited audited{log_->grid(), log_->final().exported.dtype, drawn.plan, verdict_.asked, checked};
+  const Audited audited{log_->grid(), log_->final().exported.dtype,          drawn.plan, verdict_.asked,
+                        checked,      final_blocks_ == log_->grid().blocks()};
   state_confidence(audited);
   say_what_cells_leave_open(checked);
   if (options_.policy) check_audit_terms(*options_.policy, audited, findings_);
@@ -334,6 +339,23 @@ void Audit::obtain_rows() {
   rows_.emplace(*log_, *evidence_, memory_bound(options_.max_memory),
                 own ? ShownRows::Missing::kDoNotCare : ShownRows::Missing::kAbsent);
   rows_->check_needed(drawn_, findings_);
+}
+
+// The parameters of the last state, if they came with the evidence; of a trace, which has them, if the policy
+// asks for them.
+void Audit::check_final() {
+  if (options_.evidence) {
+    if (!evidence_->has_final()) return;
+    final_blocks_ = check_final_params(
+        *log_, [this](const TensorSpec& spec, std::span<std::byte> out) { evidence_->read_final(spec, out); },
+        EvidenceFile::name_of(kEvidenceFinal), findings_);
+  } else if (options_.policy && options_.policy->require_final_params) {
+    TraceSource trace(layout_, *log_);
+    const std::int64_t last = log_->grid().step_blocks();
+    final_blocks_ = check_final_params(
+        *log_, [&](const TensorSpec& spec, std::span<std::byte> out) { trace.read_state(last, spec, out); },
+        trace.state_name(last, ""), findings_);
+  }
 }
 
 void Audit::count_shown(const std::set<Cell>& checked) {
@@ -454,7 +476,7 @@ void Audit::say_what_cells_leave_open(const std::set<Cell>& checked) {
   if (first < blocks && (m.recipe.init || m.base.dtype != DType::kF32))
     findings_.unchecked(
         cat("state-before: that state 0 is the base model, for ", blocks - first, " of ", blocks, " blocks"));
-  if (last < blocks && log_->final().exported.dtype != DType::kF32)
+  if (last < blocks && final_blocks_ < blocks && log_->final().exported.dtype != DType::kF32)
     findings_.unchecked(cat("export: that the export is the last state rounded, for ", blocks - last, " of ",
                             blocks, " blocks"));
   if (m.eval_every > 0) findings_.unchecked("eval: evaluation losses are not replayed");

@@ -45,6 +45,18 @@ fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge
   return file;
 }
 
+fs::path open_with_final(const RecordedRun& run, const audit::Challenge& challenge) {
+  const seal::SecretKey key = provider_key();
+  const fs::path file = new_file();
+  audit::open({.trace = run.trace(),
+               .challenge = challenge,
+               .out = file,
+               .key = &key,
+               .quiet = true,
+               .final_params = true});
+  return file;
+}
+
 fs::path open_with_rows(const RecordedRun& run, const audit::Challenge& challenge) {
   const seal::SecretKey key = provider_key();
   const fs::path file = new_file();
