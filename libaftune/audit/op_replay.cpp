@@ -4,9 +4,11 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "audit/block_state.h"
 #include "audit/judge.h"
+#include "audit/opened_salts.h"
 #include "audit/rejection.h"
 #include "audit/step_rows.h"
 #include "base/error.h"
@@ -227,6 +229,9 @@ class Ends {
  public:
   Ends(const Cell& cell, const LogView& log)
       : log_(log),
+        boundaries_(boundaries_of_block(log.grid(), cell.block)),
+        has_first_(cell.block == 0),
+        has_last_(cell.block == log.grid().block_of_stage(log.grid().stages() - 1)),
         first_(log.grid().step_begin(cell.step_block)),
         last_(log.grid().step_end(cell.step_block) - 1) {
     for (const int unit : log.grid().units_of_block(cell.block))
@@ -236,16 +241,18 @@ class Ends {
   std::optional<WrongEnd> problem(const OpEntry& entry) {
     if (entry.step < first_ || entry.step > last_) return no_list("is of a step of another cell");
     if (!step_ || step_->step != entry.step) step_ = log_.step(entry.step);
+    const bool of_step = entry.row == -1;  // as every end is
     switch (entry.kind) {
       case OpKind::kCut:
-        return cut(entry);
+        return of_step ? cut(entry) : no_list("is of one row");
       case OpKind::kJoin:
-        return join(entry);
+        return of_step ? join(entry) : no_list("is of one row");
       case OpKind::kMeanLoss:
+        if (!of_step || !has_last_ || entry.at != "loss") return no_list("is of nothing that the log names");
         return equal(entry.out, {of_number(step_->loss)});
       case OpKind::kSumSquares: {
         const auto unit = unit_ends_.find(entry.at);
-        if (unit == unit_ends_.end()) return std::nullopt;
+        if (!of_step || unit == unit_ends_.end()) return std::nullopt;
         return equal(entry.out, {of_number(step_->sums[static_cast<std::size_t>(unit->second)])});
       }
       case OpKind::kUpdate:
@@ -287,7 +294,7 @@ class Ends {
   }
 
   std::optional<Digest> of_boundary(const std::string& at) const {
-    for (int b = 0; b < log_.grid().boundaries(); ++b)
+    for (const int b : boundaries_)
       for (const Side side : {Side::kActivation, Side::kGradient})
         if (at == boundary_name({side, b})) return committed(*step_, {side, b});
     return std::nullopt;
@@ -295,8 +302,8 @@ class Ends {
 
   std::optional<WrongEnd> cut(const OpEntry& entry) const {
     if (entry.at == "layout") return equal(entry.in, {step_->layout});
-    if (entry.at == "tokens") return equal(entry.in, {step_->layout, step_->token_ids});
-    if (entry.at == "labels") return equal(entry.in, {step_->layout, step_->labels});
+    if (entry.at == "tokens" && has_first_) return equal(entry.in, {step_->layout, step_->token_ids});
+    if (entry.at == "labels" && has_last_) return equal(entry.in, {step_->layout, step_->labels});
     const auto boundary = of_boundary(entry.at);
     if (!boundary) return no_list("is of nothing that the log names");
     return equal(entry.in, {step_->layout, *boundary});
@@ -327,6 +334,8 @@ class Ends {
   }
 
   const LogView& log_;
+  const std::set<int> boundaries_;  // of the cell's block
+  const bool has_first_, has_last_;
   const std::int64_t first_, last_;
   std::map<std::string, int> unit_ends_;  // the unit whose sum is complete with this parameter
   std::optional<record::Step> step_;
