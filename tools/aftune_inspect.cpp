@@ -149,7 +149,7 @@ cli::Exit show_evidence(const Args& args) {
 // Of what it says itself, as evidence is shown.
 cli::Exit show_proof(const Args& args) {
   if (!fs::is_regular_file(args.proof)) fail(Fault::kUsage, args.proof.native(), ": not a file");
-  const trace::SegmentReader reader(args.proof);
+  const trace::SegmentReader reader(args.proof, trace::Origin::kForeign);
   const audit::OpProof proof = audit::read_op_proof(reader);
   const audit::OpEntry entry =
       within(args.proof.native(), [&] { return audit::parse_op_entry(proof.entry); });

@@ -286,7 +286,7 @@ OpList sign_op_list(const OpsOptions& options) {
                               .quiet = options.quiet,
                               .discloses = false});
   AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
-  EvidenceFile evidence(scratch.path());
+  EvidenceFile evidence(scratch.path(), trace::Origin::kOwn);
   const LogView log = own_log(evidence, checkpoint.size);
   const std::vector<Cell> asked = draw_cells(options.challenge, log.grid());
   if (std::find(asked.begin(), asked.end(), options.cell) == asked.end())

@@ -12,9 +12,9 @@ constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 28;
 constexpr std::int64_t kMaxNoteBytes = std::int64_t{1} << 16;
 constexpr std::size_t kMaxProof = 64;  // hashes: 2^64 rows
 
-trace::SegmentReader open_segment(const fs::path& path) {
+trace::SegmentReader open_segment(const fs::path& path, trace::Origin origin) {
   if (!fs::is_regular_file(path)) fail(Fault::kUsage, path.native(), ": not a file");
-  return trace::SegmentReader(path);
+  return trace::SegmentReader(path, origin);
 }
 
 bool starts_some(const std::vector<trace::SegmentReader::Entry>& entries, const std::string& prefix) {
@@ -30,8 +30,8 @@ std::string boundary_dataset(Side side, std::int64_t t, int boundary) {
 
 }  // namespace
 
-EvidenceFile::EvidenceFile(const fs::path& path)
-    : reader_(open_segment(path)),
+EvidenceFile::EvidenceFile(const fs::path& path, trace::Origin origin)
+    : reader_(open_segment(path, origin)),
       index_text_(reader_.read_text(kEvidenceIndex, kMaxIndexBytes)),
       index_(within(cat(path.native(), ": ", kEvidenceIndex),
                     [&] { return parse_evidence_index(index_text_); })) {}

@@ -17,7 +17,7 @@ namespace aftune::audit {
 class EvidenceFile : public TensorSource {
  public:
   /// Throws Error{kEvidence} for a file that is not of the form, {kUsage} if it is absent.
-  explicit EvidenceFile(const fs::path& path);
+  explicit EvidenceFile(const fs::path& path, trace::Origin origin = trace::Origin::kForeign);
 
   const EvidenceIndex& index() const { return index_; }
   const Digest& digest() const { return reader_.digest(); }

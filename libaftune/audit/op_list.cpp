@@ -1,6 +1,8 @@
 #include "audit/op_list.h"
 
-#include <array>
+#include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/error.h"
 
@@ -83,10 +85,10 @@ std::string signed_text(const OpListHead& head, const seal::Checkpoint& checkpoi
 }  // namespace
 
 std::string_view name(OpKind kind) {
-  for (const auto& [known, text] : kNames)
-    if (known == kind) return text;
-  AFTUNE_CHECK(!"an operation without a name");
-  return {};
+  const auto* const found = std::find_if(std::begin(kNames), std::end(kNames),
+                                         [&](const auto& entry) { return entry.first == kind; });
+  AFTUNE_CHECK(found != std::end(kNames));
+  return found->second;
 }
 
 OpKind op_kind_from_name(std::string_view name) {

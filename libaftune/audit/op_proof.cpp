@@ -126,7 +126,7 @@ OpInput inputs_of(const trace::SegmentReader& reader) {
 }
 
 void check(const ProofOptions& options, Findings& findings, Verdict& verdict) {
-  const trace::SegmentReader reader(options.proof);
+  const trace::SegmentReader reader(options.proof, options.origin);
   verdict.bound["proof"] = to_hex(reader.digest());
   const OpProof proof = read_op_proof(reader);
   Claim claim(proof, options.key);

@@ -45,6 +45,7 @@ struct ProofOptions {
   seal::PublicKey key;
   int threads = 1;
   std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  trace::Origin origin = trace::Origin::kForeign;
 };
 
 /// Runs the operation of a proof file again, unless it is an end that the log contradicts. REJECT `op` if

@@ -39,7 +39,8 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-TraceSource::TraceSource(trace::Layout layout, const LogView& log) : layout_(std::move(layout)), log_(log) {}
+TraceSource::TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin)
+    : layout_(std::move(layout)), log_(log), origin_(origin) {}
 
 std::string TraceSource::file_name(std::int64_t index) const {
   return layout_.segment(index).filename().native();
@@ -57,7 +58,7 @@ trace::SegmentReader TraceSource::open(std::int64_t index) const {
   const fs::path path = layout_.segment(index);
   if (!is_there(path)) throw Rejection(Code::kAbsent, file_name(index), "the file is not there");
   try {
-    trace::SegmentReader reader(path);
+    trace::SegmentReader reader(path, origin_);
     check_entries(reader, index);
     return reader;
   } catch (const Error& e) {

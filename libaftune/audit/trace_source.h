@@ -21,7 +21,7 @@ namespace aftune::audit {
 /// that it holds no dataset but those the manifest gives it; a few stay open.
 class TraceSource : public TensorSource {
  public:
-  TraceSource(trace::Layout layout, const LogView& log);
+  TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin);
 
   bool holds_cells() const override { return false; }
   bool has_state(std::int64_t s) override;
@@ -49,6 +49,7 @@ class TraceSource : public TensorSource {
 
   trace::Layout layout_;
   const LogView& log_;
+  trace::Origin origin_;
   std::mutex mutex_;                                                                      // of what follows
   std::list<std::pair<std::int64_t, std::shared_ptr<const trace::SegmentReader>>> open_;  // last used first
   std::map<std::int64_t, Rejection> refused_;  // never opened twice

@@ -304,7 +304,7 @@ void Audit::replay() {
   const std::vector<Cell> cells = drawn_cells();
   obtain_rows();
   std::optional<TraceSource> trace;
-  if (!options_.evidence) trace.emplace(layout_, *log_);
+  if (!options_.evidence) trace.emplace(layout_, *log_, trace::Origin::kForeign);
   const bool whole = options_.only.empty() && options_.share_of == 1;
   if (trace && drawn.plan.all && whole) check_every_segment(*trace);
   if (!options_.parts.empty())
@@ -350,11 +350,11 @@ void Audit::check_final() {
         *log_, [this](const TensorSpec& spec, std::span<std::byte> out) { evidence_->read_final(spec, out); },
         EvidenceFile::name_of(kEvidenceFinal), findings_);
   } else if (options_.policy && options_.policy->require_final_params) {
-    TraceSource trace(layout_, *log_);
+    TraceSource source(layout_, *log_, trace::Origin::kForeign);
     const std::int64_t last = log_->grid().step_blocks();
     final_blocks_ = check_final_params(
-        *log_, [&](const TensorSpec& spec, std::span<std::byte> out) { trace.read_state(last, spec, out); },
-        trace.state_name(last, ""), findings_);
+        *log_, [&](const TensorSpec& spec, std::span<std::byte> out) { source.read_state(last, spec, out); },
+        source.state_name(last, ""), findings_);
   }
 }
 

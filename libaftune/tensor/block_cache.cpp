@@ -20,6 +20,7 @@ void* BlockCache::take(std::size_t bytes) {
   const std::size_t size = class_size(bytes);
   {
     const std::lock_guard lock(mutex_);
+    forget_if_forked();
     live_bytes_ += size;
     peak_bytes_ = std::max(peak_bytes_, live_bytes_);
     if (const auto found = kept_.find(size); found != kept_.end()) {
@@ -32,7 +33,11 @@ void* BlockCache::take(std::size_t bytes) {
     evict_until(peak_bytes_ - live_bytes_);
   }
   void* block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block != MAP_FAILED) return block;
+  if (block != MAP_FAILED) {
+    ::madvise(block, size,
+              MADV_DONTFORK);  // an optimisation only: where it fails the child has the pages too
+    return block;
+  }
   const std::lock_guard lock(mutex_);
   live_bytes_ -= size;
   return nullptr;
@@ -44,6 +49,14 @@ void BlockCache::give(void* block, std::size_t bytes) {
   live_bytes_ -= size;
   kept_[size].push_back(block);
   kept_bytes_ += size;
+}
+
+// In a child that was forked the blocks that were kept do not exist.
+void BlockCache::forget_if_forked() {
+  if (owner_ == ::getpid()) return;
+  owner_ = ::getpid();
+  kept_.clear();
+  kept_bytes_ = 0;
 }
 
 // Largest first: fewest calls, and the small ones are asked for most often.
@@ -59,6 +72,7 @@ void BlockCache::evict_until(std::uint64_t kept) {
 
 void BlockCache::drop() {
   const std::lock_guard lock(mutex_);
+  forget_if_forked();
   evict_until(0);
 }
 

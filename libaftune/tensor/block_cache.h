@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -14,6 +17,9 @@ namespace aftune::tensor {
 ///
 /// Bound: live and kept bytes together never exceed the most that was ever live at once, so the cache never
 /// raises the peak memory of the process. Safe to use from several threads.
+///
+/// A forked child does not get the blocks: whoever reads foreign bytes there has no business with tensors,
+/// and pages that it shared would be copied, and so be there twice, when this process writes to them again.
 class BlockCache {
  public:
   static constexpr std::size_t kLeast = std::size_t{256} << 10;  ///< smaller blocks are not for this class
@@ -33,6 +39,7 @@ class BlockCache {
   std::uint64_t kept_bytes() const;
 
  private:
+  void forget_if_forked();
   void evict_until(std::uint64_t kept);
 
   mutable std::mutex mutex_;
@@ -40,6 +47,7 @@ class BlockCache {
   std::uint64_t kept_bytes_ = 0;
   std::uint64_t live_bytes_ = 0;
   std::uint64_t peak_bytes_ = 0;  // of live bytes alone
+  pid_t owner_ = ::getpid();      // whose blocks kept_ are
 };
 
 /// The cache of the process. Never destroyed, so buffers in statics may outlive main().

@@ -77,6 +77,11 @@ Chunking::Run Chunking::run(std::int64_t chunk) const {
   return run;
 }
 
+std::int64_t Chunking::chunk_of(std::int64_t element) const {
+  const std::int64_t slice = extent_ * inner_;
+  return element / slice * pieces_ + element % slice / (cut_ * inner_);
+}
+
 ChunkCodec::ChunkCodec(std::int64_t elements, std::size_t element_size)
     : elements_(elements),
       element_size_(element_size),

@@ -30,6 +30,8 @@ class Chunking {
     std::int64_t length = 0;  ///< elements that are there; the rest of the chunk is padding
   };
   Run run(std::int64_t chunk) const;
+  /// The chunk that holds the element of this flat index.
+  std::int64_t chunk_of(std::int64_t element) const;
 
  private:
   Chunking(const Shape& shape, std::size_t dimension, std::int64_t cut);

@@ -41,7 +41,7 @@ void count_segments(const Layout& layout, Overview& o) {
     if (!fs::exists(path)) continue;
     ++o.segments;
     o.segment_bytes += fs::file_size(path);
-    o.snapshots += holds_snapshot(SegmentReader(path)) ? 1 : 0;
+    o.snapshots += holds_snapshot(SegmentReader(path, Origin::kForeign)) ? 1 : 0;
   }
 }
 

@@ -37,6 +37,12 @@ class SegmentWriter {
   std::unique_ptr<State> state_;
 };
 
+/// Who wrote a file that is read.
+enum class Origin {
+  kOwn,      ///< whoever runs this program: read in this process
+  kForeign,  ///< somebody else: parsed in a process of its own, locked down (docs/architecture.md)
+};
+
 /// Reads a segment by its index, without the HDF5 library, which was not made for hostile files. Every method
 /// throws Error{kEvidence} if the file is absent or not what SegmentWriter writes: the caller says which
 /// dataset, type and shape it expects, and nothing in the file can make it take more memory than that, a
@@ -44,8 +50,9 @@ class SegmentWriter {
 /// Const methods may be called from several threads.
 class SegmentReader {
  public:
-  /// Opens the file without following links and checks the user block's digest over the whole file.
-  explicit SegmentReader(const fs::path& path);
+  /// Opens the file without following links and checks the user block's digest over the whole file. The
+  /// origin changes no answer; a foreign file whose reading ends its process is Error{kEvidence}.
+  explicit SegmentReader(const fs::path& path, Origin origin = Origin::kOwn);
   SegmentReader(SegmentReader&&) noexcept;
   ~SegmentReader();
 

@@ -92,6 +92,12 @@ void check_disjoint(const std::vector<DatasetEntry>& entries) {
 
 }  // namespace
 
+Dataset dataset_of(const DatasetEntry& entry) {
+  Dataset d{entry.path, entry.dtype, entry.shape, 0};
+  for (const Extent& extent : entry.extents) d.stored += extent.size;
+  return d;
+}
+
 std::string index_to_text(const std::vector<DatasetEntry>& entries) {
   Json list = Json::array();
   for (const DatasetEntry& e : entries) list.push_back(entry_json(e));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/tensor.h"
+#include "trace/segment_content.h"
 
 namespace aftune::trace {
 
@@ -37,6 +38,9 @@ struct DatasetEntry {
   Shape chunk;                  ///< empty: contiguous
   std::vector<Extent> extents;  ///< one; or one a chunk, in order
 };
+
+/// What is left of an entry for those who do not read the file.
+Dataset dataset_of(const DatasetEntry& entry);
 
 std::string index_to_text(const std::vector<DatasetEntry>& entries);
 /// Checks everything that does not need the data: order, sizes, counts, extents disjoint and inside

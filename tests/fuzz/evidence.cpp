@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, unsigned long s
   std::string_view input = fuzz::text_of(data, size);
   const fs::path path = fuzz::file_with(file_of(input));
   fuzz::takes([&] {
-    audit::EvidenceFile evidence(path);
+    audit::EvidenceFile evidence(path, trace::Origin::kOwn);
     read(evidence);
   });
   const std::string index = fuzz::canonical_or_same(next(input));

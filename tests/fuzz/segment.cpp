@@ -1,4 +1,4 @@
-// Segments: a whole file, or an index, a NUL and the data that it speaks of. The digest is always right.
+// Segments (segment_bytes.h). The digest is always right.
 #include "trace/segment.h"
 
 #include "fuzz/json_input.h"
@@ -8,13 +8,6 @@ namespace aftune {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 20;  // what a reader here expects of a dataset
-
-std::string file_of(std::string_view input) {
-  if (input.starts_with(trace::kSegmentMagic)) return fuzz::with_right_digest(std::string(input));
-  const std::size_t end = input.find('\0');
-  const std::string_view data = end == input.npos ? std::string_view() : input.substr(end + 1);
-  return fuzz::segment_around(data, fuzz::canonical_or_same(input.substr(0, end)));
-}
 
 void read(const trace::SegmentReader& reader, const trace::SegmentReader::Entry& entry) {
   AFTUNE_CHECK(reader.has(entry.path));
@@ -33,7 +26,7 @@ void read(const trace::SegmentReader& reader, const trace::SegmentReader::Entry&
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, unsigned long size) {
   using namespace aftune;
-  const fs::path path = fuzz::file_with(file_of(fuzz::text_of(data, size)));
+  const fs::path path = fuzz::file_with(fuzz::segment_of_input(fuzz::text_of(data, size)));
   fuzz::takes([&] {
     const trace::SegmentReader reader(path);
     for (const auto& entry : reader.entries()) read(reader, entry);

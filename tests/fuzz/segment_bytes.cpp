@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "fuzz/json_input.h"
 #include "hash/blake3.h"
 
 namespace aftune::fuzz {
@@ -23,6 +24,13 @@ std::string segment_around(std::string_view data, std::string_view index) {
   append_le(length, std::uint64_t{index.size()});
   file.append(data).append(index).append(as_text(length));
   return with_right_digest(std::move(file));
+}
+
+std::string segment_of_input(std::string_view input) {
+  if (input.starts_with(trace::kSegmentMagic)) return with_right_digest(std::string(input));
+  const std::size_t end = input.find('\0');
+  const std::string_view data = end == input.npos ? std::string_view() : input.substr(end + 1);
+  return segment_around(data, canonical_or_same(input.substr(0, end)));
 }
 
 fs::path file_with(std::string_view text) {

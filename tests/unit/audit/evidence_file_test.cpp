@@ -1,6 +1,10 @@
 #include "audit/evidence_file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "base/error.h"
 #include "hash/blake3.h"
@@ -48,6 +52,35 @@ TEST(EvidenceFile, IsTheProvidersIfItHoldsWhatTheSignedIndexNames) {
 TEST(EvidenceFile, ASignedBombIsNobodys) {
   constexpr std::int64_t kBig = std::int64_t{64} << 20;
   EXPECT_FALSE(is_signed({{"/a", kBig}}, {{"/a", kBig}}));
+}
+
+// Whatever ends the process that parses the file, the file is what is wrong.
+TEST(EvidenceFile, WhatEndsItsReaderIsOfNoForm) {
+  const testing_support::Scratch scratch("evidence");
+  trace::SegmentWriter segment(scratch / "e.h5");
+  segment.add(evidence_state_dataset(0, "w"), DType::kF32, {2}, Bytes(8), trace::Packing::kZstd);
+  add_text(segment, kEvidenceIndex, to_text(EvidenceIndex{}));
+  segment.commit();
+  EvidenceFile evidence(scratch / "e.h5");
+  Bytes tensor(8);
+  evidence.read_state(0, {"w", DType::kF32, {2}}, tensor);
+  std::ifstream children(cat("/proc/self/task/", ::gettid(), "/children"));
+  pid_t child = -1, other = -1;
+  ASSERT_TRUE(children >> child);
+  ASSERT_FALSE(children >> other);
+  ASSERT_EQ(::kill(child, SIGKILL), 0);
+  for (int again = 0; again < 2; ++again) {
+    try {
+      evidence.read_state(0, {"w", DType::kF32, {2}}, tensor);
+      ADD_FAILURE() << "read";
+    } catch (const Rejection& rejection) {
+      EXPECT_EQ(rejection.reason.code, Code::kFormat);
+      EXPECT_NE(rejection.reason.detail.find("the process that reads it was killed (SIGKILL)"),
+                std::string::npos)
+          << rejection.reason.detail;
+    }
+  }
+  EXPECT_FALSE(evidence.is_signed_by(key().public_key(), kOrigin));
 }
 
 }  // namespace

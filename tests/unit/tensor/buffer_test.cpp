@@ -1,4 +1,7 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <thread>
@@ -129,6 +132,28 @@ TEST(Buffer, DroppingReturnsWhatIsKept) {
 #endif
   drop_kept_buffers();
   EXPECT_EQ(tensor::block_cache().kept_bytes(), 0u);
+}
+
+TEST(BlockCache, AForkedChildHasNoneOfTheBlocks) {
+  BlockCache cache;
+  void* live = cache.take(kMiB);
+  void* kept = cache.take(kMiB);
+  ASSERT_TRUE(live != nullptr && kept != nullptr);
+  cache.give(kept, kMiB);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    unsigned char in_memory[kMiB / 4096];
+    const bool absent = ::mincore(live, kMiB, in_memory) != 0 && ::mincore(kept, kMiB, in_memory) != 0;
+    auto* taken = static_cast<char*>(cache.take(kMiB));  // one of its own, that can be written to
+    taken[0] = taken[kMiB - 1] = 1;
+    ::_exit(absent ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(cache.kept_bytes(), BlockCache::class_size(kMiB));
+  cache.give(live, kMiB);
 }
 
 }  // namespace
