@@ -4,9 +4,10 @@
 # are the modules whose headers it may include; tests/check_includes.py compares them with every #include.
 #
 # A file named *.isa.cpp is compiled once per instruction set, with AFTUNE_ISA_NAMESPACE defined to scalar, avx2 or
-# avx512. Everything in it must live in namespace aftune::...::AFTUNE_ISA_NAMESPACE or be static, and it must call no
-# inline function of the standard library that the compiler may emit out of line: the linker would keep one copy,
-# perhaps the AVX-512 one, for the whole program. tests/check_isa_symbols.py looks for such symbols.
+# avx512, a *.dot.isa.cpp also for avx512vnni, which adds the dot product of 16-bit integers. Everything in it must live
+# in namespace aftune::...::AFTUNE_ISA_NAMESPACE or be static, and it must call no inline function of the standard
+# library that the compiler may emit out of line: the linker would keep one copy, perhaps the AVX-512 one, for the whole
+# program. tests/check_isa_symbols.py looks for such symbols.
 set_property(GLOBAL PROPERTY AFTUNE_MODULE_NEEDS "")
 
 set(AFTUNE_ISAS scalar)
@@ -16,6 +17,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(AFTUNE_ISA_FLAGS_avx2 -mavx2 -mfma -mbmi2 -mf16c)
   set(AFTUNE_ISA_FLAGS_avx512 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
                               -mprefer-vector-width=512)
+  list(APPEND AFTUNE_ISAS avx512vnni)
+  set(AFTUNE_ISA_FLAGS_avx512vnni ${AFTUNE_ISA_FLAGS_avx512} -mavx512vnni)
 endif()
 
 function(aftune_module name)
@@ -39,8 +42,17 @@ function(aftune_module name)
     target_link_libraries(aftune_${name} ${scope} ${M_LINKS})
   endif()
   if(isa_sources)
+    set(dot_sources ${isa_sources})
+    list(FILTER dot_sources INCLUDE REGEX "\\.dot\\.isa\\.cpp$")
     foreach(isa IN LISTS AFTUNE_ISAS)
-      add_library(aftune_${name}_${isa} OBJECT ${isa_sources})
+      if(isa STREQUAL "avx512vnni")
+        if(NOT dot_sources)
+          continue()
+        endif()
+        add_library(aftune_${name}_${isa} OBJECT ${dot_sources})
+      else()
+        add_library(aftune_${name}_${isa} OBJECT ${isa_sources})
+      endif()
       target_include_directories(aftune_${name}_${isa} PRIVATE
         ${PROJECT_SOURCE_DIR}/libaftune ${PROJECT_SOURCE_DIR})
       target_compile_definitions(aftune_${name}_${isa} PRIVATE AFTUNE_ISA_NAMESPACE=${isa})

@@ -5,9 +5,12 @@
 // the instruction set or the tile shapes. [n, h] means n rows of h elements.
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/parallel.h"
 #include "kernels/optimizer_scalars.h"
+#include "kernels/profile.h"
 
 namespace aftune::kernels {
 
@@ -126,8 +129,8 @@ double pow64(double x, double y);  ///< x > 0
 double sin64(double x);            ///< |x| < 2^30
 double cos64(double x);
 
-/// Names with versions of all ops that a run of `profile` uses, sorted: the manifest lists them.
-const char* const* op_names(int* count);
+/// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
+std::vector<std::string> op_names(const Profile& profile);
 
 /// Runs known answers through the kernels in use. Returns false, and names the first op that differs in *op.
 /// Recording and verifying refuse to start if it fails.

@@ -22,7 +22,7 @@ const RowTable& active() {
 
 const RowTable& row_table(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::row_table;
+  if (isa >= Isa::kAvx512) return avx512::row_table;
   if (isa == Isa::kAvx2) return avx2::row_table;
 #endif
   static_cast<void>(isa);

@@ -1,7 +1,6 @@
 #include "kernels/self_test.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <vector>
 
@@ -10,6 +9,8 @@
 #include "kernels/add.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/embedding.h"
+#include "kernels/i14.h"
+#include "kernels/i14_ops.h"
 #include "kernels/init_normal.h"
 #include "kernels/ops.h"
 #include "kernels/rmsnorm.h"
@@ -132,6 +133,42 @@ std::uint64_t matmul_answer(ThreadPool& pool) {
   return Digest().add(y).add(dx).add(dw).value();
 }
 
+std::uint64_t matmul_i14_answer(ThreadPool& pool) {
+  const std::int64_t in = kWidth, out = 61;
+  const Floats x = inputs(kTokens * in, 32), w = inputs(out * in, 33), dy = inputs(kTokens * out, 34);
+  Floats y = inputs(kTokens * out, 35), dx(x.size()), dw = inputs(out * in, 36);
+  Digest digest;
+  for (const int group : kI14Groups) {
+    linear_i14(pool, kTokens, in, out, x.data(), w.data(), y.data(), Into::kAdd, group);
+    linear_grad_input_i14(pool, kTokens, in, out, dy.data(), w.data(), dx.data(), Into::kStore, group);
+    linear_grad_weight_i14(pool, 3, kStarts, in, out, dy.data(), x.data(), dw.data(), group);
+    digest.add(y).add(dx).add(dw);
+  }
+  return digest.value();
+}
+
+/// Columns that hold a single 1 show the integers of a group one by one.
+std::uint64_t quantise_i14_answer(ThreadPool& pool) {
+  constexpr std::int64_t kRows = 5, kShown = 61;
+  Digest digest;
+  for (const int group : kI14Groups) {
+    Floats x = inputs(kRows * group, 37), shown(static_cast<std::size_t>(kShown * group), 0.0f),
+           y(kRows * kShown);
+    for (std::int64_t j = 0; j < kShown; ++j)
+      shown[static_cast<std::size_t>(j * group + j * 17 % group)] = 1.0f;
+    const auto row = [&](std::int64_t i) {
+      return std::span(x).subspan(static_cast<std::size_t>(i * group), group);
+    };
+    std::ranges::fill(row(1), 0.75f);  // of the largest norm
+    row(2)[17] = 1e30f;
+    for (float& value : row(3)) value *= 0x1p-101f;  // too small
+    for (float& value : row(4)) value *= 0x1p-98f;
+    linear_i14(pool, kRows, group, kShown, x.data(), shown.data(), y.data(), Into::kStore, group);
+    digest.add(y);
+  }
+  return digest.value();
+}
+
 std::uint64_t rmsnorm_answer(ThreadPool& pool) {
   const Floats x = inputs(kCount, 20, 3), w = inputs(kWidth, 21), dy = inputs(kCount, 22);
   Floats y(x.size()), inv(kTokens), dx(x.size()), dw = w;
@@ -182,6 +219,8 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
+    {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, true},
+    {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, true},
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
@@ -202,15 +241,11 @@ const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answ
   return nullptr;
 }
 
-const char* const* op_names(int* count) {
-  static const auto names = [] {
-    std::array<const char*, std::size(kAnswers)> list{};
-    std::transform(std::begin(kAnswers), std::end(kAnswers), list.begin(),
-                   [](const KnownAnswer& a) { return a.op; });
-    return list;
-  }();
-  *count = static_cast<int>(names.size());
-  return names.data();
+std::vector<std::string> op_names(const Profile& profile) {
+  std::vector<std::string> names;
+  for (const KnownAnswer& answer : kAnswers)
+    if (profile.is_i14() || !answer.of_i14) names.emplace_back(answer.op);
+  return names;
 }
 
 bool self_test(const char** op) {

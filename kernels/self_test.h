@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/parallel.h"
+#include "kernels/ops.h"
 
 namespace aftune::kernels {
 
@@ -12,9 +13,10 @@ struct KnownAnswer {
   const char* op;
   std::uint64_t digest;
   std::uint64_t (*compute)(ThreadPool& pool);
+  bool of_i14 = false;  ///< only that profile needs the op; the others are in all
 };
 
-/// One for each op, sorted by name; op_names is the list of their names.
+/// One for each op, sorted by name; op_names is the list of the profile's names.
 std::span<const KnownAnswer> known_answers();
 /// The first op whose digest differs, or null.
 const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answers);

@@ -28,6 +28,7 @@ expected=$(root -- --threads 1)
 isas=(scalar)
 grep -q ' avx2 ' /proc/cpuinfo && grep -q ' fma ' /proc/cpuinfo && isas+=(avx2)
 grep -q ' avx512bw ' /proc/cpuinfo && grep -q ' avx512vl ' /proc/cpuinfo && isas+=(avx512)
+grep -q ' avx512bw ' /proc/cpuinfo && grep -q ' avx512_vnni ' /proc/cpuinfo && isas+=(avx512vnni)
 
 failed=0
 check() { # root what

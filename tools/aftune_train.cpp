@@ -17,6 +17,7 @@ struct Args {
   train::RecordOptions record;
   fs::path eval_data, hiding_secret;
   std::string store = "nothing", device = "cpu";
+  std::string numerics = "i14";
   bool no_record = false, no_eos = false, json = false, verbose = false;
   int threads = 0;
 };
@@ -56,7 +57,7 @@ void recipe_flags(CLI::App& app, Args& args) {
   in(cli::toggle(app, "--pack", r.packing, "fill each row with documents while they fit"));
   in(cli::toggle(app, "--no-eos", args.no_eos, "append no end-of-sequence token to rows"));
   in(cli::toggle(app, "--init", r.init, "draw the first weights from the seed; config.json is enough"));
-  in(cli::text(app, "--numerics", "f32", args.job.profile, "arithmetic [f32]"));
+  in(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
 }
 
 void record_flags(CLI::App& app, Args& args) {
@@ -104,8 +105,9 @@ void require_consistent(const Args& args) {
   if (!args.hiding_secret.empty() && !args.record.hiding) wrong("--hiding-secret goes with --hiding");
   if (args.job.eval_every > 0 && args.eval_data.empty()) wrong("--eval-every needs --eval-data");
   if (r.momentum > 0 && r.optimizer != "sgd") wrong("--momentum is for --optimizer sgd");
-  if (args.job.profile != "f32")
-    wrong("--numerics: ", args.job.profile, " is not in this version, only f32 is");
+  if (!kernels::profile_from_name(args.numerics))
+    wrong("--numerics: ", args.numerics,
+          " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
   if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
 }
 
@@ -114,6 +116,7 @@ train::TrainOptions job_of(const Args& args) {
   job.recipe.eos = !args.no_eos;
   job.created = cli::current_time(kMaxJsonInteger);
   job.threads = cli::thread_count(args.threads);
+  job.profile = *kernels::profile_from_name(args.numerics);
   if (!args.eval_data.empty()) job.eval_data = args.eval_data;
   if (args.no_record) return job;
   job.record = args.record;

@@ -14,7 +14,7 @@ constexpr std::int64_t kTaskLength = 512;
 
 const AttentionTable& forward_table(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::attention_table;
+  if (isa >= Isa::kAvx512) return avx512::attention_table;
   if (isa == Isa::kAvx2) return avx2::attention_table;
 #endif
   static_cast<void>(isa);
@@ -23,7 +23,7 @@ const AttentionTable& forward_table(Isa isa) {
 
 const AttentionGradTable& backward_table(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::attention_grad_table;
+  if (isa >= Isa::kAvx512) return avx512::attention_grad_table;
   if (isa == Isa::kAvx2) return avx2::attention_grad_table;
 #endif
   static_cast<void>(isa);

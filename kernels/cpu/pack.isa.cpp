@@ -1,6 +1,7 @@
 #include "kernels/cpu/pack.h"
 
 #include "kernels/cpu/register_tile.h"
+#include "kernels/cpu/transpose.h"
 
 namespace aftune::kernels::AFTUNE_ISA_NAMESPACE {
 namespace {
@@ -18,90 +19,17 @@ void pack_plain(int width, const Operand& from, std::int64_t indices, std::int64
 
 #if defined(__AVX2__)
 
-#if defined(__AVX512F__)
-using Mask = __mmask16;
-// The forms with a mask are used because g++ 12 warns about its own headers in the others.
-constexpr Mask kAllLanes = 0xffff;
-Mask mask_of(int count) {
-  return static_cast<Mask>((1u << count) - 1u);
-}
-AFTUNE_OP Vec load_some(const float* p, Mask mask) {
-  return _mm512_maskz_loadu_ps(mask, p);
-}
-AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
-  _mm512_mask_storeu_ps(p, mask, v);
-}
-
-/// Rows 0, 4, 8, 12 of four elements each, side by side.
-AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
-  Vec v = _mm512_zextps128_ps512(_mm_loadu_ps(p));
-  if (rows > 4) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 4 * stride), 1);
-  if (rows > 8) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 8 * stride), 2);
-  if (rows > 12) v = _mm512_maskz_insertf32x4(kAllLanes, v, _mm_loadu_ps(p + 12 * stride), 3);
-  return v;
-}
-AFTUNE_OP Vec low_pairs(Vec a, Vec b) {
-  return _mm512_maskz_unpacklo_ps(kAllLanes, a, b);
-}
-AFTUNE_OP Vec high_pairs(Vec a, Vec b) {
-  return _mm512_maskz_unpackhi_ps(kAllLanes, a, b);
-}
-template <int kSelect>
-AFTUNE_OP Vec shuffle(Vec a, Vec b) {
-  return _mm512_maskz_shuffle_ps(kAllLanes, a, b, kSelect);
-}
-#else
-using Mask = __m256i;
-Mask mask_of(int count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-AFTUNE_OP Vec load_some(const float* p, Mask mask) {
-  return _mm256_maskload_ps(p, mask);
-}
-AFTUNE_OP void store_some(float* p, Mask mask, Vec v) {
-  _mm256_maskstore_ps(p, mask, v);
-}
-AFTUNE_OP Vec load_fours(const float* p, std::int64_t stride, int rows) {
-  Vec v = _mm256_castps128_ps256(_mm_loadu_ps(p));
-  if (rows > 4) v = _mm256_insertf128_ps(v, _mm_loadu_ps(p + 4 * stride), 1);
-  return v;
-}
-AFTUNE_OP Vec low_pairs(Vec a, Vec b) {
-  return _mm256_unpacklo_ps(a, b);
-}
-AFTUNE_OP Vec high_pairs(Vec a, Vec b) {
-  return _mm256_unpackhi_ps(a, b);
-}
-template <int kSelect>
-AFTUNE_OP Vec shuffle(Vec a, Vec b) {
-  return _mm256_shuffle_ps(a, b, kSelect);
-}
-#endif
-
-// Four depths of kCount indices: 4 x 4 transpositions inside the 128-bit parts.
-template <int kCount>
-AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, float* to, int width, Mask mask) {
-  Vec row[4];
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) row[j] = load_fours(from + j * stride, stride, kCount - j);
-  const Vec a = low_pairs(row[0], row[1]), b = high_pairs(row[0], row[1]);
-  const Vec c = low_pairs(row[2], row[3]), d = high_pairs(row[2], row[3]);
-  store_some(to, mask, shuffle<0x44>(a, c));
-  store_some(to + width, mask, shuffle<0xee>(a, c));
-  store_some(to + 2 * width, mask, shuffle<0x44>(b, d));
-  store_some(to + 3 * width, mask, shuffle<0xee>(b, d));
-}
-
 template <int kCount>
 void pack_indices(const Operand& from, std::int64_t depth, float* to, int width) {
   static_assert(kCount >= 4 && kCount <= kVecWidth);
-  const Mask mask = mask_of(kCount);
   if (from.depth_outer) {
     for (std::int64_t k = 0; k < depth; ++k)
-      store_some(to + k * width, mask, load_some(from.data + k * from.stride, mask));
+      store_first<kCount>(to + k * width, load_first<kCount>(from.data + k * from.stride));
   } else {
     for (std::int64_t k = 0; k + 4 <= depth; k += 4)
-      transpose_four<kCount>(from.data + k, from.stride, to + k * width, width, mask);
+      transpose_four<kCount>(
+          from.data + k, from.stride,
+          {to + k * width, to + (k + 1) * width, to + (k + 2) * width, to + (k + 3) * width});
   }
 }
 

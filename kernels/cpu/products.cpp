@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
 #include "kernels/ops.h"
 
@@ -18,15 +19,6 @@ constexpr std::int64_t kTilesPerPacking = 8;
 // The packed left factor is bounded by cutting C into bands of rows; the right factor is packed again for
 // each.
 constexpr std::int64_t kMinTilesPerBand = 8;
-// Rows of a task, at least: packing 128 columns for fewer would cost more than a twentieth of multiplying
-// them.
-constexpr std::int64_t kMinTilesPerTask = 12;
-// Below this many multiplications, waking threads costs more than they save.
-constexpr std::int64_t kSmall = std::int64_t{1} << 17;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 /// A block of depth: one or more whole chains, or a piece of one long chain.
 struct DepthBlock {
@@ -63,12 +55,6 @@ DepthPlan plan_depth(const Product& product) {
   return plan;
 }
 
-/// Runs task(i) for i in [0, count), on this thread alone if there is little to do.
-void run_tasks(ThreadPool& pool, bool small, std::int64_t count, TaskRef task) {
-  if (!small) return pool.run(count, task);
-  for (std::int64_t i = 0; i < count; ++i) task(i);
-}
-
 /// A band of rows of C.
 class Band {
  public:
@@ -79,7 +65,7 @@ class Band {
     depth_start_ = plan.blocks.front().start;
     depth_ = plan.blocks.back().start + plan.blocks.back().length - depth_start_;
     left_ = scratch(Scratch::kLeft, padded_rows_ * depth_);
-    small_ = rows * product.cols * depth_ < kSmall;
+    small_ = rows * product.cols * depth_ < kSmallProduct;
   }
 
   void multiply(ThreadPool& pool) const {
@@ -88,7 +74,8 @@ class Band {
       pack_rows(i * packed_rows, std::min(packed_rows, rows_ - i * packed_rows));
     });
     const std::int64_t columns = ceil_div(product_.cols, kColsPerTask);
-    const std::int64_t task_rows = rows_per_task(pool.threads(), columns);
+    const std::int64_t task_rows =
+        rows_per_task(pool.threads(), columns, padded_rows_ / table_.tile_rows, table_.tile_rows);
     run_tasks(pool, small_, columns * ceil_div(rows_, task_rows), [&](std::int64_t i) {
       const std::int64_t row = i / columns * task_rows, col = i % columns * kColsPerTask;
       multiply_part(row, std::min(task_rows, rows_ - row), col, std::min(kColsPerTask, product_.cols - col));
@@ -103,16 +90,6 @@ class Band {
   void pack_rows(std::int64_t row, std::int64_t rows) const {
     for (const DepthBlock& block : plan_.blocks)
       table_.pack_left(product_.left, first_row_ + row, rows, block.start, block.length, packed(block, row));
-  }
-
-  // All rows, unless there would be too few tasks to keep the threads equally busy.
-  std::int64_t rows_per_task(int threads, std::int64_t columns) const {
-    constexpr std::int64_t kTasksPerThread = 4;
-    const std::int64_t tiles = padded_rows_ / table_.tile_rows;
-    if (threads == 1) return padded_rows_;
-    const std::int64_t parts = std::max<std::int64_t>(
-        1, std::min(ceil_div(kTasksPerThread * threads, columns), tiles / kMinTilesPerTask));
-    return ceil_div(tiles, parts) * table_.tile_rows;
   }
 
   void multiply_part(std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) const {
@@ -149,7 +126,7 @@ class Band {
 
 const ProductTable& product_table(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::product_table;
+  if (isa >= Isa::kAvx512) return avx512::product_table;
   if (isa == Isa::kAvx2) return avx2::product_table;
 #endif
   static_cast<void>(isa);

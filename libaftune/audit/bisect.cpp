@@ -30,6 +30,7 @@ model::EngineOptions engine_of(const LogView& log, ThreadPool& pool) {
   return {.config = log.config(),
           .grid = log.grid(),
           .recipe = log.manifest().recipe,
+          .profile = profile_of(log.manifest()),
           .recompute = false,
           .pool = &pool};
 }

@@ -17,15 +17,22 @@ std::uint64_t memory_bound(std::uint64_t max_memory) {
 }
 
 std::string unsupported_arithmetic(const record::Manifest& manifest) {
-  int count = 0;
-  const char* const* names = kernels::op_names(&count);
-  const std::vector<std::string> known(names, names + count);
-  if (manifest.profile == "f32" && manifest.ops == known) return "";
+  const auto profile = kernels::profile_from_name(manifest.profile);
+  // The manifest states the whole name, with what a short one leaves out.
+  if (!profile || name(*profile) != manifest.profile) return cat("profile ", manifest.profile, ": unknown");
+  const std::vector<std::string> known = kernels::op_names(*profile);
+  if (manifest.ops == known) return "";
   std::string unknown;
   for (const std::string& op : manifest.ops)
     if (!std::binary_search(known.begin(), known.end(), op)) unknown += " " + op;
   return cat("profile ", manifest.profile,
              unknown.empty() ? ": not this build's list of ops" : ": unknown ops:" + unknown);
+}
+
+kernels::Profile profile_of(const record::Manifest& manifest) {
+  const auto profile = kernels::profile_from_name(manifest.profile);
+  AFTUNE_CHECK(profile.has_value());
+  return *profile;
 }
 
 }  // namespace aftune::audit

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "audit/log_view.h"
+#include "kernels/profile.h"
 
 namespace aftune::audit {
 
@@ -13,5 +14,7 @@ std::uint64_t memory_bound(std::uint64_t max_memory);
 
 /// Why this build cannot compute what the run did: another numerics profile, unknown ops. Empty if it can.
 std::string unsupported_arithmetic(const record::Manifest& manifest);
+/// The profile of a run whose arithmetic is supported.
+kernels::Profile profile_of(const record::Manifest& manifest);
 
 }  // namespace aftune::audit

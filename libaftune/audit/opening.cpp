@@ -9,6 +9,7 @@
 #include "audit/batch_check.h"
 #include "audit/block_lists.h"
 #include "audit/final_params.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"
@@ -71,6 +72,7 @@ class Opener {
         engine_{.config = log.config(),
                 .grid = log.grid(),
                 .recipe = log.manifest().recipe,
+                .profile = profile_of(log.manifest()),
                 .recompute = false,
                 .pool = &pool},
         evidence_(evidence),

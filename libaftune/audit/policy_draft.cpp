@@ -40,7 +40,7 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
                  {"template", to_hex(hash::blake3(train::read_chat_template(model)))},
                  {"data_root", to_hex(dataset.root())},
                  {"data_rows", dataset.rows()},
-                 {"numerics", {"f32"}},
+                 {"numerics", {"f32", name(kernels::Profile{kernels::kDefaultI14Group})}},
                  {"max_layers_per_block", (config.layers + kLayerBlocks - 1) / kLayerBlocks},
                  {"max_steps_per_block", kStepsPerBlock}};
   if (has_weights(model)) {

@@ -11,6 +11,7 @@
 #include "audit/block_lists.h"
 #include "audit/block_state.h"
 #include "audit/cell_replay.h"
+#include "audit/limits.h"
 #include "audit/rejection.h"
 #include "audit/run_replay.h"
 #include "base/error.h"
@@ -318,8 +319,16 @@ std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
 
 std::uint64_t replay_bytes(const LogView& log, int block) {
   const BlockLists lists(log, block);
+  const int group = profile_of(log.manifest()).group;
+  // A factor takes two bytes an element and a scale a group; a matrix is kept as two, an activation and a
+  // gradient as one or two at a time.
+  const double factor = group == 0 ? 0.0 : 0.5 + 1.0 / group;
   std::uint64_t bytes = 0;
-  for (const TensorSpec& spec : lists.parameter_specs()) bytes += 2 * byte_size(spec);
+  for (const TensorSpec& spec : lists.parameter_specs()) {
+    bytes += 2 * byte_size(spec);
+    if (spec.shape.size() == 2)
+      bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
+  }
   for (const TensorSpec& spec : lists.moment_specs()) bytes += byte_size(spec);
   // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients. In
   // floating point, where no claimed size can overflow.
@@ -329,7 +338,8 @@ std::uint64_t replay_bytes(const LogView& log, int block) {
                            4.0 * static_cast<double>(config.intermediate) +
                            4.0 * config.heads * (config.head_dim + 1.0);
   const auto tokens = static_cast<double>(std::max<std::int64_t>(2048, log.manifest().recipe.seq_len));
-  const double activations = tokens * per_layer * layers * sizeof(float);
+  const auto widest = static_cast<double>(std::max(config.intermediate, config.hidden));
+  const double activations = tokens * (per_layer * layers + 4 * factor * widest) * sizeof(float);
   return bytes + static_cast<std::uint64_t>(std::min(activations, 1e18));
 }
 

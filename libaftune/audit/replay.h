@@ -27,8 +27,8 @@ std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
                                       const model::EngineOptions& engine, const std::vector<Cell>& cells,
                                       const ReplayOptions& options, Findings& findings, Progress& progress);
 
-/// Bytes that a replay of one block takes: parameters, gradients, moments, and the activations of one
-/// micro-batch, from above. For the whole engine, the sum over its blocks.
+/// Bytes that a replay of one block takes: parameters, gradients, moments, quantised copies, and the
+/// activations of one micro-batch, from above. For the whole engine, the sum over its blocks.
 std::uint64_t replay_bytes(const LogView& log, int block);
 
 /// Compares the snapshot of the last state, from which nothing is replayed, with its leaf; one tensor at a

@@ -369,6 +369,7 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
   const model::EngineOptions engine{.config = log_->config(),
                                     .grid = log_->grid(),
                                     .recipe = log_->manifest().recipe,
+                                    .profile = profile_of(log_->manifest()),
                                     .recompute = false,
                                     .pool = &pool_};
   const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),

@@ -1,13 +1,17 @@
 #include "base/cpu.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "base/error.h"
 
 namespace aftune {
 namespace {
+
+constexpr Isa kIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni};
 
 bool has(Isa isa) {
 #if defined(__x86_64__)
@@ -20,6 +24,8 @@ bool has(Isa isa) {
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("fma");
+    case Isa::kAvx512Vnni:
+      return has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
   }
   return false;
 #else
@@ -29,14 +35,13 @@ bool has(Isa isa) {
 
 Isa choose() {
   const char* forced = std::getenv("AFTUNE_ISA");
-  if (forced == nullptr || *forced == '\0')
-    return has(Isa::kAvx512) ? Isa::kAvx512 : has(Isa::kAvx2) ? Isa::kAvx2 : Isa::kScalar;
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+  if (forced == nullptr || *forced == '\0') return *std::find_if(std::rbegin(kIsas), std::rend(kIsas), has);
+  for (const Isa isa : kIsas) {
     if (name(isa) != forced) continue;
     if (!has(isa)) fail(Fault::kUsage, "AFTUNE_ISA=", forced, ": this CPU does not have it");
     return isa;
   }
-  fail(Fault::kUsage, "AFTUNE_ISA=", forced, ": not one of scalar, avx2, avx512");
+  fail(Fault::kUsage, "AFTUNE_ISA=", forced, ": not one of scalar, avx2, avx512, avx512vnni");
 }
 
 }  // namespace
@@ -54,6 +59,8 @@ std::string_view name(Isa isa) {
       return "avx2";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512vnni";
   }
   return "unknown";
 }

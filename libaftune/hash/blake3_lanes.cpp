@@ -18,7 +18,7 @@ extern const Blake3Lanes blake3_lanes;
 
 const Blake3Lanes& blake3_lanes(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return avx512::blake3_lanes;
+  if (isa >= Isa::kAvx512) return avx512::blake3_lanes;
   if (isa == Isa::kAvx2) return avx2::blake3_lanes;
 #endif
   AFTUNE_CHECK(isa == Isa::kScalar || isa == active_isa());

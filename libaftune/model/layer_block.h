@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "data/rows.h"
+#include "kernels/profile.h"
 #include "model/config.h"
 #include "model/op_observer.h"
 #include "record/grid.h"
@@ -54,7 +55,7 @@ class LayerBlock {
   virtual ~LayerBlock() = default;
 
   virtual int index() const = 0;
-  /// In unit order.
+  /// In unit order. Whoever changes values through a reference asks for it anew each time.
   virtual std::vector<Parameter>& parameters() = 0;
   /// Units owned, in order, and the parameters [first, last) of each.
   struct UnitSpan {
@@ -88,6 +89,7 @@ struct EngineOptions {
   Config config;
   record::Grid grid;
   record::Recipe recipe;
+  kernels::Profile profile;
   bool recompute = false;
   ThreadPool* pool = nullptr;
   OpObserver* ops = nullptr;  ///< with one, forward and backward take one row at a time

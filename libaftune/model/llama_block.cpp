@@ -38,7 +38,11 @@ class LlamaBlock : public LayerBlock {
   LlamaBlock(const EngineOptions& options, int index);
 
   int index() const override { return index_; }
-  std::vector<Parameter>& parameters() override { return parameters_; }
+  // Handed out to be changed.
+  std::vector<Parameter>& parameters() override {
+    products_.weights_changed();
+    return parameters_;
+  }
   const std::vector<UnitSpan>& units() const override { return units_; }
   void begin_step(const StepContext& context) override;
   StageOutput forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) override;
@@ -63,6 +67,7 @@ class LlamaBlock : public LayerBlock {
   EngineOptions options_;
   int index_;
   RopeTable rope_;
+  Products products_;
   LlamaLayer layer_;
   LlamaHead head_;
   std::vector<Parameter> parameters_;
@@ -89,8 +94,9 @@ LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
     : options_(options),
       index_(index),
       rope_(options_.config),
-      layer_(options_.config, rope_, *options_.pool, options_.ops),
-      head_(options_.config, *options_.pool, LlamaHead::kMaxLogits, options_.ops) {
+      products_(*options_.pool, options_.profile, options_.ops),
+      layer_(options_.config, rope_, products_, *options_.pool, options_.ops),
+      head_(options_.config, products_, *options_.pool, LlamaHead::kMaxLogits, options_.ops) {
   const std::size_t moments = optim::moment_names(options_.recipe).size();
   for (const int unit : options_.grid.units_of_block(index)) {
     const std::size_t first = parameters_.size();
@@ -274,6 +280,7 @@ std::vector<double> LlamaBlock::sum_squares() {
 }
 
 void LlamaBlock::update(float clip) {
+  products_.weights_changed();
   for (Parameter& p : parameters_) {
     bool nonfinite = false;
     std::vector<ByteView> views{p.value.bytes()};

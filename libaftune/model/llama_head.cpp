@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "kernels/ops.h"
 
@@ -54,12 +55,12 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
                           std::vector<double>& row_losses) const {
   const bool learn = weights.d_weight != nullptr;
   const std::string_view name = weights.weight_name;
-  Matrix x(std::ssize(chunk.at), normed.cols), logits(x.rows, config_.vocab);
+  Matrix x(std::ssize(chunk.at), normed.cols);
   observed(ops_, {OpKind::kGather, name, normed.rows}, {bytes_of(labels), normed.bytes()},
            {x.bytes(), bytes_of(chunk.labels)}, [&] { chunk.gather(normed, x); });
-  observed(ops_, {OpKind::kLinear, name, x.rows}, {x.bytes(), weights.weight.bytes()}, {logits.bytes()}, [&] {
-    kernels::linear(pool_, x.rows, x.cols, logits.cols, x.data(), weights.weight.data(), logits.data());
-  });
+  const Weight weight{name, weights.weight, config_.vocab, config_.hidden};
+  std::optional<Products::Input> input(std::in_place, products_, x);
+  Matrix logits = products_.linear(weight, *input);
   Buffer loss(x.rows);
   observed(ops_, {OpKind::kCrossEntropy, name, x.rows}, {bytes_of(chunk.labels), logits.bytes()},
            {loss.bytes(), logits.bytes()}, [&] {
@@ -74,18 +75,10 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   }
   if (!learn) return;
   const Matrix& d_logits = logits;  // cross_entropy put them there
-  observed(ops_, {OpKind::kLinearGradWeight, name, x.rows},
-           {d_logits.bytes(), x.bytes(), weights.d_weight->bytes()}, {weights.d_weight->bytes()}, [&] {
-             kernels::linear_grad_weight(pool_, std::ssize(chunk.row_starts) - 1, chunk.row_starts.data(),
-                                         x.cols, logits.cols, d_logits.data(), x.data(),
-                                         weights.d_weight->data());
-           });
+  products_.grad_weight(weight, chunk.row_starts, d_logits, *input, *weights.d_weight);
+  input.reset();
   Matrix& dx = x;  // no longer needed: its memory takes its gradient
-  observed(ops_, {OpKind::kLinearGradInput, name, dx.rows}, {d_logits.bytes(), weights.weight.bytes()},
-           {dx.bytes()}, [&] {
-             kernels::linear_grad_input(pool_, dx.rows, dx.cols, d_logits.cols, d_logits.data(),
-                                        weights.weight.data(), dx.data(), kernels::Into::kStore);
-           });
+  products_.grad_input(weight, d_logits, dx, kernels::Into::kStore);
   observed(ops_, {OpKind::kScatter, name, d_normed.rows}, {bytes_of(labels), dx.bytes()}, {d_normed.bytes()},
            [&] { chunk.scatter(dx, d_normed); });
 }

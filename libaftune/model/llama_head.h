@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "model/layer_block.h"
 #include "model/op_observer.h"
+#include "model/products.h"
 
 namespace aftune::model {
 
@@ -16,7 +17,7 @@ struct HeadWeights {
   Parameter& norm;
   const Buffer& weight;
   Buffer* d_weight;
-  std::string_view weight_name = {};  ///< for an observer
+  std::string_view weight_name = {};
 };
 
 /// What the head computes for some rows: their losses and, when it learns, the gradient of its input.
@@ -33,9 +34,9 @@ class LlamaHead {
   /// Logits that may exist at once: 64 MiB. A single row is never cut.
   static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
 
-  LlamaHead(const Config& config, ThreadPool& pool, std::int64_t max_logits = kMaxLogits,
+  LlamaHead(const Config& config, Products& products, ThreadPool& pool, std::int64_t max_logits = kMaxLogits,
             OpObserver* ops = nullptr)
-      : config_(config), pool_(pool), max_logits_(max_logits), ops_(ops) {}
+      : config_(config), products_(products), pool_(pool), max_logits_(max_logits), ops_(ops) {}
 
   /// x is [n, hidden]. inv_predicted is 1 / (predicted positions of the batch).
   HeadResult run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
@@ -48,6 +49,7 @@ class LlamaHead {
                  std::vector<double>& row_losses) const;
 
   const Config& config_;
+  Products& products_;
   ThreadPool& pool_;
   const std::int64_t max_logits_;
   OpObserver* ops_;

@@ -20,6 +20,10 @@ ByteView bytes_of(const std::vector<std::int32_t>& list) {
   return std::as_bytes(std::span(list));
 }
 
+Weight matrix_of(const Parameter& p) {
+  return {p.spec.name, p.value, p.spec.shape[0], p.spec.shape[1]};
+}
+
 template <class... Used>
 void release(Used&... used) {
   ((used = Used()), ...);
@@ -46,9 +50,12 @@ Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
 Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
                                     LayerActivations& keep) const {
   keep.attention_norm = norm(p[kInputNorm], keep.input, keep.attention_inv);
-  keep.q = linear(p[kQ], keep.attention_norm);
-  keep.k = linear(p[kK], keep.attention_norm);
-  keep.v = linear(p[kV], keep.attention_norm);
+  {
+    Products::Input x(products_, keep.attention_norm);
+    keep.q = products_.linear(matrix_of(p[kQ]), x);
+    keep.k = products_.linear(matrix_of(p[kK]), x);
+    keep.v = products_.linear(matrix_of(p[kV]), x);
+  }
   rotate(p[kQ], rows, false, keep.q);
   rotate(p[kK], rows, false, keep.k);
   const std::int64_t n = keep.q.rows;
@@ -62,20 +69,25 @@ Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
                                 keep.q.data(), keep.k.data(), keep.v.data(), keep.attention.data(),
                                 keep.max.data(), keep.sum.data());
            });
-  return linear(p[kO], keep.attention);
+  Products::Input heads(products_, keep.attention);
+  return products_.linear(matrix_of(p[kO]), heads);
 }
 
 Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const {
   keep.mlp_norm = norm(p[kPostNorm], keep.middle, keep.mlp_inv);
-  keep.gate = linear(p[kGate], keep.mlp_norm);
-  keep.up = linear(p[kUp], keep.mlp_norm);
+  {
+    Products::Input x(products_, keep.mlp_norm);
+    keep.gate = products_.linear(matrix_of(p[kGate]), x);
+    keep.up = products_.linear(matrix_of(p[kUp]), x);
+  }
   keep.product = Matrix(keep.gate.rows, keep.gate.cols);
   observed(ops_, {OpKind::kSwiglu, p[kDown].spec.name, keep.gate.rows}, {keep.gate.bytes(), keep.up.bytes()},
            {keep.product.bytes()}, [&] {
              kernels::swiglu(pool_, keep.gate.values.size(), keep.gate.data(), keep.up.data(),
                              keep.product.data());
            });
-  return linear(p[kDown], keep.product);
+  Products::Input product(products_, keep.product);
+  return products_.linear(matrix_of(p[kDown]), product);
 }
 
 Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const {
@@ -88,9 +100,9 @@ Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivatio
 
 void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
                               Matrix& gradient) const {
-  linear_weight_backward(p[kDown], rows, gradient, kept.product);
+  weights_backward(rows, kept.product, {{p[kDown], gradient}});
   Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
-  linear_input_backward(p[kDown], gradient, d_product, First::kYes);
+  products_.grad_input(matrix_of(p[kDown]), gradient, d_product, Into::kStore);
   Matrix d_gate(kept.gate.rows, kept.gate.cols), d_up(kept.up.rows, kept.up.cols);
   observed(ops_, {OpKind::kSwigluGrad, p[kDown].spec.name, d_gate.rows},
            {kept.gate.bytes(), kept.up.bytes(), d_product.bytes()}, {d_gate.bytes(), d_up.bytes()}, [&] {
@@ -98,20 +110,19 @@ void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivat
                                   d_product.data(), d_gate.data(), d_up.data());
            });
   release(kept.product, kept.gate, kept.up);
-  linear_weight_backward(p[kGate], rows, d_gate, kept.mlp_norm);
-  linear_weight_backward(p[kUp], rows, d_up, kept.mlp_norm);
+  weights_backward(rows, kept.mlp_norm, {{p[kGate], d_gate}, {p[kUp], d_up}});
   Matrix& d_norm = kept.mlp_norm;
-  linear_input_backward(p[kGate], d_gate, d_norm, First::kYes);
-  linear_input_backward(p[kUp], d_up, d_norm, First::kNo);
+  products_.grad_input(matrix_of(p[kGate]), d_gate, d_norm, Into::kStore);
+  products_.grad_input(matrix_of(p[kUp]), d_up, d_norm, Into::kAdd);
   norm_backward(p[kPostNorm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
   release(kept.mlp_norm, kept.middle);
 }
 
 void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
                                     Matrix& gradient) const {
-  linear_weight_backward(p[kO], rows, gradient, kept.attention);
+  weights_backward(rows, kept.attention, {{p[kO], gradient}});
   Matrix d_attention(kept.attention.rows, kept.attention.cols);
-  linear_input_backward(p[kO], gradient, d_attention, First::kYes);
+  products_.grad_input(matrix_of(p[kO]), gradient, d_attention, Into::kStore);
   Matrix dq(kept.q.rows, kept.q.cols), dk(kept.k.rows, kept.k.cols), dv(kept.v.rows, kept.v.cols);
   observed(ops_, {OpKind::kAttentionGrad, p[kO].spec.name, dq.rows},
            {bytes_of(rows.positions), kept.q.bytes(), kept.k.bytes(), kept.v.bytes(), kept.attention.bytes(),
@@ -125,13 +136,11 @@ void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerA
   release(d_attention, kept.attention, kept.q, kept.k, kept.v);
   rotate(p[kQ], rows, true, dq);
   rotate(p[kK], rows, true, dk);
-  linear_weight_backward(p[kQ], rows, dq, kept.attention_norm);
-  linear_weight_backward(p[kK], rows, dk, kept.attention_norm);
-  linear_weight_backward(p[kV], rows, dv, kept.attention_norm);
+  weights_backward(rows, kept.attention_norm, {{p[kQ], dq}, {p[kK], dk}, {p[kV], dv}});
   Matrix& d_norm = kept.attention_norm;
-  linear_input_backward(p[kQ], dq, d_norm, First::kYes);
-  linear_input_backward(p[kK], dk, d_norm, First::kNo);
-  linear_input_backward(p[kV], dv, d_norm, First::kNo);
+  products_.grad_input(matrix_of(p[kQ]), dq, d_norm, Into::kStore);
+  products_.grad_input(matrix_of(p[kK]), dk, d_norm, Into::kAdd);
+  products_.grad_input(matrix_of(p[kV]), dv, d_norm, Into::kAdd);
   norm_backward(p[kInputNorm], rows, kept.input, kept.attention_inv, d_norm, gradient);
 }
 
@@ -161,35 +170,13 @@ void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const 
            });
 }
 
-Matrix LlamaLayer::linear(const Parameter& weight, const Matrix& x) const {
-  Matrix y(x.rows, weight.spec.shape[0]);
-  observed(ops_, {OpKind::kLinear, weight.spec.name, x.rows}, {x.bytes(), weight.value.bytes()}, {y.bytes()},
-           [&] { kernels::linear(pool_, x.rows, x.cols, y.cols, x.data(), weight.value.data(), y.data()); });
-  return y;
-}
-
-void LlamaLayer::linear_weight_backward(Parameter& weight, const data::Rows& rows, const Matrix& dy,
-                                        const Matrix& x) const {
-  observed(ops_, {OpKind::kLinearGradWeight, weight.spec.name, x.rows},
-           {dy.bytes(), x.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()}, [&] {
-             kernels::linear_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, dy.cols,
-                                         dy.data(), x.data(), weight.gradient.data());
-           });
-}
-
-// Of the products that read one input, the first stores its gradient, the others add theirs.
-void LlamaLayer::linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx,
-                                       First first) const {
-  const Op op{OpKind::kLinearGradInput, weight.spec.name, dy.rows};
-  const auto run = [&](Into into) {
-    kernels::linear_grad_input(pool_, dy.rows, dx.cols, dy.cols, dy.data(), weight.value.data(), dx.data(),
-                               into);
-  };
-  if (first == First::kYes)
-    observed(ops_, op, {dy.bytes(), weight.value.bytes()}, {dx.bytes()}, [&] { run(Into::kStore); });
-  else
-    observed(ops_, op, {dy.bytes(), weight.value.bytes(), dx.bytes()}, {dx.bytes()},
-             [&] { run(Into::kAdd); });
+// x is what the products with these matrices read, each dy the gradient of what came out.
+void LlamaLayer::weights_backward(const data::Rows& rows, const Matrix& x,
+                                  std::initializer_list<WeightAndGradient> products) const {
+  Products::Input input(products_, x);
+  for (const WeightAndGradient& product : products)
+    products_.grad_weight(matrix_of(product.parameter), rows.row_starts, product.dy, input,
+                          product.parameter.gradient);
 }
 
 // `weight` is that of the product that x comes from.

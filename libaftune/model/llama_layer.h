@@ -5,6 +5,7 @@
 #include "model/config.h"
 #include "model/layer_block.h"
 #include "model/op_observer.h"
+#include "model/products.h"
 #include "model/rope_table.h"
 #include "tensor/tensor.h"
 
@@ -35,8 +36,9 @@ struct LayerActivations {
 /// the rows' positions.
 class LlamaLayer {
  public:
-  LlamaLayer(const Config& config, const RopeTable& rope, ThreadPool& pool, OpObserver* ops = nullptr)
-      : config_(config), rope_(rope), pool_(pool), ops_(ops) {}
+  LlamaLayer(const Config& config, const RopeTable& rope, Products& products, ThreadPool& pool,
+             OpObserver* ops = nullptr)
+      : config_(config), rope_(rope), products_(products), pool_(pool), ops_(ops) {}
 
   /// x [n, hidden] is moved into `keep`. Returns y [n, hidden].
   Matrix forward(const Parameter* p, const data::Rows& rows, Matrix x, LayerActivations& keep) const;
@@ -54,16 +56,18 @@ class LlamaLayer {
   Matrix norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const;
   void norm_backward(Parameter& weight, const data::Rows& rows, const Matrix& x, const Buffer& inv_rms,
                      const Matrix& dy, Matrix& dx) const;
-  Matrix linear(const Parameter& weight, const Matrix& x) const;
-  void linear_weight_backward(Parameter& weight, const data::Rows& rows, const Matrix& dy,
-                              const Matrix& x) const;
-  enum class First { kYes, kNo };
-  void linear_input_backward(const Parameter& weight, const Matrix& dy, Matrix& dx, First first) const;
+  struct WeightAndGradient {
+    Parameter& parameter;
+    const Matrix& dy;
+  };
+  void weights_backward(const data::Rows& rows, const Matrix& x,
+                        std::initializer_list<WeightAndGradient> products) const;
   void rotate(const Parameter& weight, const data::Rows& rows, bool inverse, Matrix& x) const;
   void add(const Parameter& weight, const Matrix& x, Matrix& branch) const;
 
   const Config& config_;
   const RopeTable& rope_;
+  Products& products_;
   ThreadPool& pool_;
   OpObserver* ops_;
 };

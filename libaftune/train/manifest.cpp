@@ -84,10 +84,8 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   m.eos = in.eos;
   m.recipe = in.recipe;
   m.grid = in.grid;
-  m.profile = options.profile;
-  int count = 0;
-  const char* const* ops = kernels::op_names(&count);
-  m.ops.assign(ops, ops + count);
+  m.profile = name(options.profile);
+  m.ops = kernels::op_names(options.profile);
   if (in.eval) {
     m.eval_root = in.eval->root();
     m.eval_rows = in.eval->rows();

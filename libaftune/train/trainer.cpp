@@ -23,11 +23,10 @@ void check_kernels() {
 }
 
 Engine make_engine(const TrainOptions& options, const Inputs& inputs, ThreadPool& pool) {
-  if (options.profile != "f32")
-    fail(Fault::kUsage, "--numerics ", options.profile, ": unknown; known is f32");
   return Engine({.config = inputs.config,
                  .grid = inputs.grid,
                  .recipe = inputs.recipe,
+                 .profile = options.profile,
                  .recompute = options.recompute,
                  .pool = &pool});
 }

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/files.h"
+#include "kernels/i14.h"
+#include "kernels/profile.h"
 #include "record/recipe.h"
 #include "train/recorder.h"
 
@@ -21,7 +23,7 @@ struct TrainOptions {
   double epochs = 0;  ///< used when recipe.steps is 0: as many steps as cover epochs * rows positions
   int layers_per_block = 1;
   std::int64_t steps_per_block = 8;
-  std::string profile = "f32";
+  kernels::Profile profile{kernels::kDefaultI14Group};
   std::optional<RecordOptions> record;  ///< nullopt: --no-record
   std::string run_id;                   ///< 32 hex digits, or empty: random
   std::int64_t created = 0;             ///< unix seconds

@@ -55,12 +55,12 @@ def tool(build, name):
     return os.path.join(build, "bin", name)
 
 
-def train_seconds(build, folder, work, tag, steps, threads, extra):
+def train_seconds(build, folder, work, tag, steps, threads, extra, numerics="i14"):
     """Seconds of each step of one aftune-train run, the first left out (it warms the caches)."""
     command = [tool(build, "aftune-train"), "--model", os.path.join(folder, "model"), "--data",
                os.path.join(folder, "rows.jsonl"), "--out", os.path.join(work, "out-" + tag), "--init", "--steps",
                str(steps), "--batch-size", "8", "--seq-len", "256", "--lr", "1e-4", "--seed", "1", "--clip-norm",
-               "1.0", "--numerics", "f32", "--threads", str(threads), "--json", "--quiet", *extra]
+               "1.0", "--numerics", numerics, "--threads", str(threads), "--json", "--quiet", *extra]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     steps_seen = [json.loads(line) for line in lines]
     return [s["seconds"] for s in steps_seen if "seconds" in s][1:]

@@ -54,7 +54,7 @@ __attribute__((target("avx2,fma"))) inline void fma_avx2(float* out) {
 inline double fma_peak() {
   alignas(64) static float sink[16] = {};
 #if defined(__x86_64__)
-  if (active_isa() == Isa::kAvx512)
+  if (active_isa() >= Isa::kAvx512)
     return 2e-9 * 16 * kChains * kPeakRounds / cpu_seconds([] { fma_avx512(sink); });
   if (active_isa() == Isa::kAvx2) return 2e-9 * 8 * 12 * kPeakRounds / cpu_seconds([] { fma_avx2(sink); });
 #endif

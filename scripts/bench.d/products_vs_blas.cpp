@@ -1,6 +1,6 @@
 // The matrix products of kernels/ops.h beside OpenBLAS sgemm, which sums in an order of its own choosing, and
 // beside what the FMA units give from registers alone. Both sides get the plain row-major operands, so
-// packing is timed.
+// packing and quantising are timed, except where the right factor is said to be packed already.
 //
 // usage: products_vs_blas [rounds [threads]]
 
@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "fma_peak.h"
+#include "kernels/i14.h"
 #include "kernels/ops.h"
 
 namespace {
@@ -29,12 +30,6 @@ struct Shape {
   int m, n, k;
   double gflop() const { return 2e-9 * m * n * k; }
 };
-
-double seconds(const std::function<void()>& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::vector<float> numbers(int rows, int cols) {
   std::vector<float> x(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
@@ -62,23 +57,41 @@ class Bench {
   void forward(const Shape& s) {
     const std::vector<float> x = numbers(s.m, s.k), w = numbers(s.n, s.k);
     std::vector<float> c = numbers(s.m, s.n);
-    compare(
-        "linear", s, [&] { kernels::linear(pool_, s.m, s.k, s.n, x.data(), w.data(), c.data()); },
-        [&] {
-          cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s.m, s.n, s.k, 1.0f, x.data(), s.k, w.data(),
-                      s.k, 0.0f, c.data(), s.n);
-        });
+    kernels::I14Factor left, weights;
+    weights.quantise_rows(pool_, kernels::Side::kRight, s.n, s.k, w.data());
+    compare("linear", s,
+            {{"f32", [&] { kernels::linear(pool_, s.m, s.k, s.n, x.data(), w.data(), c.data()); }},
+             {"i14", [&] { kernels::linear_i14(pool_, s.m, s.k, s.n, x.data(), w.data(), c.data()); }},
+             {"i14, packed w",
+              [&] {
+                left.quantise_rows(pool_, kernels::Side::kLeft, s.m, s.k, x.data());
+                kernels::multiply_i14(pool_, left, weights, c.data(), kernels::Into::kStore);
+              }}},
+            [&] {
+              cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s.m, s.n, s.k, 1.0f, x.data(), s.k,
+                          w.data(), s.k, 0.0f, c.data(), s.n);
+            });
   }
 
   void grad_input(const Shape& s) {
     const std::vector<float> dy = numbers(s.m, s.k), w = numbers(s.k, s.n);
     std::vector<float> c = numbers(s.m, s.n);
+    kernels::I14Factor left, weights;
+    weights.quantise_columns(pool_, kernels::Side::kRight, s.n, s.k, w.data());
+    constexpr auto kStore = kernels::Into::kStore;
     compare(
         "linear_grad_input", s,
-        [&] {
-          kernels::linear_grad_input(pool_, s.m, s.n, s.k, dy.data(), w.data(), c.data(),
-                                     kernels::Into::kStore);
-        },
+        {{"f32",
+          [&] { kernels::linear_grad_input(pool_, s.m, s.n, s.k, dy.data(), w.data(), c.data(), kStore); }},
+         {"i14",
+          [&] {
+            kernels::linear_grad_input_i14(pool_, s.m, s.n, s.k, dy.data(), w.data(), c.data(), kStore);
+          }},
+         {"i14, packed w",
+          [&] {
+            left.quantise_rows(pool_, kernels::Side::kLeft, s.m, s.k, dy.data());
+            kernels::multiply_i14(pool_, left, weights, c.data(), kStore);
+          }}},
         [&] {
           cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, s.m, s.n, s.k, 1.0f, dy.data(), s.k,
                       w.data(), s.n, 0.0f, c.data(), s.n);
@@ -91,36 +104,90 @@ class Bench {
     std::vector<float> c = numbers(s.m, s.n);
     std::vector<std::int64_t> starts;
     for (int token = 0; token <= s.k; token += 256) starts.push_back(token);
-    compare(
-        "linear_grad_weight", s,
-        [&] {
-          kernels::linear_grad_weight(pool_, static_cast<std::int64_t>(starts.size()) - 1, starts.data(), s.n,
-                                      s.m, dy.data(), x.data(), c.data());
-        },
-        [&] {
-          cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, s.m, s.n, s.k, 1.0f, dy.data(), s.m, x.data(),
-                      s.n, 1.0f, c.data(), s.n);
-        });
+    const std::int64_t rows = static_cast<std::int64_t>(starts.size()) - 1;
+    compare("linear_grad_weight", s,
+            {{"f32",
+              [&] {
+                kernels::linear_grad_weight(pool_, rows, starts.data(), s.n, s.m, dy.data(), x.data(),
+                                            c.data());
+              }},
+             {"i14",
+              [&] {
+                kernels::linear_grad_weight_i14(pool_, rows, starts.data(), s.n, s.m, dy.data(), x.data(),
+                                                c.data());
+              }}},
+            [&] {
+              cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, s.m, s.n, s.k, 1.0f, dy.data(), s.m,
+                          x.data(), s.n, 1.0f, c.data(), s.n);
+            });
+  }
+
+  /// Of the left and the right factor, as a share of the product of 1024^3.
+  void quantising() {
+    constexpr int kSize = 1024;
+    const std::vector<float> x = numbers(kSize, kSize);
+    std::vector<float> c = numbers(kSize, kSize);
+    kernels::I14Factor left, right;
+    std::vector<double> share[4];
+    const auto quantise = [&](int which) {
+      kernels::I14Factor& factor = which % 2 == 0 ? left : right;
+      const kernels::Side side = which % 2 == 0 ? kernels::Side::kLeft : kernels::Side::kRight;
+      if (which < 2)
+        factor.quantise_rows(pool_, side, kSize, kSize, x.data());
+      else
+        factor.quantise_columns(pool_, side, kSize, kSize, x.data());
+    };
+    for (int round = -1; round < rounds_; ++round)
+      for (int which = 0; which < 4; ++which) {
+        const double spent = seconds([&] { quantise(which); });
+        if (which % 2 == 0) quantise(which + 1);
+        const double product =
+            seconds([&] { kernels::multiply_i14(pool_, left, right, c.data(), kernels::Into::kStore); });
+        if (round >= 0) share[which].push_back(spent / product);
+      }
+    constexpr const char* kNames[] = {"left, rows", "right, rows", "left, columns", "right, columns"};
+    for (int which = 0; which < 4; ++which)
+      std::printf("quantising 1024x1024, %-14s %5.1f %% of multiplying 1024^3\n", kNames[which],
+                  100 * figure(share[which]).median);
   }
 
  private:
-  // Round by round, one after the other, so that what else the machine does meets both.
-  void compare(const char* product, const Shape& s, const std::function<void()>& ours,
+  struct Ours {
+    const char* name;
+    std::function<void()> run;
+    std::vector<double> rate = {}, ratio = {};
+  };
+
+  // Round by round, one after the other, so that what else the machine does meets all.
+  void compare(const char* product, const Shape& s, std::vector<Ours> ours,
                const std::function<void()>& peer) {
-    std::vector<double> our_rate, peer_rate, ratio, peak;
-    ours();
+    std::vector<double> peer_rate, peak;
+    for (Ours& our : ours) our.run();
     peer();
     for (int round = 0; round < rounds_; ++round) {
       peak.push_back(bench::fma_peak());
-      our_rate.push_back(s.gflop() / seconds(ours));
       peer_rate.push_back(s.gflop() / seconds(peer));
-      ratio.push_back(our_rate.back() / peer_rate.back());
+      for (Ours& our : ours) {
+        our.rate.push_back(s.gflop() / seconds(our.run));
+        our.ratio.push_back(our.rate.back() / peer_rate.back());
+      }
     }
-    const Figure ours_now = figure(our_rate), peer_now = figure(peer_rate), ratios = figure(ratio);
-    std::printf("%-18s %4dx%4dx%4d  %7.1f (%6.1f-%6.1f)  %7.1f (%6.1f-%6.1f)  %5.2f (%.2f-%.2f)  %7.1f\n",
-                product, s.m, s.n, s.k, ours_now.median, ours_now.least, ours_now.most, peer_now.median,
-                peer_now.least, peer_now.most, ratios.median, ratios.least, ratios.most, figure(peak).median);
+    for (const Ours& our : ours) {
+      const Figure now = figure(our.rate), peers = figure(peer_rate), ratios = figure(our.ratio);
+      std::printf(
+          "%-18s %-13s %4dx%4dx%4d  %7.1f (%6.1f-%6.1f)  %7.1f (%6.1f-%6.1f)  %5.2f (%.2f-%.2f)  %7.1f\n",
+          product, our.name, s.m, s.n, s.k, now.median, now.least, now.most, peers.median, peers.least,
+          peers.most, ratios.median, ratios.least, ratios.most, figure(peak).median);
+    }
     std::fflush(stdout);
+  }
+
+  /// With one thread its processor time, so that other work on the machine is not counted.
+  double seconds(const std::function<void()>& body) const {
+    if (pool_.threads() == 1) return bench::cpu_seconds(body);
+    const auto start = std::chrono::steady_clock::now();
+    body();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   int rounds_;
@@ -136,14 +203,15 @@ int run(int rounds, int threads) {
     if (std::getenv(variable) != nullptr)
       std::printf("warning: %s is set and decides the peer's speed\n", variable);
   std::printf("GFLOP/s: median (least-most) of %d rounds; peak: one thread, registers only\n", rounds);
-  std::printf("%-18s %14s  %23s  %23s  %17s  %7s\n", "product", "MxNxK", "ours", "OpenBLAS sgemm",
-              "ours/OpenBLAS", "peak");
+  std::printf("%-18s %-13s %14s  %23s  %23s  %17s  %7s\n", "product", "profile", "MxNxK", "ours",
+              "OpenBLAS sgemm", "ours/OpenBLAS", "peak");
   Bench bench(rounds, threads);
   for (const Shape& s : {Shape{1024, 1024, 1024}, Shape{512, 4096, 1024}, Shape{512, 1024, 4096}}) {
     bench.forward(s);
     bench.grad_input(s);
     bench.grad_weight(s);
   }
+  bench.quantising();
   return 0;
 }
 

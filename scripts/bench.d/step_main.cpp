@@ -1,7 +1,7 @@
 // One training step of the bench model (hidden 512, 8 layers, 8 rows of 256 tokens, tied): seconds, GFLOP/s,
 // the share of the FMA peak, and what products and attention take of it when they run alone.
 //
-// usage: bench-step [threads [steps [vocabulary]]]
+// usage: bench-step [threads [steps [vocabulary [profile]]]]
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "fma_peak.h"
 #include "kernels/ops.h"
+#include "kernels/profile.h"
+#include "model/products.h"
 #include "train/engine.h"
 
 namespace {
@@ -56,28 +58,50 @@ Buffer numbers(std::int64_t count) {
   return b;
 }
 
-/// The products of one matrix [out, in] in a step: forward and both gradients.
-void products(ThreadPool& pool, const data::Rows& rows, std::int64_t in, std::int64_t out, std::int64_t times,
-              double& cpu) {
-  const Buffer x = numbers(kTokens * in), w = numbers(out * in);
-  Buffer y = numbers(kTokens * out), dx = numbers(kTokens * in), dw = numbers(out * in);
-  cpu += static_cast<double>(times) * median(3, [&] {
-                                        kernels::linear(pool, kTokens, in, out, x.data(), w.data(), y.data());
-                                        kernels::linear_grad_input(pool, kTokens, in, out, y.data(), w.data(),
-                                                                   dx.data(), kernels::Into::kStore);
-                                        kernels::linear_grad_weight(pool, rows.rows(), rows.row_starts.data(),
-                                                                    in, out, y.data(), x.data(), dw.data());
-                                      }).cpu;
-}
+/// Processor time of what a step does with matrices [out, in] that read one input: forward and both
+/// gradients.
+class AllProducts {
+ public:
+  AllProducts(ThreadPool& pool, const kernels::Profile& profile, const data::Rows& rows)
+      : products_(pool, profile), rows_(rows) {}
 
-double all_products(ThreadPool& pool, const data::Rows& rows, std::int64_t vocab) {
-  double cpu = 0;
-  products(pool, rows, kHidden, kHidden, 4 * kLayers, cpu);
-  products(pool, rows, kHidden, kInter, 2 * kLayers, cpu);
-  products(pool, rows, kInter, kHidden, kLayers, cpu);
-  products(pool, rows, kHidden, vocab, 1, cpu);
-  return cpu;
-}
+  double cpu(std::int64_t vocab) {
+    return kLayers * (of(kHidden, kHidden, 3) + of(kHidden, kHidden, 1) + of(kHidden, kInter, 2) +
+                      of(kInter, kHidden, 1)) +
+           of(kHidden, vocab, 1);
+  }
+
+ private:
+  double of(std::int64_t in, std::int64_t out, int matrices) {
+    const Buffer w = numbers(out * in);
+    Matrix x(kTokens, in), dx(kTokens, in), dy(kTokens, out);
+    x.values = numbers(kTokens * in);
+    dy.values = numbers(kTokens * out);
+    Buffer dw = numbers(out * in);
+    return median(3,
+                  [&] {
+                    products_.weights_changed();
+                    std::vector<model::Weight> weights;
+                    for (int i = 0; i < matrices; ++i) weights.push_back({kNames[i], w, out, in});
+                    {
+                      model::Products::Input input(products_, x);
+                      for (const model::Weight& weight : weights) products_.linear(weight, input);
+                    }
+                    {
+                      model::Products::Input input(products_, x);
+                      for (const model::Weight& weight : weights)
+                        products_.grad_weight(weight, rows_.row_starts, dy, input, dw);
+                    }
+                    for (const model::Weight& weight : weights)
+                      products_.grad_input(weight, dy, dx, kernels::Into::kAdd);
+                  })
+        .cpu;
+  }
+
+  static constexpr const char* kNames[] = {"a", "b", "c"};
+  model::Products products_;
+  const data::Rows& rows_;
+};
 
 double all_attention(ThreadPool& pool, const data::Rows& rows) {
   const kernels::AttentionShape shape{kHeads, kHeads, kHidden / kHeads, 0.125f};
@@ -93,8 +117,9 @@ double all_attention(ThreadPool& pool, const data::Rows& rows) {
                    }).cpu;
 }
 
-model::EngineOptions bench_options(ThreadPool& pool, std::int64_t vocab) {
+model::EngineOptions bench_options(ThreadPool& pool, std::int64_t vocab, const kernels::Profile& profile) {
   model::EngineOptions o;
+  o.profile = profile;
   o.config.vocab = vocab;
   o.config.hidden = kHidden;
   o.config.intermediate = kInter;
@@ -111,9 +136,9 @@ model::EngineOptions bench_options(ThreadPool& pool, std::int64_t vocab) {
   return o;
 }
 
-void run(int threads, int steps, std::int64_t vocab) {
+void run(int threads, int steps, std::int64_t vocab, const kernels::Profile& profile) {
   ThreadPool pool(threads);
-  train::Engine engine(bench_options(pool, vocab));
+  train::Engine engine(bench_options(pool, vocab, profile));
   for (const auto& block : engine.blocks()) model::init_parameters(*block, engine.options());
   const data::Rows rows = full_rows(vocab);
   std::int64_t t = 0;
@@ -125,10 +150,11 @@ void run(int threads, int steps, std::int64_t vocab) {
       (kLayers * (4 * kHidden * kHidden + 3 * kHidden * kInter) + static_cast<double>(vocab) * kHidden);
   const double attention_flop = kLayers * kTokens * (kSeq + 1) / 2.0 * kHidden * (2 * 2 + 2 * 5);
   const double gflop = 1e-9 * (product_flop + attention_flop), peak = bench::fma_peak();
-  const double product_cpu = all_products(pool, rows, vocab), attention_cpu = all_attention(pool, rows);
-  std::printf("%s, %s, %d thread%s, vocabulary %lld\n", std::string(cpu_name()).c_str(),
-              std::string(name(active_isa())).c_str(), threads, threads == 1 ? "" : "s",
-              static_cast<long long>(vocab));
+  const double product_cpu = AllProducts(pool, profile, rows).cpu(vocab),
+               attention_cpu = all_attention(pool, rows);
+  std::printf("%s, %s, %s, %d thread%s, vocabulary %lld\n", std::string(cpu_name()).c_str(),
+              std::string(name(active_isa())).c_str(), name(profile).c_str(), threads,
+              threads == 1 ? "" : "s", static_cast<long long>(vocab));
   std::printf(
       "step %.3f s, processor time %.3f s; %.0f GFLOP: %.1f GFLOP/s a thread, %.0f %% of %.1f (FMA peak)\n",
       time.wall, time.cpu, gflop, gflop / time.cpu, 100 * gflop / time.cpu / peak, peak);
@@ -141,8 +167,10 @@ void run(int threads, int steps, std::int64_t vocab) {
 
 int main(int argc, char** argv) {
   try {
+    const auto profile = kernels::profile_from_name(argc > 4 ? argv[4] : "i14");
+    if (!profile) fail(Fault::kUsage, "no such profile: ", argv[4]);
     run(argc > 1 ? std::atoi(argv[1]) : 1, argc > 2 ? std::atoi(argv[2]) : 3,
-        argc > 3 ? std::atoi(argv[3]) : 4096);
+        argc > 3 ? std::atoi(argv[3]) : 4096, *profile);
   } catch (const aftune::Error& e) {
     std::fprintf(stderr, "bench-step: error: %s\n", e.what());
     return 2;

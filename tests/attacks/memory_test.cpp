@@ -6,6 +6,7 @@
 #include "attacks/answer.h"
 #include "attacks/expect.h"
 #include "audit/evidence_file.h"
+#include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/replay.h"
 #include "base/error.h"
@@ -43,6 +44,7 @@ TEST(Memory, ThatRunsOutLeavesTheCellUnansweredAndNoOther) {
   const model::EngineOptions engine{.config = log.config(),
                                     .grid = log.grid(),
                                     .recipe = log.manifest().recipe,
+                                    .profile = audit::profile_of(log.manifest()),
                                     .recompute = false,
                                     .pool = &pool};
   Progress progress("verify", 9, true);

@@ -25,7 +25,7 @@ inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 /// before.
 inline std::vector<Isa> usable_isas() {
   std::vector<Isa> isas;
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512})
+  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni})
     if (isa <= active_isa()) isas.push_back(isa);
   return isas;
 }

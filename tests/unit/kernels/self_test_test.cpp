@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <string_view>
+#include <iterator>
+#include <string>
 #include <vector>
 
+#include "kernels/i14.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -32,14 +34,24 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
   EXPECT_EQ(first_difference(pool, known_answers()), nullptr);
 }
 
+constexpr Profile kF32, kI14{kDefaultI14Group};
+
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  int count = 0;
-  const char* const* names = op_names(&count);
-  const std::vector<std::string_view> list(names, names + count);
-  EXPECT_EQ(list.size(), known_answers().size());
-  EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
-  EXPECT_EQ(std::adjacent_find(list.begin(), list.end()), list.end());
-  for (const std::string_view name : list) EXPECT_TRUE(name.ends_with("/1")) << name;
+  EXPECT_EQ(op_names(kI14).size(), known_answers().size());
+  for (const Profile& profile : {kF32, kI14}) {
+    const std::vector<std::string> list = op_names(profile);
+    EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
+    EXPECT_EQ(std::adjacent_find(list.begin(), list.end()), list.end());
+    for (const std::string& name : list) EXPECT_TRUE(name.ends_with("/1")) << name;
+  }
+}
+
+TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
+  const std::vector<std::string> f32 = op_names(kF32), i14 = op_names(kI14);
+  std::vector<std::string> more;
+  std::set_difference(i14.begin(), i14.end(), f32.begin(), f32.end(), std::back_inserter(more));
+  EXPECT_EQ(more, (std::vector<std::string>{"matmul-i14/1", "quantise-i14/1"}));
+  EXPECT_EQ(f32.size() + more.size(), i14.size());
 }
 
 }  // namespace

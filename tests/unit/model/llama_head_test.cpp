@@ -23,7 +23,7 @@ struct Outcome {
 };
 
 /// Five rows, one of which predicts nothing, with at most `max_logits` logits at a time.
-Outcome run(std::int64_t max_logits) {
+Outcome run(const kernels::Profile& profile, std::int64_t max_logits) {
   Config config =
       Config::parse(R"({"model_type":"llama","vocab_size":19,"hidden_size":32,"num_attention_heads":4})");
   ThreadPool pool(1);
@@ -39,23 +39,29 @@ Outcome run(std::int64_t max_logits) {
   const Buffer weight = waves(19 * 32, 0.3f);
   Outcome o;
   o.d_weight = Buffer::zeros(weight.size());
-  o.result = LlamaHead(config, pool, max_logits).run({norm, weight, &o.d_weight}, rows, x, 0.125f);
+  Products products(pool, profile);
+  o.result = LlamaHead(config, products, pool, max_logits).run({norm, weight, &o.d_weight}, rows, x, 0.125f);
   o.d_norm = std::move(norm.gradient);
   return o;
 }
 
-TEST(LlamaHead, ChunksChangeNoBit) {
-  const Outcome whole = run(LlamaHead::kMaxLogits);
+class LlamaHeadBits : public testing::TestWithParam<const char*> {};
+
+TEST_P(LlamaHeadBits, DoNotDependOnChunks) {
+  const kernels::Profile profile = *kernels::profile_from_name(GetParam());
+  const Outcome whole = run(profile, LlamaHead::kMaxLogits);
   ASSERT_EQ(whole.result.row_losses.size(), 5u);
   EXPECT_EQ(whole.result.row_losses[1], 0.0);
   for (const std::int64_t max_logits : {1, 19 * 5, 19 * 7, 19 * 12}) {
-    const Outcome parts = run(max_logits);
+    const Outcome parts = run(profile, max_logits);
     EXPECT_EQ(parts.result.row_losses, whole.result.row_losses);
     EXPECT_TRUE(same(parts.result.d_input.values, whole.result.d_input.values)) << max_logits;
     EXPECT_TRUE(same(parts.d_weight, whole.d_weight)) << max_logits;
     EXPECT_TRUE(same(parts.d_norm, whole.d_norm)) << max_logits;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Profiles, LlamaHeadBits, testing::Values("f32", "i14"));
 
 }  // namespace
 }  // namespace aftune::model

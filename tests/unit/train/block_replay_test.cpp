@@ -1,6 +1,8 @@
 // The promise the audit rests on: a block alone, given the boundaries of a run, does what it did in the run.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "llama_fixture.h"
 
 namespace aftune::train {
@@ -55,14 +57,16 @@ void replay(model::LayerBlock& block, const record::Grid& grid, const data::Rows
   }
 }
 
-class BlockReplay : public testing::TestWithParam<const char*> {};
+class BlockReplay : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 TEST_P(BlockReplay, EqualsTheRun) {
-  const LlamaFixture fixture(GetParam());
+  const LlamaFixture fixture(std::get<0>(GetParam()));
   ThreadPool pool(2), other_pool(1);
-  Engine engine(fixture.options(pool));
+  model::EngineOptions options = fixture.options(pool), other = fixture.options(other_pool, 1, true);
+  options.profile = other.profile = *kernels::profile_from_name(std::get<1>(GetParam()));
+  Engine engine(options);
   fixture.load(engine);
-  Engine alone(fixture.options(other_pool, 1, true));  // its blocks are used one by one
+  Engine alone(other);  // its blocks are used one by one
   fixture.load(alone);
   const record::Grid& grid = engine.options().grid;
   for (std::int64_t t = 0; t < 2; ++t) {
@@ -85,7 +89,9 @@ TEST_P(BlockReplay, EqualsTheRun) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, BlockReplay, testing::Values("tied", "grouped", "packed", "sgd"));
+INSTANTIATE_TEST_SUITE_P(Cases, BlockReplay,
+                         testing::Combine(testing::Values("tied", "grouped", "packed", "sgd"),
+                                          testing::Values("f32", "i14")));
 
 }  // namespace
 }  // namespace aftune::train

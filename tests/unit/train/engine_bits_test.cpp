@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 
 #include "hash/blake3.h"
 #include "llama_fixture.h"
@@ -11,7 +12,7 @@
 namespace aftune::train {
 namespace {
 
-struct Run {
+struct Way {
   int threads = 1;
   std::int64_t micro_batch = 3;
   bool recompute = false;
@@ -19,9 +20,11 @@ struct Run {
 };
 
 /// One digest of all losses, norms, parameters and moments of three steps, unit by unit.
-Digest fingerprint(const LlamaFixture& fixture, const Run& run) {
+Digest fingerprint(const LlamaFixture& fixture, const kernels::Profile& profile, const Way& run) {
   ThreadPool pool(run.threads);
-  Engine engine(fixture.options(pool, run.layers_per_block, run.recompute));
+  model::EngineOptions options = fixture.options(pool, run.layers_per_block, run.recompute);
+  options.profile = profile;
+  Engine engine(options);
   fixture.load(engine);
   hash::Blake3 all;
   for (std::int64_t t = 0; t < 3; ++t) {
@@ -43,38 +46,51 @@ Digest fingerprint(const LlamaFixture& fixture, const Run& run) {
 /// Fingerprints that every machine, instruction set and release must give until an operation's version
 /// changes.
 const std::map<std::string, std::string> kKnown = {
-    {"tied", "f5f156dc065162de86335e6ff529c83e1a0a2f4bb4de5c3c89590403934112f7"},
-    {"grouped", "29af2dad359c463e32f85de99e3111736e27a5d73a0603c75c6e7e037c306305"},
-    {"packed", "f442adaea7e33dcccd04963c44f72dc9012d7624b75ea461cf4d0fb25e3d4cf9"},
-    {"sgd", "deda1187b2a2d4c172b2df182e5bb317e46dc678474f67cf218917fce2ff534a"}};
+    {"tied f32", "f5f156dc065162de86335e6ff529c83e1a0a2f4bb4de5c3c89590403934112f7"},
+    {"tied i14", "3fdd75e8a74ccfd9acc89d29f845eff88ec2f8def7120262a78eb31f3fd59bd9"},
+    {"grouped f32", "29af2dad359c463e32f85de99e3111736e27a5d73a0603c75c6e7e037c306305"},
+    {"grouped i14", "7021edcd9b4e2ae19190e6224363e5d6ac67adf4c66ad052748397ae171765ba"},
+    {"packed f32", "f442adaea7e33dcccd04963c44f72dc9012d7624b75ea461cf4d0fb25e3d4cf9"},
+    {"packed i14", "ede458cadc3fb142056243057585a07c27eecd1c0c3e1f0ab9e4b479cdb224d7"},
+    {"sgd f32", "deda1187b2a2d4c172b2df182e5bb317e46dc678474f67cf218917fce2ff534a"},
+    {"sgd i14", "e4ace6b3598a3e85b1f6759bb5cf8171f9d7cca1c57f923bc8713e348a37b999"}};
 
-class EngineBits : public testing::TestWithParam<const char*> {};
+class EngineBits : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+ protected:
+  const LlamaFixture fixture{std::get<0>(GetParam())};
+  const kernels::Profile profile = *kernels::profile_from_name(std::get<1>(GetParam()));
+};
 
 TEST_P(EngineBits, DependOnNothingButTheInputs) {
-  const LlamaFixture fixture(GetParam());
-  const Digest expected = fingerprint(fixture, {});
-  EXPECT_EQ(to_hex(expected), kKnown.at(GetParam()));
-  EXPECT_EQ(fingerprint(fixture, {.threads = 2}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.threads = 3}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.micro_batch = 1}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.micro_batch = 2}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.recompute = true}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.layers_per_block = 2}), expected);
-  EXPECT_EQ(fingerprint(fixture, {.threads = 2, .micro_batch = 1, .recompute = true, .layers_per_block = 2}),
-            expected);
+  const auto bits = [&](const Way& run) { return fingerprint(fixture, profile, run); };
+  const Digest expected = bits({});
+  EXPECT_EQ(to_hex(expected), kKnown.at(cat(std::get<0>(GetParam()), ' ', std::get<1>(GetParam()))));
+  EXPECT_EQ(bits({.threads = 2}), expected);
+  EXPECT_EQ(bits({.threads = 3}), expected);
+  EXPECT_EQ(bits({.micro_batch = 1}), expected);
+  EXPECT_EQ(bits({.micro_batch = 2}), expected);
+  EXPECT_EQ(bits({.recompute = true}), expected);
+  EXPECT_EQ(bits({.layers_per_block = 2}), expected);
+  EXPECT_EQ(bits({.threads = 2, .micro_batch = 1, .recompute = true, .layers_per_block = 2}), expected);
 }
 
+// Between steps too: what was quantised for the step before is no longer what the weights are.
 TEST_P(EngineBits, EvaluationEqualsTheLossOfAStep) {
-  const LlamaFixture fixture(GetParam());
   ThreadPool pool(1);
-  Engine engine(fixture.options(pool));
+  model::EngineOptions options = fixture.options(pool);
+  options.profile = profile;
+  Engine engine(options);
   fixture.load(engine);
   const data::Rows rows = fixture.rows(0);
-  const float before = engine.evaluate(rows, 2);
-  EXPECT_EQ(before, engine.step(0, 1e-3, LlamaFixture::predicted(rows), rows, 3, nullptr).loss);
+  for (std::int64_t t = 0; t < 2; ++t) {
+    const float before = engine.evaluate(rows, 2);
+    EXPECT_EQ(before, engine.step(t, 1e-3, LlamaFixture::predicted(rows), rows, 3, nullptr).loss);
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, EngineBits, testing::Values("tied", "grouped", "packed", "sgd"));
+INSTANTIATE_TEST_SUITE_P(Cases, EngineBits,
+                         testing::Combine(testing::Values("tied", "grouped", "packed", "sgd"),
+                                          testing::Values("f32", "i14")));
 
 }  // namespace
 }  // namespace aftune::train

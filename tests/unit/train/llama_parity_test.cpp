@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/i14.h"
 #include "llama_fixture.h"
 #include "optim/optimizer.h"
 
@@ -71,6 +72,24 @@ TEST_P(LlamaParity, LossesAndWeightsOfTwentySteps) {
       EXPECT_LE(distance(p.value, expected), std::max(1e-3 * distance(expected, initial[i]), rounding))
           << p.spec.name;
       ++i;
+    }
+}
+
+// Between TF32 and f32: what docs/numerics.products.md says of the products holds for what they add up to.
+TEST_P(LlamaParity, I14IsNear) {
+  model::EngineOptions options = fixture.options(pool);
+  options.profile = {kernels::kDefaultI14Group};
+  Engine exact(options);
+  fixture.load(exact);
+  const data::Rows rows = fixture.rows(0);
+  const StepResult result = exact.step(0, 1e-3, LlamaFixture::predicted(rows), rows, rows.rows(), nullptr);
+  EXPECT_NEAR(result.loss, fixture.losses[0], 2e-4 * fixture.losses[0]);
+  for (const auto& block : exact.blocks())
+    for (const model::Parameter& p : block->parameters()) {
+      const Buffer expected = fixture.tensor("grad/" + p.spec.name);
+      const double error = distance(p.gradient, expected);
+      EXPECT_LE(error, 1e-2 * norm(expected)) << p.spec.name;
+      EXPECT_GT(error, 0) << p.spec.name;
     }
 }
 

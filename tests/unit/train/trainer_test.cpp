@@ -208,7 +208,6 @@ TEST_F(TrainerTest, BadJobsAreRefusedBeforeAnythingIsWritten) {
     EXPECT_FALSE(fs::exists(job.folder() / "a")) << message;
   };
   refused([](TrainOptions& o) { o.recipe.seq_len = 65; }, "--seq-len 65 is beyond the 64 positions");
-  refused([](TrainOptions& o) { o.profile = "i14"; }, "--numerics i14");
   refused([](TrainOptions& o) { o.layers_per_block = 0; }, "--layers-per-block");
   refused([](TrainOptions& o) { o.recipe.lr = -1; }, "\"lr\"");
   refused([](TrainOptions& o) { o.recipe.optimizer = "lion"; }, "optimizer");
