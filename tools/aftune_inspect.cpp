@@ -1,17 +1,22 @@
 // Shows what a trace, evidence or a policy holds, a verdict, or the tokens of texts; drafts a policy.
 
+#include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "audit/disclosure.h"
 #include "audit/evidence_file.h"
+#include "audit/op_proof.h"
 #include "audit/policy.h"
 #include "audit/policy_draft.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/cli.h"
 #include "report/attestation.h"
 #include "report/page.h"
 #include "tokenizer/tokenizer.h"
 #include "trace/overview.h"
+#include "trace/segment.h"
 
 namespace aftune {
 namespace {
@@ -20,7 +25,7 @@ constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 
 struct Args {
   fs::path trace, model, policy, policy_from, data;
-  fs::path evidence, verdict, attestation, pubkey, log, html;
+  fs::path evidence, proof, verdict, attestation, pubkey, log, html;
   fs::path out = "-";
   bool tokenize = false, json = false;
 };
@@ -35,6 +40,7 @@ void flags(CLI::App& app, Args& args) {
   cli::data(app, args.data);
   cli::out(app, args.out, "FILE", "policy file to write, - for stdout [-]");
   cli::path(app, "--evidence", "FILE", args.evidence, "show what an evidence file holds");
+  cli::path(app, "--proof", "FILE", args.proof, "show what a proof file says of one operation");
   cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
   cli::path(app, "--attestation", "FILE", args.attestation, "show the verdict of a signed statement");
   cli::pubkey(app, args.pubkey)->description("the auditor's public key, a vkey line");
@@ -60,6 +66,30 @@ cli::Exit tokenize(const Args& args) {
   return cli::Exit::kDone;
 }
 
+// How many salts are opened, by what they are of: "<leaf>/<role>/<index>/<name>".
+Json salts_by_role(const audit::EvidenceIndex& index) {
+  Json roles = Json::object();
+  for (const auto& [name, salt] : index.salts) {
+    const std::size_t begin = name.find('/') + 1;
+    Json& count = roles[name.substr(begin, name.find('/', begin) - begin)];
+    count = count.is_null() ? 1 : count.get<std::int64_t>() + 1;
+  }
+  return roles;
+}
+
+// The numbers of the rows that the index names.
+Json rows_of(const audit::EvidenceIndex& index) {
+  std::set<std::int64_t> rows;
+  for (const auto& [path, digest] : index.datasets)
+    if (const auto row = audit::row_of_dataset(path)) rows.insert(*row);
+  return rows;
+}
+
+std::int64_t final_params_of(const audit::EvidenceIndex& index) {
+  return std::ranges::count_if(index.datasets,
+                               [](const auto& d) { return d.first.starts_with(audit::kEvidenceFinal); });
+}
+
 Json overview(const audit::EvidenceFile& evidence, std::uint64_t bytes) {
   const audit::EvidenceIndex& index = evidence.index();
   const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(index.note).text);
@@ -74,12 +104,26 @@ Json overview(const audit::EvidenceFile& evidence, std::uint64_t bytes) {
           {"cells", std::move(cells)},
           {"leaves", index.leaves.size()},
           {"datasets", index.datasets.size()},
+          {"rows", rows_of(index)},
+          {"final_params", final_params_of(index)},
+          {"salts", salts_by_role(index)},
           {"signed", evidence.has_signature()},
           {"cost",
            {{"replayed_steps", index.cost.replayed_steps},
             {"replayed_tokens", index.cost.replayed_tokens},
             {"stored_bytes", index.cost.stored_bytes},
             {"recreated_bytes", index.cost.recreated_bytes}}}};
+}
+
+// What of the run is shown beside its cells, a line each.
+std::string disclosed_besides(const Json& seen) {
+  std::string text;
+  if (!seen["rows"].empty())
+    text += cat("\nrows        ", seen["rows"].size(), " of the data: ", seen["rows"].dump());
+  if (seen["final_params"] != 0) text += cat("\nfinal       ", seen["final_params"].dump(), " parameters");
+  if (!seen["salts"].empty()) text += "\nsalts      ";
+  for (const auto& [role, count] : seen["salts"].items()) text += cat(' ', count.dump(), ' ', role);
+  return text;
 }
 
 // Of what it says itself; nothing is checked but its form.
@@ -94,11 +138,47 @@ cli::Exit show_evidence(const Args& args) {
   const Json& cost = seen["cost"];
   cli::print(cat("run         ", text("origin"), "\nroot        ", text("root"), ", ", seen["size"].dump(),
                  " leaves\nchallenge   ", text("challenge"), "\ncells       ", seen["cells"].dump(),
-                 "\nholds       ", seen["leaves"].dump(), " leaves, ", seen["datasets"].dump(), " tensors, ",
-                 seen["bytes"].dump(), " bytes\ncost        ", cost["stored_bytes"].dump(), " bytes stored, ",
-                 cost["recreated_bytes"].dump(), " made again by replaying ", cost["replayed_steps"].dump(),
-                 " steps\nsigned      ", evidence.has_signature() ? "yes; by whom says aftune-verify" : "no",
-                 '\n'));
+                 "\nholds       ", seen["leaves"].dump(), " leaves, ", seen["datasets"].dump(), " datasets, ",
+                 seen["bytes"].dump(), " bytes", disclosed_besides(seen), "\ncost        ",
+                 cost["stored_bytes"].dump(), " bytes stored, ", cost["recreated_bytes"].dump(),
+                 " made again by replaying ", cost["replayed_steps"].dump(), " steps\nsigned      ",
+                 evidence.has_signature() ? "yes; by whom says aftune-verify" : "no", '\n'));
+  return cli::Exit::kDone;
+}
+
+// Of what it says itself, as evidence is shown.
+cli::Exit show_proof(const Args& args) {
+  if (!fs::is_regular_file(args.proof)) fail(Fault::kUsage, args.proof.native(), ": not a file");
+  const trace::SegmentReader reader(args.proof, trace::Origin::kForeign);
+  const audit::OpProof proof = audit::read_op_proof(reader);
+  const audit::OpEntry entry =
+      within(args.proof.native(), [&] { return audit::parse_op_entry(proof.entry); });
+  const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(proof.note).text);
+  Json leaves = Json::array();
+  for (const audit::OpenedLeaf& leaf : proof.leaves) leaves.push_back(leaf.index);
+  const Json seen = {{"origin", checkpoint.origin},
+                     {"size", checkpoint.size},
+                     {"root", to_hex(checkpoint.root)},
+                     {"digest", to_hex(reader.digest())},
+                     {"bytes", fs::file_size(args.proof)},
+                     {"cell", {proof.head.cell.block, proof.head.cell.step_block}},
+                     {"index", proof.index},
+                     {"operations", proof.head.count},
+                     {"operation", where(proof.head.cell, entry)},
+                     {"in", entry.in.size()},
+                     {"out", entry.out.size()},
+                     {"inputs", reader.entries().size() - 1},
+                     {"leaves", std::move(leaves)}};
+  if (args.json) {
+    cli::print_json(seen);
+    return cli::Exit::kDone;
+  }
+  cli::print(cat("run         ", checkpoint.origin, "\nroot        ", to_hex(checkpoint.root), ", ",
+                 checkpoint.size, " leaves\noperation   ", proof.index, " of ", proof.head.count, ": ",
+                 visible(where(proof.head.cell, entry)), "\nsigned      ", entry.in.size(), " tensors in, ",
+                 entry.out.size(), " out; what of it is true says aftune-verify\nholds       ",
+                 seen["inputs"].dump(), " inputs, leaves ", seen["leaves"].dump(), ", ", seen["bytes"].dump(),
+                 " bytes\n"));
   return cli::Exit::kDone;
 }
 
@@ -182,14 +262,16 @@ cli::Exit inspect(const Args& args) {
   if (args.out != "-" && args.policy_from.empty()) wrong("--out goes with --policy-from");
   // With a verdict, a trace is what its page is drawn from.
   const int tasks = (args.tokenize ? 1 : 0) + (verdict || !args.trace.empty() ? 1 : 0) +
-                    (args.evidence.empty() ? 0 : 1) + (args.policy.empty() ? 0 : 1) +
-                    (args.policy_from.empty() ? 0 : 1);
+                    (args.evidence.empty() ? 0 : 1) + (args.proof.empty() ? 0 : 1) +
+                    (args.policy.empty() ? 0 : 1) + (args.policy_from.empty() ? 0 : 1);
   if (tasks != 1)
     wrong(
-        "give one of --trace, --evidence, --verdict, --attestation, --tokenize, --policy and --policy-from");
+        "give one of --trace, --evidence, --proof, --verdict, --attestation, --tokenize, --policy and "
+        "--policy-from");
   if (verdict) return show_verdict(args);
   if (args.tokenize) return tokenize(args);
   if (!args.evidence.empty()) return show_evidence(args);
+  if (!args.proof.empty()) return show_proof(args);
   if (!args.policy.empty()) return show_policy(args);
   if (!args.policy_from.empty()) return draft(args);
   const trace::Overview seen = trace::overview({args.trace});

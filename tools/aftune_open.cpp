@@ -16,9 +16,9 @@ constexpr std::uint64_t kMaxChallenge = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMaxPolicy = std::uint64_t{1} << 20;
 
 struct Args {
-  fs::path trace, challenge, out, key, policy;
+  fs::path trace, challenge, out, key, policy, data, model, disclosed;
   std::string ops;
-  bool json = false, quiet = false, export_salts = false;
+  bool json = false, quiet = false, export_salts = false, final_params = false;
   int threads = 0;
   std::uint64_t max_memory = 0;
 };
@@ -31,6 +31,13 @@ void flags(CLI::App& app, Args& args) {
             "write the signed operations of this cell of the challenge instead (layer block,step block)");
   cli::key(app, args.key);
   cli::policy(app, args.policy)->description("the client's policy: warn if more is disclosed than it allows");
+  cli::data(app, args.data)->description("the rows that were trained on: those of the cells go with them");
+  cli::model(app, args.model)
+      ->description("with --data: base model folder, whose tokenizer goes with the rows");
+  cli::toggle(app, "--final-params", args.final_params,
+              "with the cells: every parameter of the last state, without moments");
+  cli::path(app, "--disclosed", "FILE", args.disclosed,
+            "count what is disclosed here, not in the trace, which is then only read");
   cli::toggle(app, "--export-salts", args.export_salts,
               "of a run with hiding: let the shipped files be compared with the log");
   cli::size(app, "--max-memory", args.max_memory, "make nothing again that needs more; K, M, G, T as suffix");
@@ -45,6 +52,7 @@ Json summary(const audit::Opened& opened) {
   const audit::OpeningCost& cost = opened.cost;
   return {{"cells", std::move(cells)},
           {"leaves", opened.leaves},
+          {"rows", opened.rows},
           {"bytes", opened.bytes},
           {"cost",
            {{"replayed_steps", cost.replayed_steps},
@@ -57,9 +65,11 @@ Json summary(const audit::Opened& opened) {
 std::string describe(const audit::Opened& opened, const Args& args) {
   const audit::OpeningCost& cost = opened.cost;
   return cat("opened ", opened.cells.size(), " cells with ", opened.leaves, " leaves: ", args.out.native(),
-             ", ", opened.bytes, " bytes", args.key.empty() ? "" : ", signed", "\n", cost.stored_bytes,
-             " bytes of tensors were stored, ", cost.recreated_bytes, " made again by replaying ",
-             cost.replayed_steps, " steps\n", "disclosed so far: ", describe(opened.disclosed), '\n');
+             ", ", opened.bytes, " bytes", args.key.empty() ? "" : ", signed", "\n",
+             opened.rows == 0 ? "" : cat("with ", opened.rows, " rows of the data and the tokenizer\n"),
+             cost.stored_bytes, " bytes of tensors were stored, ", cost.recreated_bytes,
+             " made again by replaying ", cost.replayed_steps, " steps\n",
+             "disclosed so far: ", describe(opened.disclosed), '\n');
 }
 
 // What is disclosed cannot be taken back: the provider is told, and decides whether to hand the file out.
@@ -106,7 +116,16 @@ cli::Exit sign_ops(const Args& args, const audit::Challenge& challenge,
   return cli::Exit::kDone;
 }
 
+std::optional<fs::path> given(const fs::path& path) {
+  return path.empty() ? std::nullopt : std::optional(path);
+}
+
 cli::Exit open(const Args& args) {
+  if (args.data.empty() != args.model.empty()) fail(Fault::kUsage, "--data and --model go together");
+  if (!args.ops.empty() && !(args.data.empty() && args.disclosed.empty() && !args.final_params))
+    fail(Fault::kUsage, "--ops writes an op list, which has no rows, no final parameters and is not counted");
+  if (!args.disclosed.empty() && args.disclosed.lexically_normal() == args.out.lexically_normal())
+    fail(Fault::kUsage, "--disclosed and --out name one file");
   std::optional<seal::SecretKey> key;
   if (!args.key.empty())
     key.emplace(seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); }));
@@ -125,6 +144,10 @@ cli::Exit open(const Args& args) {
                                             .threads = cli::thread_count(args.threads),
                                             .max_memory = args.max_memory,
                                             .quiet = args.quiet,
+                                            .data = given(args.data),
+                                            .model = given(args.model),
+                                            .final_params = args.final_params,
+                                            .disclosed = given(args.disclosed),
                                             .export_salts = args.export_salts});
   if (policy) warn_of_disclosure(opened.disclosed, *policy);
   args.json ? cli::print_json(summary(opened)) : cli::print(describe(opened, args));

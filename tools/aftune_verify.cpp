@@ -228,6 +228,9 @@ std::string describe(const audit::Bisection& b, const fs::path& proof) {
     case audit::Bisection::Result::kDiffers:
       return cat("differs: operation ", b.agreed, " of ", b.operations, ", ", b.where, ": ", b.detail,
                  "\nproof: ", proof.native(), "\n");
+    case audit::Bisection::Result::kContradicts:
+      return cat("contradicts: ", b.where, ": ", b.detail, "\nproof: ",
+                 fs::exists(proof) ? proof.native() : "the signed list, with the evidence's leaves", "\n");
     case audit::Bisection::Result::kRefused:
       break;
   }

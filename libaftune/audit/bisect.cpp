@@ -134,7 +134,13 @@ class Bisector {
   }
 
   void compare() {
-    if (const std::string why = wrong_end(options_.list, *log_); !why.empty()) return refuse("op list", why);
+    if (const auto wrong = wrong_end(options_.list, *log_)) {
+      refuse("op list", wrong->what);
+      if (!wrong->contradicts) return;
+      result_.result = Bisection::Result::kContradicts;
+      if (wrong->entry) write_op_proof(options_.proof, proof_of(*wrong->entry), {}, {});
+      return;
+    }
     try {
       replay_ops(
           *log_, *evidence_, engine_of(*log_, pool_), options_.list.cell, Inputs::kKeep,
@@ -163,18 +169,24 @@ class Bisector {
     ++result_.agreed;
   }
 
-  void write_proof(const Differs& differs) {
-    const OpEntry& entry = options_.list.entries[static_cast<std::size_t>(differs.index)];
+  // That the provider signed this entry, and the leaves that say what it is of.
+  OpProof proof_of(std::int64_t index) const {
+    const OpEntry& entry = options_.list.entries[static_cast<std::size_t>(index)];
     const hash::MerkleTree tree = options_.list.tree();
     OpProof proof{.note = options_.challenge.note,
                   .head = options_.list.head(),
                   .signature = options_.list.signature,
-                  .index = differs.index,
+                  .index = index,
                   .entry = to_text(entry),
-                  .path = tree.inclusion(static_cast<std::uint64_t>(differs.index), tree.size()),
+                  .path = tree.inclusion(static_cast<std::uint64_t>(index), tree.size()),
                   .leaves = {}};
     for (const OpenedLeaf& leaf : evidence_->index().leaves)
       if (leaf.index == 0 || leaf.index == log_->grid().step_leaf(entry.step)) proof.leaves.push_back(leaf);
+    return proof;
+  }
+
+  void write_proof(const Differs& differs) {
+    const OpEntry& entry = options_.list.entries[static_cast<std::size_t>(differs.index)];
     std::vector<TensorSpec> specs;
     const record::Step step = log_->step(entry.step);
     // Also shows that the operation alone gives what it gave in the cell, before anyone is accused.
@@ -191,7 +203,7 @@ class Bisector {
         });
     const auto wrong = std::mismatch(alone.begin(), alone.end(), entry.out.begin());
     AFTUNE_CHECK(wrong.first != alone.end());
-    write_op_proof(options_.proof, proof, differs.inputs, specs);
+    write_op_proof(options_.proof, proof_of(differs.index), differs.inputs, specs);
     result_.result = Bisection::Result::kDiffers;
     result_.where = where(options_.list.cell, entry);
     result_.detail = cat("output ", wrong.first - alone.begin(), ": replayed ", to_hex(*wrong.first),
@@ -244,6 +256,8 @@ std::string_view name(Bisection::Result result) {
       return "agrees";
     case Bisection::Result::kDiffers:
       return "differs";
+    case Bisection::Result::kContradicts:
+      return "contradicts";
     case Bisection::Result::kRefused:
       break;
   }
@@ -287,8 +301,8 @@ OpList sign_op_list(const OpsOptions& options) {
   } catch (const Rejection& rejection) {
     fail(Fault::kEvidence, rejection.reason.where, ": ", rejection.reason.detail);
   }
-  if (const std::string why = wrong_end(list, log); !why.empty())
-    fail(Fault::kEvidence, options.trace.native(), ": ", why);
+  if (const auto wrong = wrong_end(list, log))
+    fail(Fault::kEvidence, options.trace.native(), ": ", wrong->what);
   list.signature = sign_ops(list.head(), checkpoint, options.key);
   return list;
 }

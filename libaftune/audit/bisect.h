@@ -42,6 +42,9 @@ struct Bisection {
   enum class Result {
     kAgrees,   ///< every operation is as signed
     kDiffers,  ///< one is not, and the proof was written
+    /// An end is signed as another than the log commits to, which needs no replay. The proof was written, but
+    /// for a state, whose digest all updates make: then list and evidence are the proof.
+    kContradicts,
     kRefused,  ///< this is no op list of the cell that the provider answers for, or the cell is not at hand
   };
   Result result = Result::kRefused;
@@ -54,7 +57,7 @@ std::string_view name(Bisection::Result result);
 Json to_json(const Bisection& bisection);  ///< schemas/bisection.json
 
 /// The auditor's side: replays the list's cell from evidence and stops at the first operation that gives
-/// something else than the provider signed.
+/// something else than the provider signed. A list that contradicts the log is not replayed.
 Bisection bisect(const BisectOptions& options);
 
 }  // namespace aftune::audit

@@ -95,11 +95,12 @@ class CellReplay::Passes {
 };
 
 CellReplay::CellReplay(const LogView& log, TensorSource& source, const model::EngineOptions& options,
-                       Findings& findings, int block)
+                       Findings& findings, int block, ShownRows* rows)
     : log_(log),
       source_(source),
       options_(options),
       findings_(findings),
+      rows_(rows),
       block_(model::make_block(options, block)),
       stages_(log.grid().stages_of_block(block)) {}
 
@@ -121,6 +122,13 @@ void CellReplay::run(std::int64_t s, bool asked) {
   gradients_.reset();
   for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) run_step(t, asked);
   check_end(s, asked);
+  // Last: rows that do not come must not spare a cell whose arithmetic is wrong.
+  if (asked && rows_ != nullptr && stages_.front() == 0) check_text(s);
+}
+
+void CellReplay::check_text(std::int64_t s) {
+  for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t)
+    rows_->check(log_.step(t), where(cat("step ", t)), findings_);
 }
 
 void CellReplay::run_step(std::int64_t t, bool asked) {

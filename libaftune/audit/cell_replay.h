@@ -7,6 +7,7 @@
 #include "audit/findings.h"
 #include "audit/gradient_digest.h"
 #include "audit/log_view.h"
+#include "audit/shown_rows.h"
 #include "audit/source.h"
 #include "data/rows.h"
 #include "model/layer_block.h"
@@ -19,7 +20,7 @@ namespace aftune::audit {
 class CellReplay {
  public:
   CellReplay(const LogView& log, TensorSource& source, const model::EngineOptions& options,
-             Findings& findings, int block);
+             Findings& findings, int block, ShownRows* rows = nullptr);
   ~CellReplay();
 
   /// Loads state s. Throws Rejection.
@@ -40,6 +41,7 @@ class CellReplay {
   void check_sums(const record::Step& step, bool asked);
   void check_outputs(const Passes& passes, const record::Step& step, const data::Rows& rows, bool asked);
   void check_end(std::int64_t s, bool asked);
+  void check_text(std::int64_t s);
   std::string where(const std::string& what) const;
   std::string locate(const record::Step& step, const data::Rows& rows, Side side, int boundary);
 
@@ -47,6 +49,7 @@ class CellReplay {
   TensorSource& source_;
   const model::EngineOptions& options_;
   Findings& findings_;
+  ShownRows* rows_;
   std::unique_ptr<model::LayerBlock> block_;
   std::vector<int> stages_;
   std::int64_t step_block_ = 0;

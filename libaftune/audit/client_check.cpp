@@ -1,9 +1,10 @@
 #include "audit/client_check.h"
 
-#include <optional>
-
+#include "audit/batch_check.h"
 #include "audit/block_state.h"
+#include "audit/evidence.h"
 #include "audit/opened_salts.h"
+#include "audit/rejection.h"
 #include "base/error.h"
 #include "data/dataset.h"
 #include "hash/blake3.h"
@@ -13,45 +14,7 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{256} << 20;
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
-// Compares one step's batch with the one that follows from the client's rows. `hidden` counts the lists
-// whose salts are not at hand.
-void check_batch(const LogView& log, const data::Dataset& dataset, const data::Encoder& encoder,
-                 const data::Order& order, const record::Step& step, Findings& findings,
-                 std::int64_t& hidden) {
-  const std::string where = log.step_line(step.step);
-  std::optional<data::Batch> batch;
-  try {
-    batch = data::make_batch(dataset, encoder, order, log.manifest().recipe, step.from);
-  } catch (const Error& e) {
-    if (e.fault() == Fault::kSystem) throw;
-    findings.failed(Check::kData, Code::kData, where, cat("no run can take this row: ", e.what()));
-    return;
-  }
-  if (!findings.expect(batch->to == step.to, Check::kOrder, Code::kOrder, where,
-                       cat("to: expected ", batch->to, ", found ", step.to)))
-    return;
-  const auto compare = [&](record::Role role, const std::vector<std::int32_t>& ints, const Digest& found) {
-    const record::SaltName salt{log.grid().step_leaf(step.step), role};
-    if (!log.is_open(salt)) {
-      ++hidden;
-      return true;
-    }
-    const Digest expected = log.published(salt, data::ints_digest(ints));
-    return findings.expect(expected == found, Check::kData, Code::kData, where,
-                           cat(record::name(role), ": ", expected_found(expected, found)));
-  };
-  const data::Rows& rows = batch->rows;
-  if (!compare(record::Role::kLayout, data::layout_of(rows), step.layout)) return;
-  if (!compare(record::Role::kTokens, rows.tokens, step.token_ids)) return;
-  compare(record::Role::kLabels, rows.labels, step.labels);
-  findings.expect(batch->predicted == step.predicted && rows.size() == step.tokens, Check::kData, Code::kData,
-                  where,
-                  cat("expected ", rows.size(), " tokens, ", batch->predicted, " predicted, found ",
-                      step.tokens, " and ", step.predicted));
-}
 
 void check_batches(const LogView& log, const data::Dataset& dataset, const fs::path& model,
                    Findings& findings) {
@@ -63,12 +26,18 @@ void check_batches(const LogView& log, const data::Dataset& dataset, const fs::p
                        cat("tokenizer: ", expected_found(found, m.tokenizer))))
     return;
   const auto tokenizer = within(path.native(), [&] { return tokenizer::Tokenizer::parse(text); });
-  const data::Encoder encoder(tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
-                              static_cast<std::int32_t>(log.config().vocab));
+  const data::Encoder encoder = encoder_of(log, tokenizer);
   const data::Order order(m.recipe.seed, dataset.rows());
   std::int64_t hidden = 0;
-  for (const std::int64_t t : log.steps())
-    check_batch(log, dataset, encoder, order, log.step(t), findings, hidden);
+  for (const std::int64_t t : log.steps()) {
+    try {
+      hidden += check_batch(
+          log, [&](std::int64_t row) { return dataset.row(row); }, encoder, order, log.step(t),
+          log.step_line(t), findings);
+    } catch (const Rejection& rejection) {
+      report(rejection, findings);
+    }
+  }
   if (hidden > 0)
     findings.unchecked(cat("hidden: ", hidden, " of ", 3 * log.steps().size(),
                            " lists of tokens, labels and layout at hand; their salts were not opened"));

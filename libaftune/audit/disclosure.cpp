@@ -1,5 +1,9 @@
 #include "audit/disclosure.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <string>
 
@@ -59,6 +63,11 @@ class Row {
   Disclosure& sum_;
 };
 
+fs::path lock_of(const fs::path& file) {
+  fs::path lock = file;
+  return lock += ".lock";
+}
+
 std::set<int> bracketed_blocks(const record::Grid& grid, const std::set<int>& opened) {
   std::set<int> known, bracketed;
   for (const int block : opened)
@@ -71,27 +80,57 @@ std::set<int> bracketed_blocks(const record::Grid& grid, const std::set<int>& op
   return bracketed;
 }
 
-std::set<Cell> parse(std::string_view text) {
-  const Json json = parse_canonical(text, {.max_bytes = kMaxBytes, .max_depth = 3});
+HandedOut parse(std::string_view text) {
+  const Json json = parse_canonical(text, {.max_bytes = kMaxBytes, .max_depth = 4});
   Fields fields(json, "disclosed");
   if (fields.text("type", 64) != "aftune-disclosed/1") fail(Fault::kEvidence, "not of this version");
-  std::set<Cell> cells;
+  HandedOut out;
   for (const Json& item : fields.array("cells")) {
     const Cell cell = cell_from_json(item);
-    if (!cells.empty() && !(*cells.rbegin() < cell)) fail(Fault::kEvidence, "cells that are not in order");
-    cells.insert(cell);
+    if (!out.cells.empty() && !(*out.cells.rbegin() < cell))
+      fail(Fault::kEvidence, "cells that are not in order");
+    out.cells.insert(cell);
+  }
+  if (fields.has("rows"))
+    for (const Json& item : fields.array("rows")) {
+      Fields row(item, "row");
+      const std::int64_t number = row.integer("row", 0);
+      if (!out.rows.empty() && out.rows.rbegin()->first >= number)
+        fail(Fault::kEvidence, "rows that are not in order");
+      out.rows[number] = static_cast<std::uint64_t>(row.integer("bytes", 0));
+      row.done();
+    }
+  // Absent is no; there is one text for one content.
+  if (fields.has("final_params")) {
+    out.final_params = fields.boolean("final_params");
+    if (!out.final_params) fail(Fault::kEvidence, "final parameters that are not");
   }
   fields.done();
-  return cells;
+  return out;
+}
+
+std::string to_text(const HandedOut& out) {
+  Json cells = Json::array();
+  for (const Cell& cell : out.cells) cells.push_back({cell.block, cell.step_block});
+  Json json = {{"type", "aftune-disclosed/1"}, {"cells", std::move(cells)}};
+  for (const auto& [row, bytes] : out.rows) json["rows"].push_back({{"row", row}, {"bytes", bytes}});
+  if (out.final_params) json["final_params"] = true;
+  return canonical_json(json);
 }
 
 }  // namespace
 
-Disclosure disclosure_of(const LogView& log, const std::set<Cell>& opened) {
+void HandedOut::add(const HandedOut& more) {
+  cells.insert(more.cells.begin(), more.cells.end());
+  rows.insert(more.rows.begin(), more.rows.end());
+  final_params = final_params || more.final_params;
+}
+
+Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
   const record::Grid& grid = log.grid();
   Disclosure sum{.of_cells = grid.cells(), .of_blocks = grid.blocks()};
   std::map<std::int64_t, std::set<int>> rows;
-  for (const Cell& cell : opened) {
+  for (const Cell& cell : out.cells) {
     if (cell.block >= grid.blocks() || cell.step_block >= grid.step_blocks())
       fail(Fault::kEvidence, "cell ", cell.block, ",", cell.step_block, " is none of this run");
     rows[cell.step_block].insert(cell.block);
@@ -106,48 +145,67 @@ Disclosure disclosure_of(const LogView& log, const std::set<Cell>& opened) {
     Row(log, s, row, sum).count();
   }
   sum.blocks = std::ssize(blocks);
+  sum.final_params = out.final_params;
+  if (out.final_params)
+    for (const TensorSpec& spec : log.tensors()) {
+      ++sum.tensors;
+      sum.bytes += byte_size(spec);
+    }
+  sum.rows = std::ssize(out.rows);
+  for (const auto& [row, bytes] : out.rows) sum.row_bytes += bytes;
   return sum;
 }
 
 Json to_json(const Disclosure& d) {
-  return {{"cells", d.cells},   {"bracketed", d.bracketed}, {"of_cells", d.of_cells},
-          {"blocks", d.blocks}, {"of_blocks", d.of_blocks}, {"tensors", d.tensors},
-          {"bytes", d.bytes}};
+  return {{"cells", d.cells},         {"bracketed", d.bracketed},
+          {"of_cells", d.of_cells},   {"blocks", d.blocks},
+          {"of_blocks", d.of_blocks}, {"tensors", d.tensors},
+          {"bytes", d.bytes},         {"rows", d.rows},
+          {"row_bytes", d.row_bytes}, {"final_params", d.final_params}};
 }
 
 std::string describe(const Disclosure& d) {
   return cat(d.cells, " of ", d.of_cells, " cells, ", d.bracketed, " more between them, ", d.blocks, " of ",
-             d.of_blocks, " blocks, ", d.tensors, " tensors, ", d.bytes, " bytes");
+             d.of_blocks, " blocks, ", d.tensors, " tensors, ", d.bytes, " bytes",
+             d.rows == 0 ? "" : cat(", ", d.rows, " rows of the data, ", d.row_bytes, " bytes"),
+             d.final_params ? "; all final parameters" : "");
 }
 
 std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout) {
-  const std::set<Cell> cells = disclosed_cells(layout);
-  if (cells.empty()) return std::nullopt;
+  const HandedOut out = handed_out(layout.disclosed());
+  if (out.empty()) return std::nullopt;
   return within(layout.log().native(), [&] {
     LogView log(trace::Log::read(layout.log()).leaves);
     log.parse_manifest();
     log.parse_config();
-    return disclosure_of(log, cells);
+    return disclosure_of(log, out);
   });
 }
 
-std::set<Cell> disclosed_cells(const trace::Layout& layout) {
-  const fs::path path = layout.disclosed();
-  if (!fs::exists(fs::symlink_status(path))) return {};
-  const std::string text = read_file(path, kMaxBytes, Links::kRefuse);
-  return within(path.native(), [&] { return parse(text); });
+HandedOut handed_out(const fs::path& file) {
+  if (!fs::exists(fs::symlink_status(file))) return {};
+  const std::string text = read_file(file, kMaxBytes, Links::kRefuse);
+  return within(file.native(), [&] { return parse(text); });
 }
 
-std::set<Cell> disclose(const trace::Layout& layout, const std::vector<Cell>& cells) {
-  fs::path lock = layout.disclosed();
-  const FileLock held(lock += ".lock", FileLock::Busy::kWait);
-  std::set<Cell> all = disclosed_cells(layout);
-  all.insert(cells.begin(), cells.end());
-  Json list = Json::array();
-  for (const Cell& cell : all) list.push_back({cell.block, cell.step_block});
-  write_file(layout.disclosed(),
-             canonical_json({{"type", "aftune-disclosed/1"}, {"cells", std::move(list)}}));
+HandedOut hand_out(const fs::path& file, const HandedOut& answer) {
+  const FileLock held(lock_of(file), FileLock::Busy::kWait);
+  HandedOut all = handed_out(file);
+  all.add(answer);
+  write_file(file, to_text(all));
   return all;
+}
+
+void require_countable(const fs::path& file) {
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  const auto refuse = [&](const std::string& why) {
+    fail(Fault::kUsage, file.native(), ": ", why, "; what answers disclose is counted there (--disclosed)");
+  };
+  // A read-only file system answers access() as open() would; permission bits would not.
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(std::strerror(errno));
+  const fs::path lock = lock_of(file);
+  if (fs::exists(fs::symlink_status(lock)) && ::access(lock.c_str(), W_OK) != 0) refuse(std::strerror(errno));
+  handed_out(file);
 }
 
 }  // namespace aftune::audit

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "audit/log_view.h"
 #include "audit/verdict.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "trace/layout.h"
 
@@ -23,21 +25,39 @@ struct Disclosure {
   std::int64_t of_blocks = 0;
   std::int64_t tensors = 0;  ///< handed out, each once
   std::uint64_t bytes = 0;   ///< of these tensors
+  std::int64_t rows = 0;     ///< of the data set, each once
+  std::uint64_t row_bytes = 0;
+  bool final_params = false;  ///< all parameters of the last state, which are then among the tensors
 };
 Json to_json(const Disclosure& disclosure);
 std::string describe(const Disclosure& disclosure);
 
-/// What these opened cells disclose. Every boundary that a cell is given or computes is known from then on:
-/// a cell is bracketed when all those of its stages are.
-Disclosure disclosure_of(const LogView& log, const std::set<Cell>& opened);
+/// What answers have handed out.
+struct HandedOut {
+  std::set<Cell> cells = {};
+  std::map<std::int64_t, std::uint64_t> rows = {};  ///< of the data set: bytes of each, by number
+
+  bool final_params = false;  ///< every parameter of the last state
+
+  bool empty() const { return cells.empty(); }
+  void add(const HandedOut& more);
+};
+
+/// What this discloses. Every boundary that a cell is given or computes is known from then on: a cell is
+/// bracketed when all those of its stages are.
+Disclosure disclosure_of(const LogView& log, const HandedOut& out);
 
 /// Of a trace; nullopt if nothing was opened. Throws Error{kEvidence} if the log has not what was opened.
 std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout);
 
-/// The cells that the trace's answers have opened so far; none if it never was. Throws Error{kEvidence}.
-std::set<Cell> disclosed_cells(const trace::Layout& layout);
-/// Adds those of one more answer and returns the sum, durably, before the answer leaves the process: a count
-/// may be too high after a crash, never too low. Other openers wait.
-std::set<Cell> disclose(const trace::Layout& layout, const std::vector<Cell>& cells);
+/// What the answers of a run have handed out so far, from the file that remembers it; nothing if there is no
+/// such file. Throws Error{kEvidence}.
+HandedOut handed_out(const fs::path& file);
+/// Adds one more answer and returns the sum, durably, before the answer leaves the process: a count may be
+/// too high after a crash, never too low. Other openers wait.
+HandedOut hand_out(const fs::path& file, const HandedOut& answer);
+/// Throws as hand_out() would for a file of another kind, and Error{kUsage} if it could not write there: so
+/// that nobody works in vain.
+void require_countable(const fs::path& file);
 
 }  // namespace aftune::audit

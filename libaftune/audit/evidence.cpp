@@ -1,5 +1,6 @@
 #include "audit/evidence.h"
 
+#include <charconv>
 #include <set>
 
 #include "base/error.h"
@@ -90,6 +91,28 @@ Cell cell_from_json(const Json& json) {
 
 std::string evidence_state_dataset(std::int64_t s, const std::string& tensor) {
   return cat("/state/", s, "/", tensor);
+}
+
+std::string evidence_final_dataset(const std::string& tensor) {
+  return kEvidenceFinal + tensor;
+}
+
+std::string evidence_row_dataset(std::int64_t row) {
+  return cat(kEvidenceRows, row, "/text");
+}
+
+std::string evidence_row_proof_dataset(std::int64_t row) {
+  return cat(kEvidenceRows, row, "/proof");
+}
+
+std::optional<std::int64_t> row_of_dataset(std::string_view path) {
+  std::int64_t row = 0;
+  const std::string_view prefix = kEvidenceRows;
+  if (!path.starts_with(prefix)) return std::nullopt;
+  const auto [end, code] = std::from_chars(path.data() + prefix.size(), path.data() + path.size(), row);
+  if (code != std::errc() || row < 0) return std::nullopt;
+  const bool same = path == evidence_row_dataset(row) || path == evidence_row_proof_dataset(row);
+  return same ? std::optional(row) : std::nullopt;
 }
 
 Json to_json(const OpenedLeaf& leaf) {

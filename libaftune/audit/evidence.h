@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,21 @@ inline constexpr const char* kEvidenceIndex = "/evidence/index";
 inline constexpr const char* kEvidenceSignature = "/evidence/signature";
 /// "/state/<s>/<tensor>". Steps and boundaries have the paths that they have in a trace.
 std::string evidence_state_dataset(std::int64_t s, const std::string& tensor);
+/// "/rows/<i>/text": the bytes of row i of the data set; "/rows/<i>/proof": the hashes of its inclusion proof
+/// in the data root, one after the other.
+inline constexpr const char* kEvidenceRows = "/rows/";
+std::string evidence_row_dataset(std::int64_t row);
+std::string evidence_row_proof_dataset(std::int64_t row);
+/// The row that a dataset of either name is of; nullopt for any other name.
+std::optional<std::int64_t> row_of_dataset(std::string_view path);
+/// "/final/<tensor>": a parameter of the last state, F32.
+inline constexpr const char* kEvidenceFinal = "/final/";
+std::string evidence_final_dataset(const std::string& tensor);
+/// tokenizer.json, by which rows become tokens.
+inline constexpr const char* kEvidenceTokenizer = "/tokenizer";
+inline constexpr std::int64_t kMaxTokenizerBytes = std::int64_t{256} << 20;
+/// Of a row: no longer one is JSON that training reads.
+inline constexpr std::int64_t kMaxRowBytes = std::int64_t{64} << 20;
 
 /// A leaf of the log with its proof.
 struct OpenedLeaf {

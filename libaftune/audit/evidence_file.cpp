@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 28;
 constexpr std::int64_t kMaxNoteBytes = std::int64_t{1} << 16;
+constexpr std::size_t kMaxProof = 64;  // hashes: 2^64 rows
 
 trace::SegmentReader open_segment(const fs::path& path, trace::Origin origin) {
   if (!fs::is_regular_file(path)) fail(Fault::kUsage, path.native(), ": not a file");
@@ -79,6 +80,54 @@ auto EvidenceFile::reading(const std::string& dataset, const Body& body) const {
     if (e.fault() == Fault::kSystem) throw;
     throw Rejection(Code::kFormat, name_of(dataset), e.what());
   }
+}
+
+bool EvidenceFile::has_rows() const {
+  return starts_some(reader_.entries(), kEvidenceRows);
+}
+
+std::set<std::int64_t> EvidenceFile::rows() const {
+  std::set<std::int64_t> rows;
+  for (const auto& entry : reader_.entries()) {
+    if (!entry.path.starts_with(kEvidenceRows)) continue;
+    const auto row = row_of_dataset(entry.path);
+    if (!row) throw Rejection(Code::kFormat, name_of(entry.path), "no dataset that an answer has");
+    rows.insert(*row);
+  }
+  return rows;
+}
+
+std::string EvidenceFile::read_row(std::int64_t row) const {
+  const std::string path = evidence_row_dataset(row);
+  return reading(path, [&] { return reader_.read_text(path, kMaxRowBytes); });
+}
+
+std::vector<Digest> EvidenceFile::read_row_proof(std::int64_t row) const {
+  constexpr std::size_t kSize = sizeof(Digest::bytes);
+  const std::string path = evidence_row_proof_dataset(row);
+  if (!reader_.has(path)) return {};
+  return reading(path, [&] {
+    const std::string bytes = reader_.read_text(path, kMaxProof * kSize);
+    if (bytes.size() % kSize != 0) fail(Fault::kEvidence, bytes.size(), " bytes are no list of hashes");
+    std::vector<Digest> proof(bytes.size() / kSize);
+    for (std::size_t i = 0; i < proof.size(); ++i)
+      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * kSize), kSize, proof[i].bytes.begin());
+    return proof;
+  });
+}
+
+std::string EvidenceFile::read_tokenizer() const {
+  return reading(kEvidenceTokenizer,
+                 [&] { return reader_.read_text(kEvidenceTokenizer, kMaxTokenizerBytes); });
+}
+
+bool EvidenceFile::has_final() const {
+  return starts_some(reader_.entries(), kEvidenceFinal);
+}
+
+void EvidenceFile::read_final(const TensorSpec& spec, std::span<std::byte> out) const {
+  const std::string path = evidence_final_dataset(spec.name);
+  reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });
 }
 
 void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "audit/evidence.h"
 #include "audit/rejection.h"
@@ -24,6 +25,22 @@ class EvidenceFile : public TensorSource {
   /// Whether the provider answers for these bytes: the index is signed, and every dataset is the one that it
   /// names. Reads the whole file.
   bool is_signed_by(const seal::PublicKey& key, const std::string& origin) const;
+
+  /// Whether any row of the data set came with the cells.
+  bool has_rows() const;
+  /// The numbers of the rows that came. Throws Rejection `format` for a name that no row has.
+  std::set<std::int64_t> rows() const;
+  /// The bytes of a row, and the hashes of its inclusion proof; none if there is no such dataset, as in a
+  /// data set of one row. Throws Rejection: `absent`, `format`.
+  std::string read_row(std::int64_t row) const;
+  std::vector<Digest> read_row_proof(std::int64_t row) const;
+  /// tokenizer.json, as it came. Throws Rejection: `absent`, `format`.
+  std::string read_tokenizer() const;
+
+  /// Whether any parameter of the last state came.
+  bool has_final() const;
+  /// One of them. Throws Rejection: `absent`, `format`.
+  void read_final(const TensorSpec& spec, std::span<std::byte> out) const;
 
   bool holds_cells() const override { return true; }
   bool has_state(std::int64_t s) override;

@@ -6,6 +6,7 @@
 #include "audit/findings.h"
 #include "audit/limits.h"
 #include "audit/log_view.h"
+#include "audit/op_replay.h"
 #include "audit/rejection.h"
 #include "audit/single_op.h"
 #include "base/error.h"
@@ -127,18 +128,21 @@ OpInput inputs_of(const trace::SegmentReader& reader) {
 void check(const ProofOptions& options, Findings& findings, Verdict& verdict) {
   const trace::SegmentReader reader(options.proof, options.origin);
   verdict.bound["proof"] = to_hex(reader.digest());
-  const OpProof proof = parse_op_proof(reader.read_text(kProofIndex, kMaxIndexBytes));
+  const OpProof proof = read_op_proof(reader);
   Claim claim(proof, options.key);
   if (const std::string why = unsupported_arithmetic(claim.log().manifest()); !why.empty())
     return findings.add(Code::kUnsupported, "proof manifest", why);
   claim.parse_step();
-  ThreadPool pool(std::max(1, options.threads));
   const OpEntry& entry = claim.entry();
-  const std::vector<Digest> found = run_single_op(
-      {claim.log(), claim.step(), pool, memory_bound(options.max_memory)}, entry, inputs_of(reader));
   verdict.origin = claim.checkpoint().origin;
   verdict.root = to_hex(claim.checkpoint().root);
   verdict.bound["note"] = to_hex(hash::blake3(proof.note));
+  // What an operation at an end took or gave stands in the log too: it need not be run.
+  if (const std::string why = contradicted_end(proof.head.cell, entry, claim.log()); !why.empty())
+    return findings.add(Code::kOp, where(proof.head.cell, entry), why);
+  ThreadPool pool(std::max(1, options.threads));
+  const std::vector<Digest> found = run_single_op(
+      {claim.log(), claim.step(), pool, memory_bound(options.max_memory)}, entry, inputs_of(reader));
   for (std::size_t i = 0; i < found.size(); ++i)
     if (found[i] != entry.out[i])
       return findings.add(Code::kOp, where(proof.head.cell, entry),
@@ -188,6 +192,10 @@ OpProof parse_op_proof(std::string_view text) {
   for (const Json& leaf : fields.array("leaves")) proof.leaves.push_back(opened_leaf_from_json(leaf));
   fields.done();
   return proof;
+}
+
+OpProof read_op_proof(const trace::SegmentReader& reader) {
+  return parse_op_proof(reader.read_text(kProofIndex, kMaxIndexBytes));
 }
 
 void write_op_proof(const fs::path& path, const OpProof& proof, const std::vector<Bytes>& inputs,

@@ -15,8 +15,9 @@
 
 namespace aftune::audit {
 
-/// A proof that one operation of a signed op list has another result than the list says: a file of the
-/// segment form with this index and the operation's inputs (docs/audit.ops.md, "Proof").
+/// A proof that one operation of a signed op list has another result than the list says, or is an end that
+/// the log contradicts: a file of the segment form with this index and, but of an end, the operation's inputs
+/// (docs/audit.ops.md, "Proof").
 inline constexpr const char* kProofIndex = "/proof/index";
 std::string proof_input_dataset(std::size_t i);  ///< "/proof/inputs/<i>"
 
@@ -32,6 +33,8 @@ struct OpProof {
 /// Canonical JSON (schemas/proof.json).
 std::string to_text(const OpProof& proof);
 OpProof parse_op_proof(std::string_view text);  ///< strict. Error{kEvidence}
+/// The index of a proof file. Throws Error{kEvidence}.
+OpProof read_op_proof(const trace::SegmentReader& reader);
 
 /// Writes the file with these inputs. Throws Error{kUsage} if it exists.
 void write_op_proof(const fs::path& path, const OpProof& proof, const std::vector<Bytes>& inputs,
@@ -45,8 +48,9 @@ struct ProofOptions {
   trace::Origin origin = trace::Origin::kForeign;
 };
 
-/// Runs the operation of a proof file again. REJECT `op` if what comes out is not what the provider signed;
-/// else INCOMPLETE: whatever is wrong with the file says nothing about the provider, who has not made it.
+/// Runs the operation of a proof file again, unless it is an end that the log contradicts. REJECT `op` if
+/// that is so, or what comes out is not what the provider signed; else INCOMPLETE: whatever is wrong with the
+/// file says nothing about the provider, who has not made it.
 Verdict check_op_proof(const ProofOptions& options);
 
 }  // namespace aftune::audit

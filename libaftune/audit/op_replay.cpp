@@ -4,9 +4,11 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "audit/block_state.h"
 #include "audit/judge.h"
+#include "audit/opened_salts.h"
 #include "audit/rejection.h"
 #include "audit/step_rows.h"
 #include "base/error.h"
@@ -227,71 +229,90 @@ class Ends {
  public:
   Ends(const Cell& cell, const LogView& log)
       : log_(log),
+        boundaries_(boundaries_of_block(log.grid(), cell.block)),
+        has_first_(cell.block == 0),
+        has_last_(cell.block == log.grid().block_of_stage(log.grid().stages() - 1)),
         first_(log.grid().step_begin(cell.step_block)),
         last_(log.grid().step_end(cell.step_block) - 1) {
     for (const int unit : log.grid().units_of_block(cell.block))
       unit_ends_[model::unit_tensors(log.config(), unit).back().name] = unit;
   }
 
-  std::string problem(const OpEntry& entry) {
-    if (entry.step < first_ || entry.step > last_) return "is of a step of another cell";
+  std::optional<WrongEnd> problem(const OpEntry& entry) {
+    if (entry.step < first_ || entry.step > last_) return no_list("is of a step of another cell");
     if (!step_ || step_->step != entry.step) step_ = log_.step(entry.step);
+    const bool of_step = entry.row == -1;  // as every end is
     switch (entry.kind) {
       case OpKind::kCut:
-        return cut(entry);
+        return of_step ? cut(entry) : no_list("is of one row");
       case OpKind::kJoin:
-        return join(entry);
+        return of_step ? join(entry) : no_list("is of one row");
       case OpKind::kMeanLoss:
+        if (!of_step || !has_last_ || entry.at != "loss") return no_list("is of nothing that the log names");
         return equal(entry.out, {of_number(step_->loss)});
       case OpKind::kSumSquares: {
         const auto unit = unit_ends_.find(entry.at);
-        if (unit == unit_ends_.end()) return "";
+        if (!of_step || unit == unit_ends_.end()) return std::nullopt;
         return equal(entry.out, {of_number(step_->sums[static_cast<std::size_t>(unit->second)])});
       }
       case OpKind::kUpdate:
         if (entry.step == first_) before_[entry.at] = entry.in;
         if (entry.step == last_) after_[entry.at] = entry.out;
-        return "";
+        return std::nullopt;
       default:
-        return "";
+        return std::nullopt;
     }
   }
 
-  std::string problem_of_states(const Cell& cell) const {
+  std::optional<WrongEnd> problem_of_states(const Cell& cell) const {
     const auto b = static_cast<std::size_t>(cell.block);
-    for (const auto& [digests, s] : {std::pair(&before_, cell.step_block), {&after_, cell.step_block + 1}})
-      if (const auto found = block_digest(cell, *digests); found != log_.state(s).blocks[b])
-        return cat("state ", s, ": not the parameters and moments that the log commits to");
-    return "";
+    for (const auto& [digests, s] : {std::pair(&before_, cell.step_block), {&after_, cell.step_block + 1}}) {
+      const auto found = block_digest(cell, *digests);
+      if (!found) return no_list(cat("state ", s, ": not all parameters and moments are updated"));
+      if (*found != log_.state(s).blocks[b])
+        return WrongEnd{
+            cat("state ", s, ": not the parameters and moments that the log commits to"), true, {}};
+    }
+    return std::nullopt;
   }
 
  private:
+  static WrongEnd no_list(std::string why) { return {std::move(why), false, {}}; }
   template <class T>
   static Digest of_number(T value) {
     return hash::blake3(std::as_bytes(std::span(&value, 1)));
   }
-  static std::string equal(std::vector<Digest> found, const std::vector<Digest>& expected) {
-    return found == expected ? "" : "is not what the log commits to";
+  static std::optional<WrongEnd> equal(const std::vector<Digest>& found,
+                                       const std::vector<Digest>& expected) {
+    if (found == expected) return std::nullopt;
+    if (found.size() != expected.size()) return no_list(cat("names ", found.size(), " tensors"));
+    const auto at = std::mismatch(found.begin(), found.end(), expected.begin());
+    return WrongEnd{
+        cat("is not what the log commits to: expected ", to_hex(*at.second), ", found ", to_hex(*at.first)),
+        true,
+        {}};
   }
 
   std::optional<Digest> of_boundary(const std::string& at) const {
-    for (int b = 0; b < log_.grid().boundaries(); ++b)
+    for (const int b : boundaries_)
       for (const Side side : {Side::kActivation, Side::kGradient})
         if (at == boundary_name({side, b})) return committed(*step_, {side, b});
     return std::nullopt;
   }
 
-  std::string cut(const OpEntry& entry) const {
+  std::optional<WrongEnd> cut(const OpEntry& entry) const {
     if (entry.at == "layout") return equal(entry.in, {step_->layout});
-    if (entry.at == "tokens") return equal(entry.in, {step_->layout, step_->token_ids});
-    if (entry.at == "labels") return equal(entry.in, {step_->layout, step_->labels});
+    if (entry.at == "tokens" && has_first_) return equal(entry.in, {step_->layout, step_->token_ids});
+    if (entry.at == "labels" && has_last_) return equal(entry.in, {step_->layout, step_->labels});
     const auto boundary = of_boundary(entry.at);
-    return boundary ? equal(entry.in, {step_->layout, *boundary}) : "is of nothing that the log names";
+    if (!boundary) return no_list("is of nothing that the log names");
+    return equal(entry.in, {step_->layout, *boundary});
   }
 
-  std::string join(const OpEntry& entry) const {
+  std::optional<WrongEnd> join(const OpEntry& entry) const {
     const auto boundary = of_boundary(entry.at);
-    return boundary ? equal(entry.out, {*boundary}) : "is of nothing that the log names";
+    if (!boundary) return no_list("is of nothing that the log names");
+    return equal(entry.out, {*boundary});
   }
 
   // `digests`: by parameter, its own and its moments' first.
@@ -313,6 +334,8 @@ class Ends {
   }
 
   const LogView& log_;
+  const std::set<int> boundaries_;  // of the cell's block
+  const bool has_first_, has_last_;
   const std::int64_t first_, last_;
   std::map<std::string, int> unit_ends_;  // the unit whose sum is complete with this parameter
   std::optional<record::Step> step_;
@@ -326,12 +349,23 @@ void replay_ops(const LogView& log, TensorSource& source, const model::EngineOpt
   OpReplay(log, source, engine, cell, inputs, sink).run();
 }
 
-std::string wrong_end(const OpList& list, const LogView& log) {
+std::optional<WrongEnd> wrong_end(const OpList& list, const LogView& log) {
   Ends ends(list.cell, log);
-  for (const OpEntry& entry : list.entries)
-    if (const std::string problem = ends.problem(entry); !problem.empty())
-      return cat(where(list.cell, entry), " ", problem);
+  std::int64_t i = 0;
+  for (const OpEntry& entry : list.entries) {
+    if (auto problem = ends.problem(entry)) {
+      problem->what = cat(where(list.cell, entry), " ", problem->what);
+      problem->entry = i;
+      return problem;
+    }
+    ++i;
+  }
   return ends.problem_of_states(list.cell);
+}
+
+std::string contradicted_end(const Cell& cell, const OpEntry& entry, const LogView& log) {
+  const auto problem = Ends(cell, log).problem(entry);
+  return problem && problem->contradicts ? problem->what : "";
 }
 
 }  // namespace aftune::audit

@@ -72,6 +72,16 @@ std::vector<SaltName> salts_of_cells(const LogView& log, const std::vector<Cell>
   return list;
 }
 
+std::vector<SaltName> salts_of_rows(const LogView& log, const std::vector<Cell>& cells) {
+  const record::Grid& grid = log.grid();
+  std::vector<SaltName> list;
+  for (const Cell& cell : cells)
+    if (cell.block == 0)
+      for (std::int64_t t = grid.step_begin(cell.step_block); t < grid.step_end(cell.step_block); ++t)
+        list.push_back({grid.step_leaf(t), Role::kLabels});
+  return list;
+}
+
 std::vector<SaltName> salts_of_export(const LogView& log) {
   const record::Final final = log.final();
   std::vector<SaltName> list(log.tensors().size());

@@ -37,6 +37,9 @@ std::set<int> boundaries_of_block(const record::Grid& grid, int block);
 /// What the replay of these cells compares, and the roots of the client's data. Opener and verifier derive it
 /// apart. State 0 has no salts.
 std::vector<record::SaltName> salts_of_cells(const LogView& log, const std::vector<Cell>& cells);
+/// What the rows of these cells are compared with besides: the labels of the first stage's steps, which
+/// follow from the rows. Middle blocks have none.
+std::vector<record::SaltName> salts_of_rows(const LogView& log, const std::vector<Cell>& cells);
 /// Of each exported tensor, in the order of LogView::tensors(), and then of the exported files of weights.
 /// They show that files at hand are the exported ones, and nothing to one who has not the files.
 std::vector<record::SaltName> salts_of_export(const LogView& log);

@@ -6,7 +6,9 @@
 #include <map>
 #include <set>
 
+#include "audit/batch_check.h"
 #include "audit/block_lists.h"
+#include "audit/final_params.h"
 #include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
@@ -14,9 +16,11 @@
 #include "audit/rejection.h"
 #include "audit/replay.h"
 #include "audit/run_replay.h"
+#include "audit/shown_rows.h"
 #include "audit/trace_source.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "data/dataset.h"
 #include "hash/blake3.h"
 #include "hash/merkle.h"
 #include "kernels/ops.h"
@@ -83,6 +87,25 @@ class Opener {
       open_row(s, blocks);
       done += std::ssize(blocks);
       progress_.update(done);
+    }
+  }
+
+  // Every parameter of the last state, which is always stored; one at a time.
+  void open_final() {
+    Verdict verdict;
+    Findings findings(verdict);
+    const std::int64_t last = log_.grid().step_blocks();
+    check_final_params(
+        log_,
+        [&](const TensorSpec& spec, std::span<std::byte> out) {
+          source_.read_state(last, spec, out);
+          evidence_.index.cost.stored_bytes += out.size();
+          evidence_.add(evidence_final_dataset(spec.name), spec.dtype, spec.shape, out, trace::Packing::kRaw);
+        },
+        source_.state_name(last, ""), findings);
+    if (!verdict.reasons.empty()) {
+      const Reason& reason = verdict.reasons.front();
+      throw Rejection(reason.code, reason.where, reason.detail);
     }
   }
 
@@ -281,15 +304,90 @@ std::optional<record::SecretSalts> own_salts(const trace::Layout& layout, const 
   return record::SecretSalts(secret);
 }
 
+fs::path count_file(const OpenOptions& options) {
+  return options.disclosed.value_or(trace::Layout{options.trace}.disclosed());
+}
+
 void open_salts(const record::Salts& salts, const std::vector<record::SaltName>& names,
                 std::map<std::string, Digest>& opened) {
   for (const record::SaltName& name : names) opened[to_text(name)] = salts.salt(name);
 }
 
+// The provider's copy of the client's data, which must be what the manifest commits to.
+class OwnRows {
+ public:
+  OwnRows(const OpenOptions& options, const LogView& log)
+      : log_(log),
+        dataset_(data::Dataset::read(*options.data)),
+        tokenizer_text_(read_tokenizer(*options.model / "tokenizer.json")),
+        tokenizer_(within((*options.model / "tokenizer.json").native(),
+                          [&] { return tokenizer::Tokenizer::parse(tokenizer_text_); })),
+        order_(log.manifest().recipe.seed, dataset_.rows()) {
+    for (std::int64_t i = 0; i < dataset_.rows(); ++i) tree_.append(hash::leaf_hash(dataset_.row(i)));
+    const record::Manifest& m = log.manifest();
+    if (dataset_.rows() != m.data_rows ||
+        log.published({0, record::Role::kData}, tree_.root()) != m.data_root)
+      fail(Fault::kUsage, options.data->native(), ": not the rows that the run was trained on");
+  }
+
+  // Returns the bytes of each row that was written.
+  std::map<std::int64_t, std::uint64_t> write(const std::vector<Cell>& cells,
+                                              EvidenceWriter& evidence) const {
+    std::map<std::int64_t, std::uint64_t> rows;
+    each_row_of_cells(log_, order_, cells, [&](std::int64_t row) { rows[row] = dataset_.row(row).size(); });
+    if (rows.empty()) return rows;
+    check(cells);
+    evidence.add(kEvidenceTokenizer, DType::kU8, {std::ssize(tokenizer_text_)}, as_bytes(tokenizer_text_),
+                 trace::Packing::kRaw);
+    for (const auto& [row, bytes] : rows) {
+      evidence.add(evidence_row_dataset(row), DType::kU8, {static_cast<std::int64_t>(bytes)},
+                   as_bytes(dataset_.row(row)), trace::Packing::kRaw);
+      Bytes proof;
+      for (const Digest& hash : tree_.inclusion(static_cast<std::uint64_t>(row), tree_.size()))
+        proof.insert(proof.end(), as_bytes(hash).begin(), as_bytes(hash).end());
+      if (!proof.empty())
+        evidence.add(evidence_row_proof_dataset(row), DType::kU8, {std::ssize(proof)}, proof,
+                     trace::Packing::kRaw);
+    }
+    return rows;
+  }
+
+ private:
+  std::string read_tokenizer(const fs::path& path) const {
+    std::string text = read_file(path, kMaxTokenizerBytes);
+    if (hash::blake3(text) != log_.manifest().tokenizer)
+      fail(Fault::kUsage, path.native(), ": not the tokenizer of the run");
+    return text;
+  }
+
+  // That the record says of these steps what follows from the rows. Throws Rejection.
+  void check(const std::vector<Cell>& cells) const {
+    const data::Encoder encoder = encoder_of(log_, tokenizer_);
+    Verdict verdict;
+    Findings findings(verdict);
+    for (const Cell& cell : cells) {
+      if (cell.block != 0) continue;
+      for (std::int64_t t = log_.grid().step_begin(cell.step_block);
+           t < log_.grid().step_end(cell.step_block); ++t)
+        check_batch(
+            log_, [this](std::int64_t row) { return dataset_.row(row); }, encoder, order_, log_.step(t),
+            log_.step_line(t), findings);
+    }
+  }
+
+  const LogView& log_;
+  data::Dataset dataset_;
+  std::string tokenizer_text_;
+  tokenizer::Tokenizer tokenizer_;
+  data::Order order_;
+  hash::MerkleTree tree_;
+};
+
 void require_usable(const OpenOptions& options, const seal::Checkpoint& checkpoint) {
   if (!fs::is_directory(options.trace))
     fail(Fault::kUsage, options.trace.native(), ": not a trace directory");
   if (fs::exists(options.out)) fail(Fault::kUsage, options.out.native(), ": exists");
+  if (options.discloses) require_countable(count_file(options));
   if (options.key != nullptr && !checkpoint.origin.starts_with(options.key->public_key().name() + "/"))
     fail(Fault::kUsage, "the key is ", options.key->public_key().name(), ", the run is ", checkpoint.origin);
   const char* op = nullptr;
@@ -307,6 +405,8 @@ Opened open(const OpenOptions& options) {
   const std::optional<record::SecretSalts> salts = own_salts(layout, view);
   if (salts) view.use_salts(*salts);
 
+  std::optional<OwnRows> own_rows;
+  if (options.data) own_rows.emplace(options, view);
   EvidenceWriter evidence(options.out);
   EvidenceIndex& index = evidence.index;
   index.note = options.challenge.note;
@@ -320,17 +420,29 @@ Opened open(const OpenOptions& options) {
   ThreadPool pool(std::max(1, options.threads));
   TraceSource source(layout, view, trace::Origin::kOwn);
   Progress progress("open", std::ssize(index.cells), options.quiet);
+  HandedOut answer{
+      .cells = {index.cells.begin(), index.cells.end()}, .rows = {}, .final_params = options.final_params};
   try {
-    Opener(options, view, source, pool, evidence, progress).open(index.cells);
+    if (own_rows) answer.rows = own_rows->write(index.cells, evidence);
+    Opener opener(options, view, source, pool, evidence, progress);
+    opener.open(index.cells);
+    if (options.final_params) opener.open_final();
   } catch (const Rejection& rejection) {
     within(options.trace.native(), [&] { refuse(rejection.reason); });
   }
   if (salts) open_salts(*salts, salts_of_cells(view, index.cells), index.salts);
+  if (salts && own_rows) open_salts(*salts, salts_of_rows(view, index.cells), index.salts);
+  if (salts && options.final_params) open_salts(*salts, salts_of_final_params(view), index.salts);
   if (salts && options.export_salts) open_salts(*salts, salts_of_export(view), index.salts);
   Disclosure disclosed;
-  if (options.discloses) disclosed = disclosure_of(view, disclose(layout, index.cells));
+  if (options.discloses) disclosed = disclosure_of(view, hand_out(count_file(options), answer));
   evidence.commit(checkpoint.origin, options.key);
-  return {index.cells, index.cost, std::ssize(index.leaves), fs::file_size(options.out), disclosed};
+  return {.cells = index.cells,
+          .cost = index.cost,
+          .leaves = std::ssize(index.leaves),
+          .rows = std::ssize(answer.rows),
+          .bytes = fs::file_size(options.out),
+          .disclosed = disclosed};
 }
 
 }  // namespace aftune::audit

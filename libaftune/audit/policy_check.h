@@ -15,6 +15,7 @@ struct Audited {
   const Plan& plan;
   std::int64_t asked = 0;  ///< distinct cells
   const std::set<Cell>& checked;
+  bool final_params = false;  ///< those of every block were compared with the export
 };
 
 /// The plan less what was not checked: what the odds of a verdict are of.

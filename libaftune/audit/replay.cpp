@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "audit/block_lists.h"
@@ -50,6 +51,11 @@ class Walk {
       at_.reset();
       least_ = current_ + 1;
       return rejection;
+    } catch (const std::bad_alloc&) {
+      // The bound on memory is an estimate, and other processes take some: it is no fault of the cell's.
+      at_.reset();
+      least_ = current_ + 1;
+      return Rejection(Code::kTooLarge, cat("step block ", current_), "took more memory than there is");
     }
   }
 
@@ -230,11 +236,20 @@ class CellReplayer {
     }
   }
 
+  // A block that cannot even be made is too large; its cells stay unanswered.
   void run(Task& task, ThreadPool* pool) {
+    try {
+      run_cells(task, pool);
+    } catch (const std::bad_alloc&) {
+      Findings(task.found).add(Code::kTooLarge, cat("block ", task.block), "took more memory than there is");
+    }
+  }
+
+  void run_cells(Task& task, ThreadPool* pool) {
     Findings findings(task.found);
     model::EngineOptions engine = engine_;
     engine.pool = pool;
-    CellReplay replay(log_, source_, engine, findings, task.block);
+    CellReplay replay(log_, source_, engine, findings, task.block, options_.rows);
     Walk walk(
         source_, [&](std::int64_t s) { replay.load(s); },
         [&](std::int64_t s) { replay.run(s, task.rows.count(s) != 0); });

@@ -6,6 +6,7 @@
 #include "audit/challenge.h"
 #include "audit/findings.h"
 #include "audit/log_view.h"
+#include "audit/shown_rows.h"
 #include "audit/source.h"
 #include "base/progress.h"
 #include "model/layer_block.h"
@@ -16,6 +17,7 @@ struct ReplayOptions {
   std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
   int jobs = 1;                  ///< cells replayed side by side; they share the engine's threads
   Digest key;                    ///< of the replay values
+  ShownRows* rows = nullptr;     ///< of the first stage's cells; null: their text is not looked at
 };
 
 /// Replays the cells, each with one block where boundaries are at hand all the way from the nearest snapshot,

@@ -56,7 +56,7 @@ enum class Code {
   kRecreate,      ///< a tensor made again from the record differs from what the record says of it
   kNonFinite,     ///< a value that no honest run records
   kEquivocation,  ///< two signed histories of one run
-  kOp,            ///< one operation of a signed op list has another result
+  kOp,            ///< one operation of a signed op list has another result, or is not as the log says
   // evidence: bytes at hand that do not match the commitment
   kFormat,    ///< not in the form that docs/trace.md gives
   kEvidence,  ///< in form, but its digest is not the committed one

@@ -7,6 +7,7 @@
 #include "audit/client_check.h"
 #include "audit/evidence_check.h"
 #include "audit/evidence_file.h"
+#include "audit/final_params.h"
 #include "audit/findings.h"
 #include "audit/history_check.h"
 #include "audit/limits.h"
@@ -20,6 +21,7 @@
 #include "audit/replay.h"
 #include "audit/seal_check.h"
 #include "audit/seed_check.h"
+#include "audit/shown_rows.h"
 #include "audit/trace_source.h"
 #include "base/error.h"
 #include "base/progress.h"
@@ -77,6 +79,9 @@ class Audit {
   Challenge challenge() const;
   void replay();
   std::vector<Cell> drawn_cells();
+  void check_final();
+  void obtain_rows();
+  void count_shown(const std::set<Cell>& checked);
   void replay_drawn(TensorSource& source, const std::vector<Cell>& cells);
   void check_every_segment(TraceSource& source);
   void count_edges(const std::set<Cell>& checked);
@@ -95,6 +100,10 @@ class Audit {
   std::unique_ptr<const record::Salts> salts_;  // null without hiding
   std::optional<LogView> log_;
   hash::MerkleTree tree_;  // of the whole log
+  std::optional<ShownRows> rows_;
+  std::int64_t final_blocks_ = 0;  // whose final parameters were compared with the export
+  std::vector<Cell> drawn_;        // all, whichever of them are to be replayed here
+  std::int64_t shown_steps_ = 0;   // whose rows came with the evidence and are theirs
 };
 
 Verdict Audit::run() {
@@ -271,15 +280,16 @@ std::vector<Cell> Audit::drawn_cells() {
                   cat("has not the leaves of ", grid.step_blocks(), " step blocks"));
     return {};
   }
-  std::vector<Cell> cells = draw_cells(drawn, grid);
-  verdict_.asked = std::ssize(cells);
+  drawn_ = draw_cells(drawn, grid);
+  verdict_.asked = std::ssize(drawn_);
   std::vector<Cell> some;
   if (options_.only.empty())
-    for (std::int64_t i = options_.share; i < std::ssize(cells); i += options_.share_of)
-      some.push_back(cells[static_cast<std::size_t>(i)]);
+    for (std::int64_t i = options_.share; i < std::ssize(drawn_); i += options_.share_of)
+      some.push_back(drawn_[static_cast<std::size_t>(i)]);
   for (const std::int64_t i : options_.only) {
-    if (i >= std::ssize(cells)) fail(Fault::kUsage, "there is no cell ", i, ": ", cells.size(), " are drawn");
-    some.push_back(cells[static_cast<std::size_t>(i)]);
+    if (i >= std::ssize(drawn_))
+      fail(Fault::kUsage, "there is no cell ", i, ": ", drawn_.size(), " are drawn");
+    some.push_back(drawn_[static_cast<std::size_t>(i)]);
   }
   return some;
 }
@@ -289,8 +299,10 @@ void Audit::replay() {
   verdict_.cells = log_->grid().cells();
   const Challenge drawn = challenge();
   check_seed(drawn, options_.policy ? &*options_.policy : nullptr, findings_);
+  check_final();
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
+  obtain_rows();
   std::optional<TraceSource> trace;
   if (!options_.evidence) trace.emplace(layout_, *log_, trace::Origin::kForeign);
   const bool whole = options_.only.empty() && options_.share_of == 1;
@@ -309,10 +321,48 @@ void Audit::replay() {
     if (v.result == CellResult::kChecked) checked.insert(v.cell);
   verdict_.checked = std::ssize(checked);
   count_edges(checked);
-  const Audited audited{log_->grid(), log_->final().exported.dtype, drawn.plan, verdict_.asked, checked};
+  count_shown(checked);
+  const Audited audited{log_->grid(), log_->final().exported.dtype,          drawn.plan, verdict_.asked,
+                        checked,      final_blocks_ == log_->grid().blocks()};
   state_confidence(audited);
   say_what_cells_leave_open(checked);
   if (options_.policy) check_audit_terms(*options_.policy, audited, findings_);
+}
+
+// The client's own rows, with what makes them tokens, go before those that came with the evidence. A policy
+// that pins the data asks for one or the other.
+void Audit::obtain_rows() {
+  if (!options_.evidence) return;
+  const bool own = options_.data && options_.model;
+  const bool pinned = options_.policy && options_.policy->data_root;
+  if (!evidence_->has_rows() && (own || !pinned)) return;
+  rows_.emplace(*log_, *evidence_, memory_bound(options_.max_memory),
+                own ? ShownRows::Missing::kDoNotCare : ShownRows::Missing::kAbsent);
+  rows_->check_needed(drawn_, findings_);
+}
+
+// The parameters of the last state, if they came with the evidence; of a trace, which has them, if the policy
+// asks for them.
+void Audit::check_final() {
+  if (options_.evidence) {
+    if (!evidence_->has_final()) return;
+    final_blocks_ = check_final_params(
+        *log_, [this](const TensorSpec& spec, std::span<std::byte> out) { evidence_->read_final(spec, out); },
+        EvidenceFile::name_of(kEvidenceFinal), findings_);
+  } else if (options_.policy && options_.policy->require_final_params) {
+    TraceSource source(layout_, *log_, trace::Origin::kForeign);
+    const std::int64_t last = log_->grid().step_blocks();
+    final_blocks_ = check_final_params(
+        *log_, [&](const TensorSpec& spec, std::span<std::byte> out) { source.read_state(last, spec, out); },
+        source.state_name(last, ""), findings_);
+  }
+}
+
+void Audit::count_shown(const std::set<Cell>& checked) {
+  if (!rows_ || !rows_->any()) return;
+  for (const Cell& cell : checked)
+    if (cell.block == 0)
+      shown_steps_ += log_->grid().step_end(cell.step_block) - log_->grid().step_begin(cell.step_block);
 }
 
 void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
@@ -324,7 +374,8 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                                     .pool = &pool_};
   const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),
                           .jobs = options_.jobs,
-                          .key = replay_key(options_, challenge())};
+                          .key = replay_key(options_, challenge()),
+                          .rows = rows_ ? &*rows_ : nullptr};
   Progress progress("verify", std::ssize(cells), options_.quiet);
   const auto results = replay_cells(*log_, source, engine, cells, how, findings_, progress);
   verdict_.sampled.insert(verdict_.sampled.end(), results.begin(), results.end());
@@ -388,7 +439,12 @@ void Audit::say_what_was_not_checked() {
     for (const std::string& field : open) list += (list.empty() ? "" : ", ") + field;
     findings_.unchecked("policy: taken on the provider's word: " + list);
   }
-  if (!options_.data)
+  if (shown_steps_ > 0 && !(options_.data && options_.model)) {
+    const std::int64_t steps = log_->grid().steps;
+    if (shown_steps_ < steps)
+      findings_.unchecked(cat("data: no --data with --model; rows were shown of ", shown_steps_, " of ",
+                              steps, " steps, the others are taken on the provider's word"));
+  } else if (!options_.data)
     findings_.unchecked("data: no --data; the rows and their order are taken on the provider's word");
   else if (!options_.model)
     findings_.unchecked("data: no --model; that the tokens are those of the rows was not checked");
@@ -421,7 +477,7 @@ void Audit::say_what_cells_leave_open(const std::set<Cell>& checked) {
   if (first < blocks && (m.recipe.init || m.base.dtype != DType::kF32))
     findings_.unchecked(
         cat("state-before: that state 0 is the base model, for ", blocks - first, " of ", blocks, " blocks"));
-  if (last < blocks && log_->final().exported.dtype != DType::kF32)
+  if (last < blocks && final_blocks_ < blocks && log_->final().exported.dtype != DType::kF32)
     findings_.unchecked(cat("export: that the export is the last state rounded, for ", blocks - last, " of ",
                             blocks, " blocks"));
   if (m.eval_every > 0) findings_.unchecked("eval: evaluation losses are not replayed");

@@ -1,3 +1,4 @@
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -33,10 +34,10 @@ class BatchBuilder {
     ++batch_.to;
   }
 
+  std::int64_t tokens() const { return std::ssize(batch_.rows.tokens); }
   Batch finish() { return std::move(batch_); }
 
  private:
-  std::int64_t tokens() const { return std::ssize(batch_.rows.tokens); }
   Batch batch_;
 };
 
@@ -44,16 +45,24 @@ class BatchBuilder {
 
 Batch make_batch(const Dataset& dataset, const Encoder& encoder, const Order& order,
                  const record::Recipe& recipe, std::int64_t from) {
+  return make_batch([&](std::int64_t row) { return dataset.row(row); }, encoder, order, recipe, from,
+                    std::numeric_limits<std::int64_t>::max());
+}
+
+Batch make_batch(const RowSource& rows, const Encoder& encoder, const Order& order,
+                 const record::Recipe& recipe, std::int64_t from, std::int64_t max_tokens) {
   AFTUNE_CHECK(recipe.batch_size > 0);
   BatchBuilder batch(from);
   while (batch.closed_rows() < recipe.batch_size) {
     const std::int64_t row = order.row_at(batch.next_position());
-    const Document document = encoder.encode(dataset.row(row), row);
+    const Document document = encoder.encode(rows(row), row);
     const bool fits = batch.open_row_tokens() + std::ssize(document.tokens) <= recipe.seq_len;
     if (recipe.packing && batch.open_row_tokens() > 0 && !fits) {
       batch.close_row();
       if (batch.closed_rows() == recipe.batch_size) break;
     }
+    if (std::ssize(document.tokens) > max_tokens - batch.tokens())
+      fail(Fault::kUsage, "the rows make more than ", max_tokens, " tokens");
     batch.append(document);
     if (!recipe.packing) batch.close_row();
   }

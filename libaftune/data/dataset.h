@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -78,11 +79,22 @@ struct Batch {
   std::int64_t predicted = 0;
 };
 
+/// The bytes of a row, which are looked at until the next one is asked for.
+using RowSource = std::function<std::string_view(std::int64_t row)>;
+
 /// The batch that starts at position `from`. Without packing: batch_size documents, one a row. With packing:
 /// rows are filled with documents in order while they fit in seq_len; a document that does not fit starts the
 /// next row, and the first that does not fit in the last row starts the next step.
 Batch make_batch(const Dataset& dataset, const Encoder& encoder, const Order& order,
                  const record::Recipe& recipe, std::int64_t from);
+/// The same from rows that are not all at hand. Of more than max_tokens it is Error{kUsage}.
+Batch make_batch(const RowSource& rows, const Encoder& encoder, const Order& order,
+                 const record::Recipe& recipe, std::int64_t from, std::int64_t max_tokens);
+/// The end of the positions [from, ...) whose rows decide a batch of [from, to): with packing also the one
+/// that did not fit.
+inline std::int64_t end_of_read(const record::Recipe& recipe, std::int64_t to) {
+  return recipe.packing ? to + 1 : to;
+}
 
 /// Checks every row once (Encoder::encode), so that a bad row is refused at the start and not after an hour.
 void check_rows(const Dataset& dataset, const Encoder& encoder, ThreadPool& pool);

@@ -146,17 +146,22 @@ std::vector<Digest> MerkleTree::consistency(std::uint64_t from, std::uint64_t to
   return reversed(std::move(path));
 }
 
-bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size,
-                      const std::vector<Digest>& proof, const Digest& root) {
-  if (index >= size) return false;
+std::optional<Digest> inclusion_root(const Digest& leaf, std::uint64_t index, std::uint64_t size,
+                                     const std::vector<Digest>& proof) {
+  if (index >= size) return std::nullopt;
   Climb at{index, size - 1};
   Digest node = leaf;
   for (const Digest& sibling : proof) {
-    if (at.last == 0) return false;
+    if (at.last == 0) return std::nullopt;
     node = at.sibling_is_left() ? node_hash(sibling, node) : node_hash(node, sibling);
     at.rise();
   }
-  return at.last == 0 && node == root;
+  return at.last == 0 ? std::optional(node) : std::nullopt;
+}
+
+bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size,
+                      const std::vector<Digest>& proof, const Digest& root) {
+  return inclusion_root(leaf, index, size, proof) == root;
 }
 
 bool verify_consistency(std::uint64_t from, const Digest& from_root, std::uint64_t to, const Digest& to_root,

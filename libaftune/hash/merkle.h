@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -46,7 +47,11 @@ class MerkleTree {
   std::vector<std::vector<Digest>> levels_;
 };
 
-/// RFC 9162 §2.1.3.2. False for any proof that does not prove exactly this.
+/// RFC 9162 §2.1.3.2: the root of the tree of `size` leaves in which the proof puts this leaf at `index`.
+/// nullopt for an index that the tree does not have, or a proof of another length than they call for.
+std::optional<Digest> inclusion_root(const Digest& leaf, std::uint64_t index, std::uint64_t size,
+                                     const std::vector<Digest>& proof);
+/// False for any proof that does not prove exactly this.
 [[nodiscard]] bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size,
                                     const std::vector<Digest>& proof, const Digest& root);
 /// RFC 9162 §2.1.4.2. `from` = 0 proves nothing and is refused.

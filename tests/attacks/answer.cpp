@@ -45,6 +45,31 @@ fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge
   return file;
 }
 
+fs::path open_with_final(const RecordedRun& run, const audit::Challenge& challenge) {
+  const seal::SecretKey key = provider_key();
+  const fs::path file = new_file();
+  audit::open({.trace = run.trace(),
+               .challenge = challenge,
+               .out = file,
+               .key = &key,
+               .quiet = true,
+               .final_params = true});
+  return file;
+}
+
+fs::path open_with_rows(const RecordedRun& run, const audit::Challenge& challenge) {
+  const seal::SecretKey key = provider_key();
+  const fs::path file = new_file();
+  audit::open({.trace = run.trace(),
+               .challenge = challenge,
+               .out = file,
+               .key = &key,
+               .quiet = true,
+               .data = run.data(),
+               .model = run.model()});
+  return file;
+}
+
 audit::VerifyOptions options_for(const fs::path& evidence, const audit::Challenge& challenge) {
   audit::VerifyOptions options{.trace = {}, .key = provider_key().public_key()};
   options.evidence = evidence;

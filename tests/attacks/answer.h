@@ -20,6 +20,10 @@ audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, i
 /// Opens it into a file that did not exist; `signed_` by the provider.
 fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_ = false,
                        bool export_salts = false);
+/// Signed, with the parameters of the last state.
+fs::path open_with_final(const RecordedRun& run, const audit::Challenge& challenge);
+/// Signed, with the rows of the cells that see text.
+fs::path open_with_rows(const RecordedRun& run, const audit::Challenge& challenge);
 
 /// To verify evidence with nothing of the run but the key.
 audit::VerifyOptions options_for(const fs::path& evidence, const audit::Challenge& challenge);

@@ -181,8 +181,81 @@ TEST(Bisect, AForgedEndIsTheOperationThatMakesIt) {
   expect_found(kLayer, OpKind::kSumSquares, digest_of(0.25), [](record::Step& step) { step.sums[1] = 0.25; });
 }
 
-// A list that leads elsewhere than the log, or is no list of the cell, is none that the provider answers
-// with.
+OpEntry& last_of(OpList& list, OpKind kind) {
+  for (std::size_t i = list.entries.size(); i-- > 0;)
+    if (list.entries[i].kind == kind) return list.entries[i];
+  throw std::logic_error("none");
+}
+
+// The provider signs of an end what its log does not commit to: two signed digests of one thing.
+TEST(Bisect, AListThatContradictsTheLogConvictsWhoSignedIt) {
+  rows({17});
+  const Dispute dispute;
+  const auto contradiction = [&](const char* what, const Cell& cell, bool has_proof,
+                                 const std::function<void(OpList&)>& lie) {
+    OpList list = dispute.list(cell);
+    lie(list);
+    const fs::path proof = new_path("proof.h5");
+    const Bisection result = dispute.bisect(dispute.sign(list), proof);
+    EXPECT_EQ(result.result, Result::kContradicts) << what;
+    EXPECT_NE(result.detail.find("the log commits to"), std::string::npos) << what << ": " << result.detail;
+    EXPECT_EQ(fs::exists(proof), has_proof) << what;
+    if (has_proof) expect_only(check(proof), Code::kOp, cat("cell ", cell.block, ",", cell.step_block));
+    // Unsigned, it is nobody's.
+    const fs::path none = new_path("proof.h5");
+    EXPECT_EQ(dispute.bisect(list, none).result, Result::kRefused) << what;
+    EXPECT_FALSE(fs::exists(none));
+    return proof;
+  };
+  const auto flip = [](Digest& digest) { digest.bytes[3] ^= 1; };
+  contradiction("an output", kLayer, true, [&](OpList& l) { flip(last_of(l, OpKind::kJoin).out[0]); });
+  contradiction("an input", kLayer, true, [&](OpList& l) { flip(last_of(l, OpKind::kCut).in[1]); });
+  contradiction("a layout", kLayer, true, [&](OpList& l) { flip(l.entries[0].in[0]); });
+  contradiction("tokens", kTied, true, [&](OpList& l) { flip(l.entries[1].in[1]); });
+  contradiction("a loss", kTied, true, [&](OpList& l) { flip(last_of(l, OpKind::kMeanLoss).out[0]); });
+  contradiction("a sum", kLayer, true, [&](OpList& l) { flip(last_of(l, OpKind::kSumSquares).out[0]); });
+  contradiction("the state after", kLayer, false,
+                [&](OpList& l) { flip(last_of(l, OpKind::kUpdate).out[1]); });
+  contradiction("the state before", kLayer, false,
+                [&](OpList& l) { flip(l.entries[place_of(l, OpKind::kUpdate).value()].in[0]); });
+}
+
+// What is not the end that was signed, in the leaf that it is of, convicts no one.
+TEST(Bisect, AProofOfAnEndIsCheckedToTheLastBit) {
+  rows({12, 17});
+  const Dispute dispute;
+  OpList list = dispute.list(kLayer);
+  const OpList honest = list;
+  last_of(list, OpKind::kJoin).out[0].bytes[3] ^= 1;
+  const fs::path file = new_path("proof.h5");
+  ASSERT_EQ(dispute.bisect(dispute.sign(list), file).result, Result::kContradicts);
+  const trace::SegmentReader reader(file);
+  const audit::OpProof proof = audit::parse_op_proof(reader.read_text(audit::kProofIndex, 1 << 24));
+  const auto expect_nothing = [&](const std::function<void(audit::OpProof&)>& lie) {
+    audit::OpProof forged = proof;
+    lie(forged);
+    const fs::path path = new_path("forged.h5");
+    audit::write_op_proof(path, forged, {}, {});
+    expect_only(check(path), Code::kUnattributed, "proof");
+  };
+  expect_nothing([](audit::OpProof& p) { p.entry[p.entry.find("\"out\":[\"") + 10] ^= 1; });
+  expect_nothing([](audit::OpProof& p) { p.signature[p.signature.size() - 5] ^= 1; });
+  expect_nothing([](audit::OpProof& p) { p.leaves.pop_back(); });
+  expect_nothing([](audit::OpProof& p) { p.head.cell.step_block = 0; });
+  expect_nothing([](audit::OpProof& p) { p.path[0].bytes[0] ^= 1; });
+  expect_nothing([](audit::OpProof& p) { p.leaves[1].text[p.leaves[1].text.find("\"loss\"") + 8] ^= 1; });
+  // Of the honest list: an end that is as committed.
+  const OpList right = dispute.sign(honest);
+  const hash::MerkleTree tree = right.tree();
+  expect_nothing([&](audit::OpProof& p) {
+    p.head = right.head();
+    p.signature = right.signature;
+    p.entry = to_text(right.entries[static_cast<std::size_t>(p.index)]);
+    p.path = tree.inclusion(static_cast<std::uint64_t>(p.index), tree.size());
+  });
+}
+
+// A list that is none of the cell is none that the provider answers with.
 TEST(Bisect, AListThatIsNotTheCellsIsRefused) {
   rows({10, 17});
   const Dispute dispute;
@@ -198,20 +271,6 @@ TEST(Bisect, AListThatIsNotTheCellsIsRefused) {
     EXPECT_FALSE(fs::exists(proof));
     cheat(result.result == Result::kRefused);
   };
-  const auto last_of = [](OpList& list, OpKind kind) -> OpEntry& {
-    for (std::size_t i = list.entries.size(); i-- > 0;)
-      if (list.entries[i].kind == kind) return list.entries[i];
-    throw std::logic_error("none");
-  };
-  const std::string ends = "the log commits to";
-  expect_refused("an output", ends, [&](OpList& l) { last_of(l, OpKind::kJoin).out[0].bytes[3] ^= 1; });
-  expect_refused("an input", ends, [&](OpList& l) { last_of(l, OpKind::kCut).in[1].bytes[3] ^= 1; });
-  expect_refused("a layout", ends, [&](OpList& l) { l.entries[0].in[0].bytes[3] ^= 1; });
-  expect_refused("the state after", ends,
-                 [&](OpList& l) { last_of(l, OpKind::kUpdate).out[1].bytes[3] ^= 1; });
-  expect_refused("the state before", ends,
-                 [&](OpList& l) { l.entries[place_of(l, OpKind::kUpdate).value()].in[0].bytes[3] ^= 1; });
-  expect_refused("a sum", ends, [&](OpList& l) { last_of(l, OpKind::kSumSquares).out[0].bytes[3] ^= 1; });
   const std::string wired = "with the inputs that those before it give";
   expect_refused("an input that no operation made", wired,
                  [&](OpList& l) { l.entries[9].in[0].bytes[3] ^= 1; });

@@ -265,9 +265,14 @@ TEST(Hiding, TheDataRootIsComparedByItsSaltOnly) {
   expect_only(audit::verify(with(wrong, By::kProvider)), Code::kData, "log line 1");
   expect_only(audit::verify(with(wrong, By::kCourier)), Code::kUnattributed, "log line 1");
   expect_only(audit::verify(with(without, By::kProvider)), Code::kAbsent, "0/data/0/");
-  // And by a policy's pin.
+  // And by a policy's pin, which asks for rows of the first stage: here of a cell that sees no text.
+  audit::Challenge middle = challenge_of(run, {});
+  middle.must = {{1, 1}};
+  wrong = without = ForgedAnswer(open_evidence(run, middle, true));
+  wrong.index.salts["0/data/0/"].bytes[3] ^= 1;
+  without.index.salts.erase("0/data/0/");
   for (const auto& [answer, code] : {std::pair{&wrong, Code::kPolicy}, std::pair{&without, Code::kAbsent}}) {
-    audit::VerifyOptions options = options_for(answer->write(By::kProvider), challenge);
+    audit::VerifyOptions options = options_for(answer->write(By::kProvider), middle);
     options.policy = policy(cat(R"("data_root":")", std::string(64, '1'), '"'));
     expect_only(audit::verify(options), code, "data root");
   }
@@ -382,13 +387,13 @@ TEST(Disclosure, CountsACellBetweenOpenedOnes) {
   view.parse_manifest();
   view.parse_config();
   const auto seen = [&](const std::set<audit::Cell>& cells) {
-    const audit::Disclosure d = audit::disclosure_of(view, cells);
+    const audit::Disclosure d = audit::disclosure_of(view, {.cells = cells});
     return std::pair(d.bracketed, d.blocks);
   };
   EXPECT_EQ(seen({{0, 0}, {2, 0}}), std::pair(std::int64_t{2}, std::int64_t{4}));  // layer 1, and the head
   EXPECT_EQ(seen({{1, 0}, {3, 1}}), std::pair(std::int64_t{1}, std::int64_t{3}));  // not of one step block
   EXPECT_EQ(seen({{3, 0}}), std::pair(std::int64_t{0}, std::int64_t{1}));
-  EXPECT_THROW(audit::disclosure_of(view, {{4, 0}}), Error);
+  EXPECT_THROW(audit::disclosure_of(view, {.cells = {{4, 0}}}), Error);
 }
 
 TEST(Disclosure, DamageOfItsFileIsNoReasonToBeginAgain) {

@@ -124,6 +124,10 @@ def main():
                                   "--key", "acme.key", "--json", "--quiet"))
         checker.check("evidence-summary", run("aftune-inspect", "--evidence", "e.h5", "--json"))
         checker.check("evidence", text_dataset(os.path.join(work, "e.h5"), "/evidence/index"))
+        checker.check("open", run("aftune-open", "--trace", "run.aft", "--challenge", "c.json", "--out", "r.h5",
+                                  "--data", "rows.jsonl", "--model", "model", "--final-params", "--json", "--quiet"))
+        checker.check("evidence-summary", run("aftune-inspect", "--evidence", "r.h5", "--json"))
+        checker.check("evidence", text_dataset(os.path.join(work, "r.h5"), "/evidence/index"))
         verify = ["aftune-verify", "--evidence", "e.h5", "--challenge", "c.json", "--pubkey", "acme.vkey", "--json"]
         checker.check("verdict", run(*verify))
         checker.check("verdict", run(*verify, "--cells", "0,2", code=3))
@@ -136,6 +140,7 @@ def main():
         checker.check("bisection", run(*bisect, "lie.json", code=1))
         checker.check("bisection", run(*verify, "--proof-out", "none.h5", "--bisect", "ops.json", "--max-memory", "1K", code=3))
         checker.check("proof", text_dataset(os.path.join(work, "proof.h5"), "/proof/index"))
+        checker.check("proof-summary", run("aftune-inspect", "--proof", "proof.h5", "--json"))
         checker.check("verdict", run("aftune-verify", "--proof", "proof.h5", "--pubkey", "acme.vkey", "--json", code=1))
         checker.check("verdict", run("aftune-verify", "--proof", "e.h5", "--pubkey", "acme.vkey", "--json", code=3))
         run(*train, "--trace", "h.aft", "--out", "new3", "--hiding")

@@ -8,3 +8,12 @@ try aftune-inspect --evidence absent.h5
 try aftune-inspect --evidence rows.jsonl
 try aftune-inspect --evidence run.aft/segment-000000.h5
 try aftune-inspect --evidence e.h5 --trace run.aft
+# What it discloses beside its cells.
+aftune-open --trace run.aft --challenge c.json --data rows.jsonl --model model --final-params --out r.h5 --quiet >/dev/null
+aftune-inspect --evidence r.h5 | grep -E '^(rows|final|salts)'
+aftune-train --model model --init --data rows.jsonl --out new --trace h.aft --steps 2 --batch-size 4 --seq-len 48 \
+  --threads 1 --quiet --hiding >/dev/null
+aftune-commit --trace h.aft --key acme.key >/dev/null
+aftune-challenge --checkpoint h.aft/checkpoint --pubkey acme.vkey --all --fresh --out h.json >/dev/null
+aftune-open --trace h.aft --challenge h.json --out h.h5 --quiet >/dev/null
+aftune-inspect --evidence h.h5 | grep -E '^(rows|final|salts)'

@@ -25,6 +25,9 @@ sed 's/"row":0/"row":1/' ops.json >unsigned.json
 try bisect --bisect unsigned.json --proof-out none.h5
 forge-ops ops.json c.json acme.key $(($(jq '.ops | length' ops.json) - 1)) end.json
 try bisect --bisect end.json --proof-out none.h5
+forge-ops ops.json c.json acme.key "$(jq '[.ops[].op] | index("join")' ops.json)" join.json
+try bisect --bisect join.json --proof-out join.h5
+proof --proof join.h5 --json | jq -c "[.verdict, .reasons[0].code, .reasons[0].class]"
 # Bad use.
 try bisect --bisect lie.json --proof-out proof.h5
 try bisect --bisect lie.json

@@ -16,7 +16,7 @@ Policy policy(const std::string& members) {
   return parse_policy("{\"version\":1," + members + "}");
 }
 
-// The details of the reasons, all of them `coverage` at `where`.
+// The details of the reasons, all of them `code` at `where`.
 std::vector<std::string> details(const Verdict& verdict, const std::string& where,
                                  Code code = Code::kCoverage) {
   std::vector<std::string> out;
@@ -142,7 +142,7 @@ TEST(Terms, FinalParametersOfARoundedExportNeedTheLastRow) {
   const Policy final = policy(R"("require_final_params":true)");
   EXPECT_TRUE(audited(final, {.uniform = 1}, 1).reasons.empty());
   EXPECT_TRUE(audited(final, {.all = true}, 20, 0, DType::kBF16).reasons.empty());
-  EXPECT_EQ(details(audited(final, {.uniform = 18}, 18, 0, DType::kBF16), "export"),
+  EXPECT_EQ(details(audited(final, {.uniform = 18}, 18, 0, DType::kBF16), "export", Code::kAbsent),
             std::vector<std::string>{
                 "the policy asks for all final parameters; those of 2 of 4 blocks were compared"});
 }
