@@ -157,8 +157,13 @@ AFTUNE_OP IntVec broadcast_word(std::uint32_t word) {
   return static_cast<std::int32_t>(word);
 }
 AFTUNE_OP IntVec dot(IntVec acc, IntVec a, IntVec b) {
-  return acc + static_cast<std::int16_t>(a & 0xffff) * static_cast<std::int16_t>(b & 0xffff) +
-         (a >> 16) * (b >> 16);
+  acc +=
+      static_cast<std::int16_t>(a & 0xffff) * static_cast<std::int16_t>(b & 0xffff) + (a >> 16) * (b >> 16);
+#if defined(__aarch64__)
+  // g++ 12.2 vectorises chains of these wrongly for this processor where a tile has one row; so it must not.
+  asm("" : "+r"(acc));
+#endif
+  return acc;
 }
 AFTUNE_OP Vec to_float(IntVec v) {
   return static_cast<float>(v);
