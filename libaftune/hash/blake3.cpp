@@ -10,14 +10,8 @@
 namespace aftune::hash {
 namespace {
 
-Blake3Mode plain_mode(std::uint32_t flags = 0) {
-  Blake3Mode mode{&blake3_lanes(active_isa()), {}, flags};
-  std::copy(std::begin(kIv), std::end(kIv), mode.key.begin());
-  return mode;
-}
-
 Blake3Mode keyed_mode(const Digest& key, std::uint32_t flags) {
-  Blake3Mode mode = plain_mode(flags);
+  Blake3Mode mode = blake3_plain_mode(flags);
   std::memcpy(mode.key.data(), key.bytes.data(), key.bytes.size());
   return mode;
 }
@@ -33,13 +27,13 @@ Digest digest_of(const Blake3Mode& mode, ByteView bytes, ThreadPool* pool = null
 }
 
 Blake3Mode derive_key_mode(std::string_view context) {
-  return keyed_mode(digest_of(plain_mode(kDeriveKeyContext), as_bytes(context)), kDeriveKeyMaterial);
+  return keyed_mode(digest_of(blake3_plain_mode(kDeriveKeyContext), as_bytes(context)), kDeriveKeyMaterial);
 }
 
 }  // namespace
 
 Digest blake3(ByteView bytes, ThreadPool* pool) {
-  return digest_of(plain_mode(), bytes, pool);
+  return digest_of(blake3_plain_mode(), bytes, pool);
 }
 
 Digest blake3_keyed(const Digest& key, ByteView bytes) {
@@ -120,7 +114,7 @@ struct Blake3::State {
   std::byte pending[kPending];
 };
 
-Blake3::Blake3() : Blake3(std::make_unique<State>(plain_mode())) {}
+Blake3::Blake3() : Blake3(std::make_unique<State>(blake3_plain_mode())) {}
 Blake3::Blake3(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Blake3::Blake3(const Blake3& other) : state_(std::make_unique<State>(*other.state_)) {}
 Blake3::Blake3(Blake3&&) noexcept = default;

@@ -84,6 +84,12 @@ Blake3Node subtree_by_shares(const Blake3Mode& mode, ByteView bytes, std::uint64
 
 }  // namespace
 
+Blake3Mode blake3_plain_mode(std::uint32_t flags) {
+  Blake3Mode mode{&blake3_lanes(active_isa()), {}, flags};
+  std::copy(std::begin(kIv), std::end(kIv), mode.key.begin());
+  return mode;
+}
+
 Blake3Node blake3_parent(const Blake3Mode& mode, const std::byte* children) {
   Blake3Node node{mode.key, {}, 0, kBlockBytes, mode.flags | kParent};
   std::memcpy(node.block.data(), children, kBlockBytes);

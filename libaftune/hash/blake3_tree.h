@@ -20,6 +20,9 @@ struct Blake3Mode {
   std::uint32_t flags;               ///< of the mode
 };
 
+/// The mode of the plain hash, or of deriving its key's context by `flags`.
+Blake3Mode blake3_plain_mode(std::uint32_t flags = 0);
+
 /// The last compression of a subtree, not done yet: only its user knows whether it is the root.
 struct Blake3Node {
   std::array<std::uint32_t, 8> cv;

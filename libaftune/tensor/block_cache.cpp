@@ -34,8 +34,10 @@ void* BlockCache::take(std::size_t bytes) {
   }
   void* block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block != MAP_FAILED) {
-    ::madvise(block, size,
-              MADV_DONTFORK);  // an optimisation only: where it fails the child has the pages too
+    // Optimisations only. Where the first fails the child has the pages too; where the second does, they are
+    // small: a step touches more memory than their translations can be kept for.
+    ::madvise(block, size, MADV_DONTFORK);
+    ::madvise(block, size, MADV_HUGEPAGE);
     return block;
   }
   const std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,11 @@ class SegmentWriter {
   /// byte_size(dtype, shape). F16 and BF16 are stored as 16-bit unsigned with an attribute "dtype".
   void add(const std::string& path, DType dtype, const Shape& shape, ByteView bytes, Packing packing,
            ThreadPool* pool = nullptr);
+  /// Calls `use` once, with bytes [from, from + size) of a dataset.
+  using Piece =
+      std::function<void(std::size_t from, std::size_t size, const std::function<void(ByteView)>& use)>;
+  /// Adds a contiguous dataset (Packing::kRaw) whose bytes are asked for in order, a few MiB at a time.
+  void add_pieces(const std::string& path, DType dtype, const Shape& shape, const Piece& piece);
   void commit();
 
  private:

@@ -1,8 +1,7 @@
-#include <fcntl.h>
 #include <hdf5.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -10,8 +9,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "hash/blake3.h"
+#include "hash/blake3_parts.h"
 #include "trace/chunking.h"
+#include "trace/direct_file.h"
 #include "trace/segment.h"
 #include "trace/segment_index.h"
 #include "trace/zstd_filter.h"
@@ -20,6 +20,7 @@ namespace aftune::trace {
 namespace {
 
 constexpr unsigned kLevel = 1;
+constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
 
 // The HDF5 library keeps global state and is not thread-safe in every build: one call at a time in this
 // process. It also prints its error stack for each thread; our errors are one line.
@@ -140,47 +141,6 @@ hid_t make_dataset(hid_t file, const DatasetEntry& entry, const Chunking* chunki
   return H5Dcreate2(file, entry.path.c_str(), file_type(entry.dtype), space, links, properties, H5P_DEFAULT);
 }
 
-// A descriptor of our own on the file that HDF5 writes.
-class OwnDescriptor {
- public:
-  explicit OwnDescriptor(const fs::path& path)
-      : fd_(::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW)) {
-    if (fd_ < 0) fail(Fault::kSystem, "open: ", std::strerror(errno));
-  }
-  OwnDescriptor(const OwnDescriptor&) = delete;
-  OwnDescriptor& operator=(const OwnDescriptor&) = delete;
-  ~OwnDescriptor() { ::close(fd_); }
-
-  // Returns how much there was.
-  std::size_t read(std::uint64_t offset, std::span<std::byte> out) const {
-    std::size_t have = 0;
-    while (have < out.size()) {
-      const ssize_t got =
-          ::pread(fd_, out.data() + have, out.size() - have, static_cast<off_t>(offset + have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail(Fault::kSystem, "read: ", std::strerror(errno));
-      if (got == 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    return have;
-  }
-  bool holds(std::uint64_t offset, ByteView bytes) const {
-    Bytes found(bytes.size());
-    return read(offset, found) == found.size() && std::equal(found.begin(), found.end(), bytes.begin());
-  }
-  void append(ByteView bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) fail(Fault::kSystem, "write: ", std::strerror(errno));
-      bytes = bytes.subspan(static_cast<std::size_t>(put));
-    }
-  }
-
- private:
-  int fd_;
-};
-
 Bytes user_block(const Digest& digest) {
   Bytes block(kUserBlock);
   const std::string text = cat(kSegmentMagic, to_hex(digest), '\n');
@@ -193,12 +153,14 @@ Bytes user_block(const Digest& digest) {
 struct SegmentWriter::State {
   fs::path path;
   AtomicFile file;
-  hid_t hdf5 = -1;
+  DirectFile bytes;          ///< the same file: HDF5 only says where contiguous data go
+  hash::Blake3Parts digest;  ///< of all from kUserBlock on
   std::map<std::string, DatasetEntry> entries;
   Bytes first_frame;  ///< the first chunk written, and the address that HDF5 said it has
   haddr_t first_address = HADDR_UNDEF;
+  hid_t hdf5 = -1;
 
-  explicit State(const fs::path& p) : path(p), file(p) {
+  explicit State(const fs::path& p) : path(p), file(p), bytes(file.temporary()) {
     const Hdf5Turn turn;
     hdf5 = within(path.native(), [&] { return ok(make_file(file.temporary()), "create"); });
   }
@@ -213,30 +175,53 @@ struct SegmentWriter::State {
       // Nothing was committed; the file that is left aside goes with AtomicFile.
     }
   }
-  void write_raw(DatasetEntry& entry, ByteView bytes);
-  void write_chunks(DatasetEntry& entry, ByteView bytes, ThreadPool* pool);
+  DatasetEntry& new_entry(const std::string& dataset, DType dtype, const Shape& shape);
+  void write_raw(DatasetEntry& entry, const Piece& piece);
+  void allocate(DatasetEntry& entry, std::size_t size);
+  void write_chunks(DatasetEntry& entry, ByteView elements, ThreadPool* pool);
   void write_frame(hid_t dataset, const Chunking::Run& run, Bytes frame, DatasetEntry& entry);
   void close_hdf5();
   void settle_chunk_addresses();
   void append_index();
-  Digest digest() const;
+  Digest finish_digest() const;
 };
 
-void SegmentWriter::State::write_raw(DatasetEntry& entry, ByteView bytes) {
+DatasetEntry& SegmentWriter::State::new_entry(const std::string& dataset, DType dtype, const Shape& shape) {
+  AFTUNE_CHECK(is_dataset_path(dataset));
+  const auto [at, is_new] = entries.try_emplace(dataset, DatasetEntry{dataset, dtype, shape, {}, {}});
+  AFTUNE_CHECK(is_new);
+  return at->second;
+}
+
+// Where the dataset's bytes go: HDF5 gives them a place at once, and writes nothing there.
+void SegmentWriter::State::allocate(DatasetEntry& entry, std::size_t size) {
+  const Hdf5Turn turn;
   Handle dataset(make_dataset(hdf5, entry, nullptr), H5Dclose, "create a dataset");
   if (size_of(entry.dtype) == 2) add_dtype_name(dataset, entry.dtype);
   entry.extents = {{kUserBlock, 0}};
-  if (!bytes.empty()) {
-    ok(H5Dwrite(dataset, file_type(entry.dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), "write");
+  if (size != 0) {
     const haddr_t offset = H5Dget_offset(dataset);
     if (offset == HADDR_UNDEF) fail(Fault::kSystem, "HDF5: a dataset without an address");
-    entry.extents = {{offset, bytes.size()}};
+    entry.extents = {{offset, size}};
   }
   dataset.close("close a dataset");
 }
 
+void SegmentWriter::State::write_raw(DatasetEntry& entry, const Piece& piece) {
+  static_assert(std::endian::native == std::endian::little, "elements are stored as they are in memory");
+  const auto size = static_cast<std::size_t>(byte_size({entry.path, entry.dtype, entry.shape}));
+  allocate(entry, size);
+  const std::uint64_t start = entry.extents.front().offset;
+  for (std::size_t from = 0; from < size; from += kPieceBytes)
+    piece(from, std::min(kPieceBytes, size - from), [&](ByteView part) {
+      bytes.write(start + from, part);
+      digest.add(start + from - kUserBlock, part);
+    });
+}
+
 // Frames are made outside HDF5, on the pool's threads, some at a time; HDF5 only stores them.
-void SegmentWriter::State::write_chunks(DatasetEntry& entry, ByteView bytes, ThreadPool* pool) {
+void SegmentWriter::State::write_chunks(DatasetEntry& entry, ByteView elements, ThreadPool* pool) {
+  const Hdf5Turn turn;
   const std::size_t size = size_of(entry.dtype);
   const Chunking chunking = Chunking::choose(entry.shape, size);
   entry.chunk = chunking.dims();
@@ -250,8 +235,8 @@ void SegmentWriter::State::write_chunks(DatasetEntry& entry, ByteView bytes, Thr
       const Chunking::Run run = chunking.run(first + i);
       frames[static_cast<std::size_t>(i)] =
           ChunkCodec(chunking.elements(), size)
-              .encode(bytes.subspan(static_cast<std::size_t>(run.first) * size,
-                                    static_cast<std::size_t>(run.length) * size));
+              .encode(elements.subspan(static_cast<std::size_t>(run.first) * size,
+                                       static_cast<std::size_t>(run.length) * size));
     };
     pool == nullptr ? encode(0) : pool->run(n, encode);
     for (std::int64_t i = 0; i < n; ++i)
@@ -284,11 +269,13 @@ void SegmentWriter::State::close_hdf5() {
 // file. The bytes tell which.
 void SegmentWriter::State::settle_chunk_addresses() {
   if (first_address == HADDR_UNDEF) return;
-  const OwnDescriptor back(file.temporary());
+  const auto holds_frame = [&](std::uint64_t offset) {
+    Bytes found(first_frame.size());
+    return bytes.read(offset, found) == found.size() && found == first_frame;
+  };
   std::uint64_t base = kUserBlock;
-  if (!back.holds(first_address + base, first_frame)) base = 0;
-  if (!back.holds(first_address + base, first_frame))
-    fail(Fault::kSystem, "HDF5: a chunk without an address");
+  if (!holds_frame(first_address + base)) base = 0;
+  if (!holds_frame(first_address + base)) fail(Fault::kSystem, "HDF5: a chunk without an address");
   for (auto& [name, entry] : entries)
     if (!entry.chunk.empty())
       for (Extent& extent : entry.extents) extent.offset += base;
@@ -302,19 +289,14 @@ void SegmentWriter::State::append_index() {
     fail(Fault::kUsage, "too many tensors for one segment: use fewer steps per block");
   Bytes tail(as_bytes(text).begin(), as_bytes(text).end());
   append_le(tail, static_cast<std::uint64_t>(text.size()));
-  OwnDescriptor(file.temporary()).append(tail);
+  bytes.write(bytes.size(), tail);
 }
 
-Digest SegmentWriter::State::digest() const {
-  const OwnDescriptor back(file.temporary());
-  Bytes piece(std::size_t{1} << 20);
-  hash::Blake3 hash;
-  std::uint64_t at = kUserBlock;
-  while (const std::size_t got = back.read(at, piece)) {
-    hash.update(std::span(piece).first(got));
-    at += got;
-  }
-  return hash.finish();
+Digest SegmentWriter::State::finish_digest() const {
+  return digest.finish(bytes.size() - kUserBlock, [&](std::uint64_t offset, std::span<std::byte> out) {
+    if (bytes.read(kUserBlock + offset, out) != out.size())
+      fail(Fault::kSystem, "read: the file got shorter");
+  });
 }
 
 SegmentWriter::SegmentWriter(fs::path path) : state_(std::make_unique<State>(path)) {}
@@ -323,16 +305,18 @@ SegmentWriter::~SegmentWriter() = default;
 
 void SegmentWriter::add(const std::string& path, DType dtype, const Shape& shape, ByteView bytes,
                         Packing packing, ThreadPool* pool) {
-  AFTUNE_CHECK(is_dataset_path(path) && bytes.size() == byte_size({path, dtype, shape}));
-  within(cat(state_->path.native(), ": ", path), [&] {
-    const auto [at, is_new] = state_->entries.try_emplace(path, DatasetEntry{path, dtype, shape, {}, {}});
-    AFTUNE_CHECK(is_new);
-    const Hdf5Turn turn;
-    if (packing == Packing::kRaw || shape.empty() || bytes.empty())
-      state_->write_raw(at->second, bytes);
-    else
-      state_->write_chunks(at->second, bytes, pool);
-  });
+  AFTUNE_CHECK(bytes.size() == byte_size({path, dtype, shape}));
+  if (packing == Packing::kRaw || shape.empty() || bytes.empty())
+    return add_pieces(path, dtype, shape, [&](std::size_t from, std::size_t size, const auto& use) {
+      use(bytes.subspan(from, size));
+    });
+  within(cat(state_->path.native(), ": ", path),
+         [&] { state_->write_chunks(state_->new_entry(path, dtype, shape), bytes, pool); });
+}
+
+void SegmentWriter::add_pieces(const std::string& path, DType dtype, const Shape& shape, const Piece& piece) {
+  within(cat(state_->path.native(), ": ", path),
+         [&] { state_->write_raw(state_->new_entry(path, dtype, shape), piece); });
 }
 
 void SegmentWriter::commit() {
@@ -340,7 +324,7 @@ void SegmentWriter::commit() {
     state_->close_hdf5();
     state_->settle_chunk_addresses();
     state_->append_index();
-    return state_->digest();
+    return state_->finish_digest();
   });
   state_->file.write(user_block(digest));
   state_->file.commit();

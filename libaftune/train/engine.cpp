@@ -63,6 +63,7 @@ StepResult Engine::step(std::int64_t step, double lr, std::int64_t predicted, co
   }
   result.norm = optim::global_norm(result.unit_sums);
   result.clip = optim::clip_scale(options_.recipe, result.norm);
+  if (observer != nullptr) observer->before_update();
   for (const auto& block : blocks_) block->update(result.clip);
   return result;
 }

@@ -16,6 +16,8 @@ class StepObserver {
   virtual ~StepObserver() = default;
   virtual void activation(int boundary, const Matrix& rows) = 0;
   virtual void gradient(int boundary, const Matrix& rows) = 0;
+  /// Called once in a step, when all gradients are there and no parameter or moment has been changed yet.
+  virtual void before_update() {}
 };
 
 struct StepResult {

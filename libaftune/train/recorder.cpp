@@ -64,7 +64,8 @@ std::optional<record::RunSecret> run_secret(const RecordOptions& options) {
   return given ? *given : trace::new_hiding_key();
 }
 
-struct Recorder::State {
+struct Recorder::State : StepObserver {
+  ThreadPool& pool;
   RecordOptions options;
   record::Manifest manifest;
   const record::Grid& grid = manifest.grid;
@@ -84,18 +85,28 @@ struct Recorder::State {
   std::vector<std::string> leaves;  // made since the last segment and not in the log yet
   std::unique_ptr<SegmentJob> job;  // of the step block that runs; null if its segment is there already
   bool job_known = false;
+  std::shared_ptr<Snapshot> lent;  // the blocks must not change before it is kept
 
   SegmentFiles files;     // used by the background thread only, once that has begun
   Background background;  // last: its thread must stop before the rest goes
 
-  State(const RecordOptions& o, const record::Manifest& m, ThreadPool& pool)
-      : options(o),
+  State(const RecordOptions& o, const record::Manifest& m, ThreadPool& p)
+      : pool(p),
+        options(o),
         manifest(m),
         layout{made(o.trace)},
         lock(layout.lock()),
         recorded(layout),
-        digests(m.grid.boundaries(), o.store_boundaries, pool),
+        digests(m.grid.boundaries(), o.store_boundaries, p),
         files(layout) {}
+
+  void activation(int boundary, const Matrix& rows) override { digests.activation(boundary, rows); }
+  void gradient(int boundary, const Matrix& rows) override { digests.gradient(boundary, rows); }
+  void before_update() override {
+  
+    if (lent) lent->keep(pool);
+    lent.reset();
+  }
 
   void keep_secret(const record::RunSecret& secret);
   Digest published(std::int64_t leaf, record::Role role, const Digest& digest) const {
@@ -114,6 +125,7 @@ struct Recorder::State {
   std::optional<std::int64_t> find_snapshot(const Blocks& model) const;
   bool is_whole(std::int64_t segment, const Blocks& model) const;
   void open_job(std::int64_t segment, const Blocks& model);
+  void lend_snapshot(const Blocks& model);
   void close_job(const Blocks& model);
   std::string digest_state(const Blocks& model);  // the leaf of the current state; keeps the digests
   void count(const record::Step& step);
@@ -162,9 +174,15 @@ void Recorder::State::open_job(std::int64_t segment, const Blocks& model) {
   job = std::make_unique<SegmentJob>(segment, options.compress);
 }
 
+void Recorder::State::lend_snapshot(const Blocks& model) {
+  job->snapshot = lent = std::make_shared<Snapshot>(model, manifest.recipe);
+  // A tensor that is being compressed is in use for long.
+  if (options.compress) before_update();
+}
+
 void Recorder::State::close_job(const Blocks& model) {
   if (job) {
-    if (snapshot_due(state)) job->snapshot = Snapshot::copy(model, manifest.recipe);
+    if (snapshot_due(state)) lend_snapshot(model);
     job->last = true;
   }
   if (job || !leaves.empty())
@@ -267,7 +285,7 @@ void Recorder::begin(const Blocks& blocks) {
 StepObserver& Recorder::observer(std::int64_t step) {
   AFTUNE_CHECK(step == state_->totals.steps);
   state_->digests.reset();
-  return state_->digests;
+  return *state_;
 }
 
 void Recorder::end_step(std::int64_t step, const data::Batch& batch, const StepResult& result, double lr,

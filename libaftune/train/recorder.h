@@ -37,6 +37,9 @@ std::optional<record::RunSecret> run_secret(const RecordOptions& options);
 /// Segments are written by a thread of their own while the next steps compute. Leaves that are already in the
 /// log (resume) are compared instead, and a difference is Error{kUsage}, nothing touched.
 ///
+/// The blocks are those of begin() or restore() in all calls and outlive the recorder: a state is written
+/// from where it is, while the next step runs up to its update.
+///
 /// Order of calls: resume_state(); then restore(), or begin() if there is nothing to restore; then for each
 /// step from resume_step() on observer() and end_step(); then finish().
 class Recorder {

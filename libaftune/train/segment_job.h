@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,7 @@ struct SegmentJob {
   std::int64_t segment = 0;
   trace::Packing floats = trace::Packing::kRaw;
   std::vector<Dataset> datasets;
-  std::optional<Snapshot> snapshot;
+  std::shared_ptr<Snapshot> snapshot;
   bool last = false;  ///< then the segment is complete
 
   SegmentJob(std::int64_t index, bool compress);

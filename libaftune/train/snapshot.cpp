@@ -1,6 +1,7 @@
 #include "train/snapshot.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "optim/optimizer.h"
@@ -24,17 +25,74 @@ void each_tensor(const Blocks& blocks, const record::Recipe& recipe, Visit&& vis
 
 }  // namespace
 
-Snapshot Snapshot::copy(const Blocks& blocks, const record::Recipe& recipe) {
-  Snapshot snapshot;
+class Snapshot::Reading {
+ public:
+  Reading(Snapshot& snapshot, const Tensor& tensor) : snapshot_(snapshot) {
+    const std::lock_guard lock(snapshot_.mutex_);
+    snapshot_.reads_block_ = tensor.copy.empty();
+    bytes_ = tensor.bytes;
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() {
+    {
+      const std::lock_guard lock(snapshot_.mutex_);
+      snapshot_.reads_block_ = false;
+    }
+    snapshot_.idle_.notify_all();
+  }
+  ByteView bytes() const { return bytes_; }
+
+ private:
+  Snapshot& snapshot_;
+  ByteView bytes_;
+};
+
+Snapshot::Snapshot(const Blocks& blocks, const record::Recipe& recipe) {
   each_tensor(blocks, recipe, [&](const TensorSpec& spec, Buffer& values) {
-    snapshot.tensors.push_back({spec, values.clone()});
+    tensors_.push_back({spec, values.bytes(), {}});
   });
-  return snapshot;
 }
 
-void Snapshot::write(trace::SegmentWriter& segment, trace::Packing packing) const {
-  for (const Tensor& t : tensors)
-    segment.add(trace::state_dataset(t.spec.name), t.spec.dtype, t.spec.shape, t.values.bytes(), packing);
+// The copies are made while the writer goes on, from the blocks still; after the exchange it takes the
+// copies, and what it reads at that moment is waited for.
+void Snapshot::keep(ThreadPool& pool) {
+  std::vector<Tensor*> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Tensor& tensor : tensors_)
+      if (!tensor.written) waiting.push_back(&tensor);
+  }
+  std::vector<Buffer> copies;
+  for (const Tensor* tensor : waiting)
+    copies.emplace_back(static_cast<std::int64_t>(tensor->bytes.size() / sizeof(float)));
+  pool.run(std::ssize(waiting), [&](std::int64_t i) {
+    const ByteView from = waiting[static_cast<std::size_t>(i)]->bytes;
+    if (!from.empty()) std::memcpy(copies[static_cast<std::size_t>(i)].data(), from.data(), from.size());
+  });
+  std::unique_lock lock(mutex_);
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (waiting[i]->written) continue;
+    waiting[i]->copy = std::move(copies[i]);
+    waiting[i]->bytes = waiting[i]->copy.bytes();
+  }
+  idle_.wait(lock, [this] { return !reads_block_; });
+}
+
+void Snapshot::write(trace::SegmentWriter& segment, trace::Packing packing) {
+  for (Tensor& tensor : tensors_) {
+    const std::string path = trace::state_dataset(tensor.spec.name);
+    if (packing == trace::Packing::kRaw)
+      segment.add_pieces(path, tensor.spec.dtype, tensor.spec.shape,
+                         [&](std::size_t from, std::size_t size, const auto& use) {
+                           use(Reading(*this, tensor).bytes().subspan(from, size));
+                         });
+    else
+      segment.add(path, tensor.spec.dtype, tensor.spec.shape, Reading(*this, tensor).bytes(), packing);
+    const std::lock_guard lock(mutex_);
+    tensor.written = true;
+    tensor.copy = Buffer();
+  }
 }
 
 bool holds_state(const trace::SegmentReader& segment, const Blocks& blocks, const record::Recipe& recipe) {

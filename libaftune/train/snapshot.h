@@ -1,6 +1,9 @@
 #pragma once
 
+#include <condition_variable>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -11,16 +14,34 @@ namespace aftune::train {
 
 using Blocks = std::vector<std::unique_ptr<model::LayerBlock>>;
 
-/// A full training state, copied so that it can be written while the next steps change the original.
-struct Snapshot {
+/// A full training state on its way to a file. It is lent by the blocks: one thread may write it while
+/// another runs the forward and backward passes of the next step. Only what is not written when that step is
+/// about to change the state is copied.
+///
+/// The blocks outlive the snapshot, or keep() has been called.
+class Snapshot {
+ public:
+  Snapshot(const Blocks& blocks, const record::Recipe& recipe);
+
+  /// Returns when the blocks may change. Copies what has not been written, on the pool's threads.
+  void keep(ThreadPool& pool);
+  /// Adds the tensors to the segment. Once; another thread may call keep() meanwhile.
+  void write(trace::SegmentWriter& segment, trace::Packing packing);
+
+ private:
   struct Tensor {
     TensorSpec spec;
-    Buffer values;
+    ByteView bytes;  ///< of the block, or of `copy`
+    Buffer copy;
+    bool written = false;
   };
-  std::vector<Tensor> tensors;
+  /// The writer's hold on a tensor's bytes. While they are those of a block, keep() does not return.
+  class Reading;
 
-  static Snapshot copy(const Blocks& blocks, const record::Recipe& recipe);
-  void write(trace::SegmentWriter& segment, trace::Packing packing) const;
+  std::vector<Tensor> tensors_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  bool reads_block_ = false;
 };
 
 /// True if the segment has every tensor of the blocks' state, by name, type and shape.

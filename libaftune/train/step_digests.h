@@ -8,12 +8,12 @@
 namespace aftune::train {
 
 /// Digests the boundary tensors of one step as their rows come, and keeps their bytes if asked to.
-class StepDigests : public StepObserver {
+class StepDigests {
  public:
   StepDigests(int boundaries, bool keep, ThreadPool& pool);
 
-  void activation(int boundary, const Matrix& rows) override { take(activations_, boundary, rows); }
-  void gradient(int boundary, const Matrix& rows) override { take(gradients_, boundary, rows); }
+  void activation(int boundary, const Matrix& rows) { take(activations_, boundary, rows); }
+  void gradient(int boundary, const Matrix& rows) { take(gradients_, boundary, rows); }
   /// Forgets the last step.
   void reset();
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <thread>
@@ -187,6 +188,31 @@ TEST_F(RecorderTest, WhatIsStoredHasTheDigestsInTheLog) {
     for (const model::Parameter& p : block->parameters())
       EXPECT_EQ(hash::blake3(end.read(trace::state_dataset(p.spec.name), DType::kF32, p.spec.shape)),
                 hash::blake3(p.value.bytes()));
+}
+
+// restore() compares the snapshot with the leaf.
+TEST_F(RecorderTest, AStateIsWrittenAsItWasThoughTheNextUpdateComesAtOnce) {
+  const record::Manifest m = toy::manifest();
+  ThreadPool pool(2);
+  for (const bool compress : {false, true}) {
+    RecordOptions options{.trace = path, .compress = compress};
+    {
+      Blocks model = toy::large_blocks(m);
+      Recorder recorder(options, m, pool);
+      recorder.begin(model);
+      recorder.observer(0).before_update();
+      for (const auto& block : model)
+        for (model::Parameter& p : block->parameters())
+          for (Buffer* b : {&p.value, p.moments.data(), p.moments.data() + 1})
+            std::memset(b->data(), 0, b->bytes().size());
+    }
+    options.resume = true;
+    Blocks model = toy::large_blocks(m);
+    Recorder recorder(options, m, pool);
+    ASSERT_EQ(recorder.resume_state(model), 0);
+    recorder.restore(model);
+    fs::remove_all(path);
+  }
 }
 
 TEST_F(RecorderTest, SnapshotsAreKeptWhenTheyAreDue) {

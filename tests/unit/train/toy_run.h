@@ -88,6 +88,23 @@ inline Blocks blocks(const record::Manifest& m) {
   return list;
 }
 
+/// The toy's blocks with a few MiB in each tensor, so that writing them takes a while.
+inline Blocks large_blocks(const record::Manifest& m) {
+  constexpr std::int64_t kCount = (std::int64_t{3} << 19) + 3;
+  Blocks list = blocks(m);
+  float next = 1;
+  for (const auto& block : list)
+    for (model::Parameter& p : block->parameters()) {
+      p.spec.shape = {kCount};
+      for (Buffer* b : {&p.value, p.moments.data(), p.moments.data() + 1}) {
+        *b = Buffer(kCount);
+        for (std::int64_t i = 0; i < kCount; ++i) (*b)[i] = next + static_cast<float>(i % 4096);
+        next += 1;
+      }
+    }
+  return list;
+}
+
 inline data::Batch batch(std::int64_t step) {
   data::Batch b;
   b.from = 2 * step;
@@ -120,8 +137,8 @@ struct Run {
     ThreadPool pool(2);
     record::Manifest stated = manifest;
     if (secret) stated.hiding_key = record::secret_check(*secret);
-    Recorder recorder(options, stated, pool, secret);
     Blocks model = blocks(manifest);
+    Recorder recorder(options, stated, pool, secret);
     if (recorder.resume_state(model))
       recorder.restore(model);
     else
@@ -136,6 +153,7 @@ struct Run {
           observer.activation(b, boundary(t, b, first, rows, salt));
           observer.gradient(b, boundary(t, b, first, rows, salt + 0.5f));
         }
+      observer.before_update();
       for (const auto& b : model) b->update(1);
       const StepResult result{.loss = static_cast<float>(t),
                               .unit_sums = std::vector<double>(static_cast<std::size_t>(grid.units()), 1.0),
