@@ -103,7 +103,6 @@ struct Recorder::State : StepObserver {
   void activation(int boundary, const Matrix& rows) override { digests.activation(boundary, rows); }
   void gradient(int boundary, const Matrix& rows) override { digests.gradient(boundary, rows); }
   void before_update() override {
-  
     if (lent) lent->keep(pool);
     lent.reset();
   }
