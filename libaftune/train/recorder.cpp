@@ -103,7 +103,6 @@ struct Recorder::State : StepObserver {
   void activation(int boundary, const Matrix& rows) override { digests.activation(boundary, rows); }
   void gradient(int boundary, const Matrix& rows) override { digests.gradient(boundary, rows); }
   void before_update() override {
-  
     if (lent) lent->keep(pool);
     lent.reset();
   }
@@ -343,6 +342,10 @@ void Recorder::finish(const record::TensorList& exported, const std::map<std::st
   st.put(at, record::to_leaf(leaf));
   st.background.post([&st, lines = std::exchange(st.leaves, {})] { st.files.write(nullptr, lines); });
   st.background.wait();
+}
+
+double Recorder::waited() const {
+  return state_->background.waited();
 }
 
 const std::vector<record::BlockState>& Recorder::last_state() const {
