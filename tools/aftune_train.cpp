@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
@@ -147,6 +149,8 @@ class Reporter {
   }
 
   void done(const train::TrainSummary& summary) const {
+    if (!args_.job.quiet && summary.waited >= 1)
+      cli::note(cat("waited ", std::round(summary.waited), " s for the disk"));
     const Json trace = args_.no_record ? Json() : Json(args_.record.trace.native());
     if (args_.json)
       return cli::print_json({{"done", !summary.interrupted},

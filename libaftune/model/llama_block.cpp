@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -82,11 +81,11 @@ ByteView bytes_of(const std::vector<std::int32_t>& list) {
   return std::as_bytes(std::span(list));
 }
 
-Matrix copy(const Matrix& from) {
+Matrix copy(ThreadPool& pool, const Matrix& from) {
   Matrix to;
   to.rows = from.rows;
   to.cols = from.cols;
-  to.values = from.values.clone();
+  to.values = from.values.clone(pool);
   return to;
 }
 
@@ -141,9 +140,9 @@ void LlamaBlock::begin_step(const StepContext& context) {
   context_ = context;
   joined_ = false;
   finite_losses_ = true;
-  const auto zero = [](Buffer& gradient, std::int64_t count) {
+  const auto zero = [this](Buffer& gradient, std::int64_t count) {
     if (gradient.size() != count) gradient = Buffer(count);
-    std::memset(gradient.data(), 0, static_cast<std::size_t>(count) * sizeof(float));
+    gradient.clear(*options_.pool);
   };
   for (Parameter& p : parameters_) zero(p.gradient, p.value.size());
   if (options_.grid.tied && index_ == 0) zero(head_use_, parameters_[0].value.size());
@@ -177,8 +176,8 @@ StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matr
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   StageOutput result;
   auto saved = std::make_unique<LayersSaved>();
-  if (keep && options_.recompute) saved->input = copy(in);
-  result.out = copy(in);
+  if (keep && options_.recompute) saved->input = copy(*options_.pool, in);
+  result.out = copy(*options_.pool, in);
   for (int unit = range.first; unit < range.last; ++unit) {
     LayerActivations activations;
     result.out = layer_.forward(parameters_of(unit), rows, std::move(result.out), activations);
@@ -235,7 +234,7 @@ Matrix LlamaBlock::layers_backward(int stage, const data::Rows& rows, LayersSave
     for (int unit = range.first; unit < range.last; ++unit)
       x = layer_.forward(parameters_of(unit), rows, std::move(x), saved.layers.emplace_back());
   }
-  Matrix gradient = copy(grad_out);
+  Matrix gradient = copy(*options_.pool, grad_out);
   for (int unit = range.last - 1; unit >= range.first; --unit) {
     gradient =
         layer_.backward(parameters_of(unit), rows, std::move(saved.layers.back()), std::move(gradient));

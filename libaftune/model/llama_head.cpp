@@ -97,7 +97,7 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
   const bool learn = weights.d_weight != nullptr;
   if (learn) {
     d_normed = Matrix(n, hidden);
-    std::memset(d_normed.data(), 0, d_normed.bytes().size());
+    d_normed.values.clear(pool_);
   }
   HeadResult result;
   for (std::int64_t row = 0; row < rows.rows();)

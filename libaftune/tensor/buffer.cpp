@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -41,6 +42,16 @@ void release(float* data, std::int64_t count) {
     ::operator delete(data, kAlignment);
 }
 
+/// body(from, size) for pieces of `bytes` bytes that are worth a thread's while.
+template <class Body>
+void each_piece(ThreadPool& pool, std::size_t bytes, const Body& body) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  pool.run(static_cast<std::int64_t>((bytes + kPiece - 1) / kPiece), [&](std::int64_t i) {
+    const std::size_t from = static_cast<std::size_t>(i) * kPiece;
+    body(from, std::min(kPiece, bytes - from));
+  });
+}
+
 }  // namespace
 
 Buffer::Buffer(std::int64_t count) : data_(allocate(count)), size_(count) {}
@@ -71,6 +82,20 @@ Buffer Buffer::clone() const {
   Buffer out(size_);
   if (!empty()) std::memcpy(out.data_, data_, bytes().size());
   return out;
+}
+
+Buffer Buffer::clone(ThreadPool& pool) const {
+  Buffer out(size_);
+  each_piece(pool, bytes().size(), [&](std::size_t from, std::size_t size) {
+    std::memcpy(out.mutable_bytes().data() + from, bytes().data() + from, size);
+  });
+  return out;
+}
+
+void Buffer::clear(ThreadPool& pool) {
+  each_piece(pool, bytes().size(), [&](std::size_t from, std::size_t size) {
+    std::memset(mutable_bytes().data() + from, 0, size);
+  });
 }
 
 void drop_kept_buffers() {

@@ -60,6 +60,10 @@ class Buffer {
     return {reinterpret_cast<std::byte*>(data_), static_cast<std::size_t>(size_) * 4};
   }
   Buffer clone() const;
+  /// The same on the pool's threads.
+  Buffer clone(ThreadPool& pool) const;
+  /// Stores +0 everywhere, on the pool's threads.
+  void clear(ThreadPool& pool);
 
  private:
   float* data_ = nullptr;

@@ -1,5 +1,6 @@
 #include "train/background.h"
 
+#include <chrono>
 #include <utility>
 
 namespace aftune::train {
@@ -17,7 +18,9 @@ Background::~Background() {
 
 void Background::post(Job job) {
   std::unique_lock lock(mutex_);
+  const auto begin = std::chrono::steady_clock::now();
   changed_.wait(lock, [this] { return !waiting_ || error_; });
+  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   rethrow();
   waiting_ = std::move(job);
   changed_.notify_all();

@@ -25,6 +25,8 @@ class Background {
   void post(Job job);
   /// Returns when every posted job is done. Rethrows likewise.
   void wait();
+  /// Seconds that post() waited for the thread. For the thread that posts.
+  double waited() const { return waited_; }
 
  private:
   void work();
@@ -36,6 +38,7 @@ class Background {
   bool running_ = false;
   bool stop_ = false;
   std::exception_ptr error_;
+  double waited_ = 0;
   std::thread thread_;
 };
 

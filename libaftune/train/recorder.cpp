@@ -344,6 +344,10 @@ void Recorder::finish(const record::TensorList& exported, const std::map<std::st
   st.background.wait();
 }
 
+double Recorder::waited() const {
+  return state_->background.waited();
+}
+
 const std::vector<record::BlockState>& Recorder::last_state() const {
   return state_->blocks;
 }

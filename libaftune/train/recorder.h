@@ -74,6 +74,8 @@ class Recorder {
   /// The last leaf; totals and moments are known here. The export must be on disk already; `exported` is made
   /// of last_state(), `files` are plain digests. Returns when all is written.
   void finish(const record::TensorList& exported, const std::map<std::string, Digest>& files);
+  /// Seconds that training stood still because the disk was more than a segment behind.
+  double waited() const;
   /// Digests of the last state, for the export. Those of parameters are as they are published.
   const std::vector<record::BlockState>& last_state() const;
 

@@ -72,6 +72,7 @@ class Job {
       summary.interrupted = interrupted() && step_ + 1 < inputs_.recipe.steps;
     }
     summary.steps = step_;
+    if (recorder_) summary.waited = recorder_->waited();
     if (!summary.interrupted) finish();
     return summary;
   }

@@ -47,6 +47,7 @@ struct StepReport {
 
 struct TrainSummary {
   std::int64_t steps = 0;
+  double waited = 0;         ///< seconds that training stood still for the disk
   bool interrupted = false;  ///< SIGINT or SIGTERM: nothing was exported; the trace can be resumed
 };
 

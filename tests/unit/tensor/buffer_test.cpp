@@ -36,6 +36,19 @@ TEST(Buffer, IsAlignedAndKeepsItsValuesThroughMoves) {
   }
 }
 
+TEST(Buffer, ThePoolCopiesAndClearsAllOfIt) {
+  ThreadPool pool(3);
+  for (const std::int64_t count : {0, 1, 1000, 1 << 18, (1 << 18) + 1, (5 << 18) - 3}) {
+    Buffer a(count);
+    for (std::int64_t i = 0; i < count; ++i) a[i] = static_cast<float>(i + 1);
+    const Buffer b = a.clone(pool);
+    a.clear(pool);
+    ASSERT_EQ(b.size(), count);
+    for (std::int64_t i = 0; i < count; ++i)
+      ASSERT_TRUE(a[i] == 0.0f && b[i] == static_cast<float>(i + 1)) << i;
+  }
+}
+
 TEST(Buffer, ZerosAreZeroInUsedBlocksToo) {
   constexpr std::int64_t kCount = 1 << 18;
   {
