@@ -46,6 +46,7 @@ void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t
 
 /// y = silu(gate) * up, elementwise over n elements.
 void swiglu(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, float* y);
+/// dgate may be gate, and dup may be up.
 void swiglu_grad(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, const float* dy,
                  float* dgate, float* dup);
 /// y = a + b; y may be a or b.

@@ -103,19 +103,19 @@ void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivat
   weights_backward(rows, kept.product, {{p[kDown], gradient}});
   Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
   products_.grad_input(matrix_of(p[kDown]), gradient, d_product, Into::kStore);
-  Matrix d_gate(kept.gate.rows, kept.gate.cols), d_up(kept.up.rows, kept.up.cols);
+  Matrix &d_gate = kept.gate, &d_up = kept.up;
   observed(ops_, {OpKind::kSwigluGrad, p[kDown].spec.name, d_gate.rows},
            {kept.gate.bytes(), kept.up.bytes(), d_product.bytes()}, {d_gate.bytes(), d_up.bytes()}, [&] {
              kernels::swiglu_grad(pool_, d_gate.values.size(), kept.gate.data(), kept.up.data(),
                                   d_product.data(), d_gate.data(), d_up.data());
            });
-  release(kept.product, kept.gate, kept.up);
+  release(kept.product);
   weights_backward(rows, kept.mlp_norm, {{p[kGate], d_gate}, {p[kUp], d_up}});
   Matrix& d_norm = kept.mlp_norm;
   products_.grad_input(matrix_of(p[kGate]), d_gate, d_norm, Into::kStore);
   products_.grad_input(matrix_of(p[kUp]), d_up, d_norm, Into::kAdd);
   norm_backward(p[kPostNorm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
-  release(kept.mlp_norm, kept.middle);
+  release(kept.mlp_norm, kept.middle, kept.gate, kept.up);
 }
 
 void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,

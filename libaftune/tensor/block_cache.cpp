@@ -30,7 +30,7 @@ void* BlockCache::take(std::size_t bytes) {
       kept_bytes_ -= size;
       return block;
     }
-    evict_until(peak_bytes_ - live_bytes_);
+    evict_until(peak_bytes_ + peak_bytes_ / 16 - live_bytes_);
   }
   void* block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block != MAP_FAILED) {

@@ -15,8 +15,10 @@ namespace aftune::tensor {
 /// already. Blocks are cut from the system in size classes that waste at most 1/8, and a block is used again
 /// only for its own class.
 ///
-/// Bound: live and kept bytes together never exceed the most that was ever live at once, so the cache never
-/// raises the peak memory of the process. Safe to use from several threads.
+/// Bound: live and kept bytes together exceed the most that was ever live at once by a sixteenth at most.
+/// That much lets a step keep the logits of its head while its backward pass takes other sizes; without it,
+/// each would have to be returned to the system for the other in every step. Safe to use from several
+/// threads.
 ///
 /// A forked child does not get the blocks: whoever reads foreign bytes there has no business with tensors,
 /// and pages that it shared would be copied, and so be there twice, when this process writes to them again.

@@ -95,6 +95,9 @@ TEST_P(Rows, SwiGlu) {
     Floats y(gate.size()), dgate(y), dup(y), expected(y), expected_dgate(y), expected_dup(y);
     table_.swiglu(n, gate.data(), up.data(), y.data());
     table_.swiglu_grad(n, gate.data(), up.data(), dy.data(), dgate.data(), dup.data());
+    Floats over_gate(gate), over_up(up);
+    table_.swiglu_grad(n, over_gate.data(), over_up.data(), dy.data(), over_gate.data(), over_up.data());
+    EXPECT_TRUE(same_bits(over_gate, dgate) && same_bits(over_up, dup)) << n;
     for (std::size_t i = 0; i < y.size(); ++i) {
       expected[i] = (gate[i] / (1.0f + plain::exp(-gate[i]))) * up[i];
       plain::swiglu_grad(gate[i], up[i], dy[i], expected_dgate[i], expected_dup[i]);

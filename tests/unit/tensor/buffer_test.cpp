@@ -102,14 +102,14 @@ TEST(BlockCache, UsesAFreedBlockAgainForItsClassOnly) {
   cache.give(other, kMiB);
 }
 
-TEST(BlockCache, NeverHoldsMoreThanWasOnceLive) {
+TEST(BlockCache, HoldsASixteenthMoreThanWasOnceLiveAtMost) {
   BlockCache cache;
   void* a = cache.take(4 * kMiB);
   void* b = cache.take(2 * kMiB);
   cache.give(a, 4 * kMiB);
   cache.give(b, 2 * kMiB);
   EXPECT_EQ(cache.kept_bytes(), 6 * kMiB);
-  // Five fit under the peak of six only if the four are returned to the system.
+  // Three and six are more than the peak of six and its sixteenth: the four are returned to the system.
   void* c = cache.take(3 * kMiB);
   EXPECT_EQ(cache.kept_bytes(), 2 * kMiB);
   void* d = cache.take(3 * kMiB);
@@ -119,6 +119,18 @@ TEST(BlockCache, NeverHoldsMoreThanWasOnceLive) {
   EXPECT_EQ(cache.kept_bytes(), 6 * kMiB);
   cache.drop();
   EXPECT_EQ(cache.kept_bytes(), 0u);
+}
+
+TEST(BlockCache, KeepsWhatFitsInTheSixteenth) {
+  BlockCache cache;
+  void* a = cache.take(16 * kMiB);
+  cache.give(a, 16 * kMiB);
+  void* b = cache.take(kMiB);
+  EXPECT_EQ(cache.kept_bytes(), 16 * kMiB);
+  void* c = cache.take(kMiB / 2);
+  EXPECT_EQ(cache.kept_bytes(), 0u);
+  cache.give(b, kMiB);
+  cache.give(c, kMiB / 2);
 }
 
 TEST(BlockCache, GivesEveryThreadItsOwnBlock) {

@@ -48,7 +48,7 @@ class SnapshotTest : public testing::TestWithParam<trace::Packing> {
 // state that was lent.
 TEST_P(SnapshotTest, IsTheStateThatWasLentWheneverTheBlocksChange) {
   ThreadPool pool(2);
-  for (const int delay : {0, 1, 5, 20, 100, 1000}) {
+  for (const int delay : {0, 2, 20, 200}) {
     SCOPED_TRACE(delay);
     Blocks blocks = toy::large_blocks(manifest);
     const std::vector<Digest> lent = digests(blocks);
