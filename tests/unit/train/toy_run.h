@@ -88,19 +88,21 @@ inline Blocks blocks(const record::Manifest& m) {
   return list;
 }
 
-/// The toy's blocks with a few MiB in each tensor, so that writing them takes a while.
+/// The toy's blocks with more in each tensor, and several pieces in those of the first unit, so that writing
+/// them takes a while.
 inline Blocks large_blocks(const record::Manifest& m) {
-  constexpr std::int64_t kCount = (std::int64_t{3} << 19) + 3;
   Blocks list = blocks(m);
+  std::int64_t count = (std::int64_t{5} << 18) + 3;
   float next = 1;
   for (const auto& block : list)
     for (model::Parameter& p : block->parameters()) {
-      p.spec.shape = {kCount};
+      p.spec.shape = {count};
       for (Buffer* b : {&p.value, p.moments.data(), p.moments.data() + 1}) {
-        *b = Buffer(kCount);
-        for (std::int64_t i = 0; i < kCount; ++i) (*b)[i] = next + static_cast<float>(i % 4096);
+        *b = Buffer(count);
+        for (std::int64_t i = 0; i < count; ++i) (*b)[i] = next + static_cast<float>(i % 4096);
         next += 1;
       }
+      count = (std::int64_t{1} << 17) + 1;
     }
   return list;
 }
