@@ -8,12 +8,9 @@ declare -A known=(
   [f32]=2ef1fd3e256f6013611a7568a83cb38948e37e064317a12834231638b236cc4f
   [i14]=19ab68f2d4d7d54b8561fd38d189a901e2fde8f8b67daa6e1b95578347b43774
 )
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-mkdir model
-cp "$demo/config.json" "$demo/tokenizer.json" model/
-"$demo/make-rows" 400 >rows.jsonl
+# shellcheck source=tests/small_job.sh
+source "$(dirname "$0")/small_job.sh"
+small_job "$demo" 400
 
 failed=0
 for numerics in f32 i14; do

@@ -4,12 +4,9 @@
 # Usage: log_root_is_one.sh BIN-DIR DEMO-FILES
 set -euo pipefail
 bin=$1 demo=$2
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-mkdir model
-cp "$demo/config.json" "$demo/tokenizer.json" model/
-"$demo/make-rows" 40 >rows.jsonl
+# shellcheck source=tests/small_job.sh
+source "$(dirname "$0")/small_job.sh"
+small_job "$demo" 40
 "$bin/aftune-key" generate --name audit.example/bits --out k --no-passphrase >/dev/null
 
 root() { # name=value... -- flags...: prints the root of a run made that way

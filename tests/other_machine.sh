@@ -7,12 +7,9 @@ set -euo pipefail
 bin=$(cd "$1" && pwd) demo=$(cd "$2" && pwd)
 other=("${@:3:$#-3}")
 other_bin=$(cd "${*: -1}" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-mkdir model
-cp "$demo/config.json" "$demo/tokenizer.json" model/
-"$demo/make-rows" 40 >rows.jsonl
+# shellcheck source=tests/small_job.sh
+source "$(dirname "$0")/small_job.sh"
+small_job "$demo" 40
 "$bin/aftune-key" generate --name audit.example/there --out k --no-passphrase >/dev/null
 
 train() { # folder numerics program...
