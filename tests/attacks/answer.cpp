@@ -22,6 +22,13 @@ fs::path new_file() {
   return file;
 }
 
+fs::path opened(audit::OpenOptions options) {
+  options.out = new_file();
+  options.quiet = true;
+  audit::open(options);
+  return options.out;
+}
+
 }  // namespace
 
 audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, int seed) {
@@ -35,39 +42,26 @@ audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, i
 fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_,
                        bool export_salts) {
   const seal::SecretKey key = provider_key();
-  const fs::path file = new_file();
-  audit::open({.trace = run.trace(),
-               .challenge = challenge,
-               .out = file,
-               .key = signed_ ? &key : nullptr,
-               .quiet = true,
-               .export_salts = export_salts});
-  return file;
+  return opened({.trace = run.trace(),
+                 .challenge = challenge,
+                 .out = {},
+                 .key = signed_ ? &key : nullptr,
+                 .export_salts = export_salts});
 }
 
 fs::path open_with_final(const RecordedRun& run, const audit::Challenge& challenge) {
   const seal::SecretKey key = provider_key();
-  const fs::path file = new_file();
-  audit::open({.trace = run.trace(),
-               .challenge = challenge,
-               .out = file,
-               .key = &key,
-               .quiet = true,
-               .final_params = true});
-  return file;
+  return opened({.trace = run.trace(), .challenge = challenge, .out = {}, .key = &key, .final_params = true});
 }
 
 fs::path open_with_rows(const RecordedRun& run, const audit::Challenge& challenge) {
   const seal::SecretKey key = provider_key();
-  const fs::path file = new_file();
-  audit::open({.trace = run.trace(),
-               .challenge = challenge,
-               .out = file,
-               .key = &key,
-               .quiet = true,
-               .data = run.data(),
-               .model = run.model()});
-  return file;
+  return opened({.trace = run.trace(),
+                 .challenge = challenge,
+                 .out = {},
+                 .key = &key,
+                 .data = run.data(),
+                 .model = run.model()});
 }
 
 audit::VerifyOptions options_for(const fs::path& evidence, const audit::Challenge& challenge) {
