@@ -6,6 +6,7 @@
 
 #include "audit/evidence_file.h"
 #include "fuzz/json_input.h"
+#include "fuzz/parts.h"
 #include "fuzz/segment_bytes.h"
 #include "hash/blake3.h"
 #include "trace/layout.h"
@@ -14,19 +15,6 @@ namespace aftune {
 namespace {
 
 const std::string kOrigin = "audit.example/acme/00112233445566778899aabbccddeeff";
-
-const seal::SecretKey& key() {
-  static const seal::SecretKey key = seal::SecretKey::from_seed("audit.example/acme", {1});
-  return key;
-}
-
-// Takes what stands before the next NUL off the front.
-std::string_view next(std::string_view& input) {
-  const std::size_t end = std::min(input.size(), input.find('\0'));
-  const std::string_view part = input.substr(0, end);
-  input.remove_prefix(std::min(input.size(), end + 1));
-  return part;
-}
 
 void add(Json& entries, std::string& data, const std::string& path, std::string_view text) {
   entries.push_back({{"chunk", Json::array()},
@@ -43,12 +31,12 @@ std::string path_of(const Json& entry) {
 
 std::string file_of(std::string_view input) {
   if (input.starts_with(trace::kSegmentMagic)) return fuzz::with_right_digest(std::string(input));
-  const std::string index = fuzz::canonical_or_same(next(input));
-  Json entries = fuzz::json_of(next(input));
+  const std::string index = fuzz::canonical_or_same(next_part(input));
+  Json entries = fuzz::json_of(next_part(input));
   if (!entries.is_array()) entries = Json::array();
   std::string data(input);
   add(entries, data, audit::kEvidenceIndex, index);
-  add(entries, data, audit::kEvidenceSignature, audit::sign_evidence(index, kOrigin, key()));
+  add(entries, data, audit::kEvidenceSignature, audit::sign_evidence(index, kOrigin, provider_key()));
   std::sort(entries.begin(), entries.end(),
             [](const Json& a, const Json& b) { return path_of(a) < path_of(b); });
   return fuzz::segment_around(data, fuzz::canonical_or_same(json_text(entries)));
@@ -65,7 +53,7 @@ void rejects_or(const Body& body) {
 
 void read(audit::EvidenceFile& evidence) {
   for (const audit::OpenedLeaf& leaf : evidence.index().leaves) AFTUNE_CHECK(leaf.index >= 0);
-  static_cast<void>(evidence.is_signed_by(key().public_key(), kOrigin));
+  static_cast<void>(evidence.is_signed_by(provider_key().public_key(), kOrigin));
   evidence.has_state(0);
   for (const std::int64_t t : {0, 1}) {
     rejects_or([&] { evidence.read_ints(t, "tokens", 1000); });
@@ -87,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, unsigned long s
     audit::EvidenceFile evidence(path, trace::Origin::kOwn);
     read(evidence);
   });
-  const std::string index = fuzz::canonical_or_same(next(input));
+  const std::string index = fuzz::canonical_or_same(next_part(input));
   fuzz::takes([&] { AFTUNE_CHECK(audit::to_text(audit::parse_evidence_index(index)) == index); });
   return 0;
 }

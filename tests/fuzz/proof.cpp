@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "fuzz/json_input.h"
+#include "fuzz/parts.h"
 #include "fuzz/segment_bytes.h"
 #include "hash/blake3.h"
 #include "hash/merkle.h"
@@ -19,18 +20,6 @@ namespace {
 constexpr const char* kName = "audit.example/acme";
 constexpr std::uint64_t kMemory = std::uint64_t{16} << 20;  // of an operation that is run
 constexpr std::int64_t kLongestLog = 64;
-
-const seal::SecretKey& key() {
-  static const seal::SecretKey key = seal::SecretKey::from_seed(kName, {1});
-  return key;
-}
-
-std::string_view next(std::string_view& input) {
-  const std::size_t end = std::min(input.size(), input.find('\0'));
-  const std::string_view part = input.substr(0, end);
-  input.remove_prefix(std::min(input.size(), end + 1));
-  return part;
-}
 
 // The dataset's part of `data`; nothing if there is no such part.
 std::string_view part_of(std::string_view data, const Json& dataset) {
@@ -87,9 +76,9 @@ audit::OpProof proof_of(const std::string& entry, const std::string& manifest, c
   const auto size = static_cast<std::uint64_t>(c.log_size);
   const seal::Checkpoint checkpoint{cat(kName, '/', c.run), size, log.root()};
   audit::OpProof proof;
-  proof.note = seal::sign_checkpoint(checkpoint, key()).to_text();
+  proof.note = seal::sign_checkpoint(checkpoint, provider_key()).to_text();
   proof.head = {c.cell, 1, ops.root()};
-  proof.signature = audit::sign_ops(proof.head, checkpoint, key());
+  proof.signature = audit::sign_ops(proof.head, checkpoint, provider_key());
   proof.entry = entry;
   for (const std::int64_t leaf : {std::int64_t{0}, c.step_leaf}) {
     const auto i = static_cast<std::uint64_t>(leaf);
@@ -100,10 +89,10 @@ audit::OpProof proof_of(const std::string& entry, const std::string& manifest, c
 
 std::string file_of(std::string_view input) {
   if (input.starts_with(trace::kSegmentMagic)) return fuzz::with_right_digest(std::string(input));
-  const std::string_view entry = next(input);
-  const std::string manifest = fuzz::canonical_or_same(next(input));
-  const std::string step = fuzz::canonical_or_same(next(input));
-  Json datasets = fuzz::json_of(next(input));
+  const std::string_view entry = next_part(input);
+  const std::string manifest = fuzz::canonical_or_same(next_part(input));
+  const std::string step = fuzz::canonical_or_same(next_part(input));
+  Json datasets = fuzz::json_of(next_part(input));
   if (!datasets.is_array()) datasets = Json::array();
   std::string data(input);
   const audit::OpProof proof = proof_of(with_inputs(entry, datasets, data), manifest, step);
@@ -127,13 +116,13 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, unsigned long s
   fuzz::takes([&] {
     const fs::path path = fuzz::file_with(file_of(input));
     const audit::Verdict verdict = audit::check_op_proof({.proof = path,
-                                                          .key = key().public_key(),
+                                                          .key = provider_key().public_key(),
                                                           .threads = 1,
                                                           .max_memory = kMemory,
                                                           .origin = trace::Origin::kOwn});
     AFTUNE_CHECK(verdict.outcome != audit::Outcome::kAccept);
   });
-  const std::string text = fuzz::canonical_or_same(next(input));
+  const std::string text = fuzz::canonical_or_same(next_part(input));
   fuzz::takes([&] { AFTUNE_CHECK(audit::to_text(audit::parse_op_proof(text)) == text); });
   return 0;
 }
