@@ -69,4 +69,13 @@ void linear_grad_weight_i14(ThreadPool& pool, std::int64_t rows, const std::int6
                             std::int64_t in, std::int64_t out, const float* dy, const float* x, float* dw,
                             int group = kDefaultI14Group);
 
+/// The products of kernels/ops.h in the arithmetic of a profile.
+void linear(ThreadPool& pool, const Profile& profile, std::int64_t n, std::int64_t in, std::int64_t out,
+            const float* x, const float* w, float* y, Into into = Into::kStore);
+void linear_grad_input(ThreadPool& pool, const Profile& profile, std::int64_t n, std::int64_t in,
+                       std::int64_t out, const float* dy, const float* w, float* dx, Into into);
+void linear_grad_weight(ThreadPool& pool, const Profile& profile, std::int64_t rows,
+                        const std::int64_t* row_starts, std::int64_t in, std::int64_t out, const float* dy,
+                        const float* x, float* dw);
+
 }  // namespace aftune::kernels

@@ -18,4 +18,24 @@ std::optional<Profile> profile_from_name(std::string_view text) {
   return std::nullopt;
 }
 
+void linear(ThreadPool& pool, const Profile& profile, std::int64_t n, std::int64_t in, std::int64_t out,
+            const float* x, const float* w, float* y, Into into) {
+  if (profile.is_i14()) return linear_i14(pool, n, in, out, x, w, y, into, profile.group);
+  linear(pool, n, in, out, x, w, y, into);
+}
+
+void linear_grad_input(ThreadPool& pool, const Profile& profile, std::int64_t n, std::int64_t in,
+                       std::int64_t out, const float* dy, const float* w, float* dx, Into into) {
+  if (profile.is_i14()) return linear_grad_input_i14(pool, n, in, out, dy, w, dx, into, profile.group);
+  linear_grad_input(pool, n, in, out, dy, w, dx, into);
+}
+
+void linear_grad_weight(ThreadPool& pool, const Profile& profile, std::int64_t rows,
+                        const std::int64_t* row_starts, std::int64_t in, std::int64_t out, const float* dy,
+                        const float* x, float* dw) {
+  if (profile.is_i14())
+    return linear_grad_weight_i14(pool, rows, row_starts, in, out, dy, x, dw, profile.group);
+  linear_grad_weight(pool, rows, row_starts, in, out, dy, x, dw);
+}
+
 }  // namespace aftune::kernels

@@ -208,36 +208,24 @@ class Forms {
   Form linear() const {
     const Shape shape = parameter(2);
     const std::int64_t n = n_, out_width = shape[0], in_width = shape[1];
-    const int group = profile_of(log_.manifest()).group;
+    const kernels::Profile profile = profile_of(log_.manifest());
     const TensorSpec x = f32({n, in_width}), y = f32({n, out_width}), w = f32(shape);
     if (entry_.kind == OpKind::kLinear)
       return {{x, w}, {y}, [=, this](const Tensors& in, Tensors& out) {
-                if (group != 0)
-                  kernels::linear_i14(pool_, n, in_width, out_width, floats(in[0]), floats(in[1]),
-                                      floats(out[0]), Into::kStore, group);
-                else
-                  kernels::linear(pool_, n, in_width, out_width, floats(in[0]), floats(in[1]),
-                                  floats(out[0]));
+                kernels::linear(pool_, profile, n, in_width, out_width, floats(in[0]), floats(in[1]),
+                                floats(out[0]));
               }};
     if (entry_.kind == OpKind::kLinearGradWeight)
       return {{y, x, w}, {w}, [=, this](const Tensors& in, Tensors& out) {
                 const std::int64_t row[] = {0, n};
                 copy(in[2], out[0]);
-                if (group != 0)
-                  kernels::linear_grad_weight_i14(pool_, 1, row, in_width, out_width, floats(in[0]),
-                                                  floats(in[1]), floats(out[0]), group);
-                else
-                  kernels::linear_grad_weight(pool_, 1, row, in_width, out_width, floats(in[0]),
-                                              floats(in[1]), floats(out[0]));
+                kernels::linear_grad_weight(pool_, profile, 1, row, in_width, out_width, floats(in[0]),
+                                            floats(in[1]), floats(out[0]));
               }};
     Form form{{y, w}, {x}, [=, this](const Tensors& in, Tensors& out) {
                 if (in.size() == 3) copy(in[2], out[0]);
-                if (group != 0)
-                  kernels::linear_grad_input_i14(pool_, n, in_width, out_width, floats(in[0]), floats(in[1]),
-                                                 floats(out[0]), into(in.size() == 3), group);
-                else
-                  kernels::linear_grad_input(pool_, n, in_width, out_width, floats(in[0]), floats(in[1]),
-                                             floats(out[0]), into(in.size() == 3));
+                kernels::linear_grad_input(pool_, profile, n, in_width, out_width, floats(in[0]),
+                                           floats(in[1]), floats(out[0]), into(in.size() == 3));
               }};
     if (entry_.in.size() == 3) form.in.push_back(x);
     return form;

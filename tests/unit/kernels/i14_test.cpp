@@ -454,23 +454,6 @@ TEST(I14, FactorsKeptAndReusedGiveTheSameBits) {
   }
 }
 
-TEST(I14, GradWeightInMicroBatchesIsGradWeightAtOnce) {
-  constexpr std::int64_t in = 33, out = 30, rows = 6;
-  const Starts starts = {0, 3, 40, 41, 580, 1200, 1210};
-  const Floats dy = uniform(starts.back() * out, 1), x = uniform(starts.back() * in, 2);
-  ThreadPool pool(2);
-  Floats whole = uniform(out * in, 3);
-  const Floats initial = whole;
-  linear_grad_weight_i14(pool, rows, starts.data(), in, out, dy.data(), x.data(), whole.data());
-  for (const std::int64_t micro_batch : {1, 2, 4}) {
-    Floats parts = initial;
-    for (std::int64_t row = 0; row < rows; row += micro_batch)
-      linear_grad_weight_i14(pool, std::min(micro_batch, rows - row), starts.data() + row, in, out, dy.data(),
-                             x.data(), parts.data());
-    EXPECT_TRUE(same_bits(whole, parts)) << micro_batch << " rows a micro-batch";
-  }
-}
-
 TEST(I14, OnlyFourGroupsAreAllowed) {
   for (const int group : kGroups) EXPECT_TRUE(is_i14_group(group));
   for (const std::int64_t group :

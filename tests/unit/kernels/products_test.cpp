@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/i14.h"
 #include "kernels/ops.h"
 #include "unit/kernels/samples.h"
 
@@ -187,15 +188,17 @@ TEST(Products, GradWeightInMicroBatchesIsGradWeightAtOnce) {
   const Starts starts = {0, 3, 40, 41, 580, 1200, 1210};
   const Floats dy = uniform(starts.back() * out, 1), x = uniform(starts.back() * in, 2);
   ThreadPool pool(2);
-  Floats whole = uniform(out * in, 3);
-  const Floats initial = whole;
-  linear_grad_weight(pool, rows, starts.data(), in, out, dy.data(), x.data(), whole.data());
-  for (const std::int64_t micro_batch : {1, 2, 4}) {
-    Floats parts = initial;
-    for (std::int64_t row = 0; row < rows; row += micro_batch)
-      linear_grad_weight(pool, std::min(micro_batch, rows - row), starts.data() + row, in, out, dy.data(),
-                         x.data(), parts.data());
-    EXPECT_TRUE(same_bits(whole, parts)) << micro_batch << " rows a micro-batch";
+  const Floats initial = uniform(out * in, 3);
+  for (const Profile profile : {Profile{}, Profile{kDefaultI14Group}}) {
+    Floats whole = initial;
+    linear_grad_weight(pool, profile, rows, starts.data(), in, out, dy.data(), x.data(), whole.data());
+    for (const std::int64_t micro_batch : {1, 2, 4}) {
+      Floats parts = initial;
+      for (std::int64_t row = 0; row < rows; row += micro_batch)
+        linear_grad_weight(pool, profile, std::min(micro_batch, rows - row), starts.data() + row, in, out,
+                           dy.data(), x.data(), parts.data());
+      EXPECT_TRUE(same_bits(whole, parts)) << name(profile) << ", " << micro_batch << " rows a micro-batch";
+    }
   }
 }
 
