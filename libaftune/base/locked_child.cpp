@@ -30,6 +30,8 @@ namespace {
 // Where the child's two descriptors lie, so that the filter can name them.
 constexpr int kSocket = 3;
 constexpr int kFile = 4;
+// With a sanitizer: UBSan asks a pipe of its own whether memory may be read. It gets the next two.
+constexpr int kPipe[] = {5, 6};
 
 constexpr int kOutOfMemory = 3;  // exit status
 constexpr int kFailed = 4;
@@ -73,7 +75,8 @@ void keep_only(int socket, int file) {
   const int high_file = ::fcntl(file, F_DUPFD, kFile + 1);
   must(high_socket >= 0 && high_file >= 0, "dup");
   must(::dup2(high_socket, kSocket) == kSocket && ::dup2(high_file, kFile) == kFile, "dup2");
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) ::close(fd);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO})
+    kSanitizers ? ::dup2(kFile, fd) : ::close(fd);  // taken, so that the pipe gets no lower numbers
   if (!kSanitizers) ::close(STDERR_FILENO);
   close_all_from(kFile + 1);
 }
@@ -115,7 +118,7 @@ bool set_limits(const LockedChild::Limits& limits) {
   limit(RLIMIT_CPU, static_cast<rlim_t>(limits.seconds), false);
   for (const int resource : {RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_CORE}) limit(resource, 0);
   const bool as_asked = kSanitizers || limit(RLIMIT_AS, address_space() + limits.memory);
-  limit(RLIMIT_NOFILE, 0);
+  limit(RLIMIT_NOFILE, kSanitizers ? kPipe[1] + 1 : 0);
   return as_asked;
 }
 
@@ -125,17 +128,19 @@ bool filter_calls() {
   must(support != SyscallFilter::Support::kUnknown, "seccomp");
   if (support == SyscallFilter::Support::kNo) return false;
   SyscallFilter filter;
-  filter.allow_with(__NR_recvfrom, 0, kSocket);
-  filter.allow_with(__NR_sendto, 0, kSocket);
-  filter.allow_with(__NR_pread64, 0, kFile);
+  filter.allow_with(__NR_recvfrom, 0, {kSocket});
+  filter.allow_with(__NR_sendto, 0, {kSocket});
+  filter.allow_with(__NR_pread64, 0, {kFile});
   filter.allow_without(__NR_mmap, 2, PROT_EXEC);
   filter.allow_without(__NR_mprotect, 2, PROT_EXEC);
   for (const int call : {__NR_munmap, __NR_mremap, __NR_madvise, __NR_brk, __NR_futex, __NR_clock_gettime,
                          __NR_rt_sigreturn, __NR_exit_group})
     filter.allow(call);
   if (kSanitizers) {
-    filter.allow_with(__NR_write, 0, STDERR_FILENO);
-    for (const int call : {__NR_sched_yield, __NR_getpid, __NR_gettid, __NR_sigaltstack, __NR_rt_sigprocmask})
+    filter.allow_with(__NR_write, 0, {STDERR_FILENO, kPipe[0], kPipe[1]});
+    filter.allow_with(__NR_close, 0, {kPipe[0], kPipe[1]});
+    for (const int call :
+         {__NR_pipe2, __NR_sched_yield, __NR_getpid, __NR_gettid, __NR_sigaltstack, __NR_rt_sigprocmask})
       filter.allow(call);
   }
   must(filter.enforce(), "seccomp");

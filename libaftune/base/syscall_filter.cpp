@@ -53,23 +53,28 @@ void SyscallFilter::allow(int call) {
   program_.push_back(answer(SECCOMP_RET_ALLOW));
 }
 
-// `allowed` jumps over one instruction where the argument will not do. No way leads out of the block with
-// anything but the call's number loaded.
-void SyscallFilter::check_argument(int call, unsigned index, sock_filter allowed) {
+// Each of `allowed` jumps over one instruction where the argument will not do. No way leads out of the block
+// with anything but the call's number loaded.
+void SyscallFilter::check_argument(int call, unsigned index, const std::vector<sock_filter>& allowed) {
   AFTUNE_CHECK(index < 6);
-  program_.push_back(jump(BPF_JEQ, static_cast<std::uint32_t>(call), 0, 4));
+  const auto rest = static_cast<std::uint8_t>(2 + 2 * allowed.size());
+  program_.push_back(jump(BPF_JEQ, static_cast<std::uint32_t>(call), 0, rest));
   program_.push_back(load(offsetof(seccomp_data, args) + index * sizeof(std::uint64_t)));
-  program_.push_back(allowed);
-  program_.push_back(answer(SECCOMP_RET_ALLOW));
+  for (const sock_filter& one : allowed) {
+    program_.push_back(one);
+    program_.push_back(answer(SECCOMP_RET_ALLOW));
+  }
   program_.push_back(answer(SECCOMP_RET_KILL_PROCESS));
 }
 
-void SyscallFilter::allow_with(int call, unsigned index, std::uint32_t value) {
-  check_argument(call, index, jump(BPF_JEQ, value, 0, 1));
+void SyscallFilter::allow_with(int call, unsigned index, std::initializer_list<std::uint32_t> values) {
+  std::vector<sock_filter> allowed;
+  for (const std::uint32_t value : values) allowed.push_back(jump(BPF_JEQ, value, 0, 1));
+  check_argument(call, index, allowed);
 }
 
 void SyscallFilter::allow_without(int call, unsigned index, std::uint32_t bits) {
-  check_argument(call, index, jump(BPF_JSET, bits, 1, 0));
+  check_argument(call, index, {jump(BPF_JSET, bits, 1, 0)});
 }
 
 SyscallFilter::Support SyscallFilter::support() {

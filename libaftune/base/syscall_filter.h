@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 namespace aftune {
@@ -14,8 +15,8 @@ class SyscallFilter {
   SyscallFilter();
 
   void allow(int call);
-  /// Only with this value in the low 32 bits of argument `index`, where a descriptor lies.
-  void allow_with(int call, unsigned index, std::uint32_t value);
+  /// Only with one of these values in the low 32 bits of argument `index`, where a descriptor lies.
+  void allow_with(int call, unsigned index, std::initializer_list<std::uint32_t> values);
   /// Only with none of these bits in the low 32 of argument `index`.
   void allow_without(int call, unsigned index, std::uint32_t bits);
 
@@ -27,7 +28,7 @@ class SyscallFilter {
   [[nodiscard]] bool enforce() const;
 
  private:
-  void check_argument(int call, unsigned index, sock_filter allowed);
+  void check_argument(int call, unsigned index, const std::vector<sock_filter>& allowed);
 
   std::vector<sock_filter> program_;
 };
