@@ -12,13 +12,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <new>
+#include <vector>
 
 #include "base/error.h"
 #include "base/sanitizers.h"
@@ -32,6 +35,10 @@ constexpr int kSocket = 3;
 constexpr int kFile = 4;
 // With a sanitizer: UBSan asks a pipe of its own whether memory may be read. It gets the next two.
 constexpr int kPipe[] = {5, 6};
+
+// With a sanitizer: seconds that a child has until it is locked down, and how many are forked at most.
+constexpr int kLockSeconds = 3;
+constexpr int kForks = 20;
 
 constexpr int kOutOfMemory = 3;  // exit status
 constexpr int kFailed = 4;
@@ -166,11 +173,27 @@ void lock_down(int socket, int file, const Parent& parent, const LockedChild::Li
   hello.filtered = filter_calls() ? 1 : 0;
 }
 
+// AddressSanitizer's allocator (GCC 12, clang 14) does not hold its locks while the process forks, as glibc's
+// does: one that another thread held then is never free in the child, which waits for it for ever. So a child
+// takes them all once: blocks of every size class, more than a thread keeps at hand, and a large one. One
+// that does not get through is ended, and another forked.
+void take_sanitizer_locks() {
+  constexpr std::size_t kKept = 256, kKeptBytes = std::size_t{1} << 16, kLargest = std::size_t{1} << 17;
+  std::vector<std::unique_ptr<std::byte[]>> blocks;
+  for (std::size_t size = 16; size <= kLargest; size += std::max<std::size_t>(16, std::bit_floor(size) / 8)) {
+    const std::size_t count = std::min(kKept, 2 * kKeptBytes / size) + 2;
+    for (std::size_t i = 0; i < count; ++i) blocks.push_back(std::make_unique<std::byte[]>(size));
+    blocks.clear();
+  }
+  blocks.push_back(std::make_unique<std::byte[]>(16 * kLargest));
+}
+
 [[noreturn]] void run(int file, int socket, const Parent& parent, const LockedChild::Limits& limits,
                       LockedChild::Line line, const std::function<void(LockedChild::Line&)>& body) {
   Hello hello;
   try {
     lock_down(socket, file, parent, limits, hello);
+    if (kSanitizers) take_sanitizer_locks();
   } catch (const NotLocked& why) {
     hello.error = why.error == 0 ? EINVAL : why.error;
     std::strncpy(hello.step, why.step, sizeof(hello.step) - 1);
@@ -237,26 +260,17 @@ void LockedChild::Line::send(ByteView answer) {
 LockedChild::LockedChild(int file, std::size_t window, const Limits& limits,
                          const std::function<void(Line&)>& body)
     : limits_(limits) {
-  int sockets[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-    fail(Fault::kSystem, "socketpair: ", std::strerror(errno));
-  socket_ = sockets[0];
   void* shared = ::mmap(nullptr, window, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  const int no_window = shared == MAP_FAILED ? errno : 0;
-  if (no_window == 0) {
-    window_ = {static_cast<std::byte*>(shared), window};
-    const Parent parent;
-    pid_ = ::fork();
-    if (pid_ == 0) run(file, sockets[1], parent, limits, Line(window_), body);
-  }
-  const int error = no_window != 0 ? no_window : errno;
-  ::close(sockets[1]);
-  if (pid_ < 0) {
-    close();
-    fail(Fault::kSystem, "a process to read foreign bytes: ", std::strerror(error));
-  }
+  if (shared == MAP_FAILED) fail(Fault::kSystem, "memory shared with a process: ", std::strerror(errno));
+  window_ = {static_cast<std::byte*>(shared), window};
   try {
-    await_lock();
+    fork(file, body);
+    for (int forks = 1; !await_lock(kSanitizers ? kLockSeconds : limits_.patience); ++forks) {
+      if (!kSanitizers || forks == kForks)
+        fail(Fault::kSystem, "a process to read foreign bytes does not start");
+      close_line();
+      fork(file, body);
+    }
   } catch (...) {
     close();
     throw;
@@ -267,13 +281,27 @@ LockedChild::~LockedChild() {
   close();
 }
 
-// Nothing foreign has been read, so whatever goes wrong here is the machine's.
-void LockedChild::await_lock() {
+void LockedChild::fork(int file, const std::function<void(Line&)>& body) {
+  int sockets[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    fail(Fault::kSystem, "socketpair: ", std::strerror(errno));
+  socket_ = sockets[0];
+  const Parent parent;
+  pid_ = ::fork();
+  if (pid_ == 0) run(file, sockets[1], parent, limits_, Line(window_), body);
+  const int error = errno;
+  ::close(sockets[1]);
+  if (pid_ < 0) fail(Fault::kSystem, "a process to read foreign bytes: ", std::strerror(error));
+}
+
+// False if it does not say so in time. Nothing foreign has been read, so whatever goes wrong here is the
+// machine's.
+bool LockedChild::await_lock(int patience) {
   Hello hello;
   try {
     if (const int error = ::clock_getcpuclockid(pid_, &clock_); error != 0)
       fail(Fault::kSystem, "its clock: ", std::strerror(error));
-    receive(std::as_writable_bytes(std::span(&hello, 1)));
+    if (!await(std::as_writable_bytes(std::span(&hello, 1)), patience)) return false;
   } catch (const Error& e) {
     fail(Fault::kSystem, e.what());
   }
@@ -282,6 +310,7 @@ void LockedChild::await_lock() {
     fail(Fault::kSystem, "a process to read foreign bytes: ", hello.step, ": ", std::strerror(hello.error));
   filtered_ = hello.filtered != 0;
   users_memory_ = hello.users_memory != 0;
+  return true;
 }
 
 // Its soft limit of processor time becomes what it has used and what one answer may take, but never more
@@ -310,17 +339,21 @@ void LockedChild::send(ByteView request) {
   }
 }
 
-// Waiting is counted in slices of at most a second, so that a parent that was stopped meanwhile, with its
-// child, does not find it late.
 void LockedChild::receive(std::span<std::byte> answer) {
   if (!end_.empty()) report_end();
+  if (!await(answer, limits_.patience)) end(cat("gave no answer in ", limits_.patience, " seconds"));
+}
+
+// False if there is no answer in so many seconds. They are counted in slices of at most one, so that a parent
+// that was stopped meanwhile, with its child, does not find it late.
+bool LockedChild::await(std::span<std::byte> answer, int patience) {
   using Clock = std::chrono::steady_clock;
   while (!answer.empty()) {
     pollfd wait{socket_, POLLIN, 0};
     const auto begin = Clock::now();
     const int ready = ::poll(&wait, 1, 1000);
     waited_ += std::min(1.0, std::chrono::duration<double>(Clock::now() - begin).count());
-    if (waited_ > limits_.patience) end(cat("gave no answer in ", limits_.patience, " seconds"));
+    if (waited_ > patience) return false;
     if (ready <= 0) continue;
     const ssize_t got = ::recv(socket_, answer.data(), answer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
@@ -328,6 +361,7 @@ void LockedChild::receive(std::span<std::byte> answer) {
     if (got == 0) report_end();
     answer = answer.subspan(static_cast<std::size_t>(got));
   }
+  return true;
 }
 
 void LockedChild::end(const std::string& why) {
@@ -366,12 +400,17 @@ void LockedChild::reap() {
   pid_ = -1;
 }
 
-void LockedChild::close() {
+void LockedChild::close_line() {
   reap();
-  if (!window_.empty()) ::munmap(window_.data(), window_.size());
-  window_ = {};
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
+  waited_ = 0;
+}
+
+void LockedChild::close() {
+  close_line();
+  if (!window_.empty()) ::munmap(window_.data(), window_.size());
+  window_ = {};
 }
 
 }  // namespace aftune

@@ -63,11 +63,14 @@ class LockedChild {
   pid_t pid() const { return pid_; }
 
  private:
-  void await_lock();
+  void fork(int file, const std::function<void(Line&)>& body);
+  bool await_lock(int patience);
+  bool await(std::span<std::byte> answer, int patience);
   void allow_time();
   [[noreturn]] void lost(const char* call);
   [[noreturn]] void report_end();
   void reap();
+  void close_line();
   void close();
 
   Limits limits_;
