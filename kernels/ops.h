@@ -133,8 +133,8 @@ double cos64(double x);
 /// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
 std::vector<std::string> op_names(const Profile& profile);
 
-/// Runs known answers through the kernels in use. Returns false, and names the first op that differs in *op.
-/// Recording and verifying refuse to start if it fails.
+/// Runs known answers through the kernels in use, once in a process. Returns false, and names the first op
+/// that differs in *op. Recording and verifying refuse to start if it fails.
 bool self_test(const char** op);
 
 }  // namespace aftune::kernels

@@ -249,8 +249,11 @@ std::vector<std::string> op_names(const Profile& profile) {
 }
 
 bool self_test(const char** op) {
-  ThreadPool pool(1);
-  const char* const differs = first_difference(pool, kAnswers);
+  // Once: the instruction set in use does not change in a process, and a batch of audits is one process.
+  static const char* const differs = [] {
+    ThreadPool pool(1);
+    return first_difference(pool, kAnswers);
+  }();
   if (differs != nullptr) *op = differs;
   return differs == nullptr;
 }

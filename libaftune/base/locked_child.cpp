@@ -36,9 +36,9 @@ constexpr int kFile = 4;
 // With a sanitizer: UBSan asks a pipe of its own whether memory may be read. It gets the next two.
 constexpr int kPipe[] = {5, 6};
 
-// With a sanitizer: seconds that a child has until it is locked down, and how many are forked at most.
-constexpr int kLockSeconds = 3;
-constexpr int kForks = 20;
+// With a sanitizer: seconds that the first child has until it is locked down, twice as many for each that
+// follows, and those for the last.
+constexpr double kFirstSeconds = 0.25, kLastSeconds = 120;
 
 constexpr int kOutOfMemory = 3;  // exit status
 constexpr int kFailed = 4;
@@ -61,6 +61,11 @@ struct Parent {
   pid_t pid = ::getpid();
   bool is_first_thread = ::syscall(SYS_gettid) == pid;
 };
+
+// Not _exit(): ThreadSanitizer makes other calls there.
+[[noreturn]] void leave(int status) {
+  while (true) ::syscall(SYS_exit_group, status);
+}
 
 void must(bool done, const char* step) {
   if (!done) throw NotLocked{step, errno};
@@ -182,10 +187,11 @@ void take_sanitizer_locks() {
   std::vector<std::unique_ptr<std::byte[]>> blocks;
   for (std::size_t size = 16; size <= kLargest; size += std::max<std::size_t>(16, std::bit_floor(size) / 8)) {
     const std::size_t count = std::min(kKept, 2 * kKeptBytes / size) + 2;
-    for (std::size_t i = 0; i < count; ++i) blocks.push_back(std::make_unique<std::byte[]>(size));
+    for (std::size_t i = 0; i < count; ++i)
+      blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
     blocks.clear();
   }
-  blocks.push_back(std::make_unique<std::byte[]>(16 * kLargest));
+  blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(16 * kLargest));
 }
 
 [[noreturn]] void run(int file, int socket, const Parent& parent, const LockedChild::Limits& limits,
@@ -200,17 +206,17 @@ void take_sanitizer_locks() {
     // The socket lies where it was, or has been moved already.
     if (::send(socket, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)
       ::send(kSocket, &hello, sizeof(hello), MSG_NOSIGNAL);
-    ::_exit(kFailed);
+    leave(kFailed);
   }
   line.send(std::as_bytes(std::span(&hello, 1)));
   try {
     body(line);
   } catch (const std::bad_alloc&) {
-    ::_exit(kOutOfMemory);
+    leave(kOutOfMemory);
   } catch (...) {
-    ::_exit(kFailed);
+    leave(kFailed);
   }
-  ::_exit(0);
+  leave(0);
 }
 
 std::string name_of_signal(int signal) {
@@ -252,7 +258,7 @@ void LockedChild::Line::send(ByteView answer) {
   while (!answer.empty()) {
     const ssize_t put = ::send(kSocket, answer.data(), answer.size(), MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) ::_exit(kFailed);
+    if (put < 0) leave(kFailed);
     answer = answer.subspan(static_cast<std::size_t>(put));
   }
 }
@@ -265,8 +271,9 @@ LockedChild::LockedChild(int file, std::size_t window, const Limits& limits,
   window_ = {static_cast<std::byte*>(shared), window};
   try {
     fork(file, body);
-    for (int forks = 1; !await_lock(kSanitizers ? kLockSeconds : limits_.patience); ++forks) {
-      if (!kSanitizers || forks == kForks)
+    for (double patience = kSanitizers ? kFirstSeconds : limits_.patience; !await_lock(patience);
+         patience *= 2) {
+      if (!kSanitizers || patience > kLastSeconds)
         fail(Fault::kSystem, "a process to read foreign bytes does not start");
       close_line();
       fork(file, body);
@@ -296,7 +303,7 @@ void LockedChild::fork(int file, const std::function<void(Line&)>& body) {
 
 // False if it does not say so in time. Nothing foreign has been read, so whatever goes wrong here is the
 // machine's.
-bool LockedChild::await_lock(int patience) {
+bool LockedChild::await_lock(double patience) {
   Hello hello;
   try {
     if (const int error = ::clock_getcpuclockid(pid_, &clock_); error != 0)
@@ -346,12 +353,12 @@ void LockedChild::receive(std::span<std::byte> answer) {
 
 // False if there is no answer in so many seconds. They are counted in slices of at most one, so that a parent
 // that was stopped meanwhile, with its child, does not find it late.
-bool LockedChild::await(std::span<std::byte> answer, int patience) {
+bool LockedChild::await(std::span<std::byte> answer, double patience) {
   using Clock = std::chrono::steady_clock;
   while (!answer.empty()) {
     pollfd wait{socket_, POLLIN, 0};
     const auto begin = Clock::now();
-    const int ready = ::poll(&wait, 1, 1000);
+    const int ready = ::poll(&wait, 1, static_cast<int>(1000 * std::min(1.0, patience)));
     waited_ += std::min(1.0, std::chrono::duration<double>(Clock::now() - begin).count());
     if (waited_ > patience) return false;
     if (ready <= 0) continue;

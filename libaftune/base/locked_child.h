@@ -64,8 +64,8 @@ class LockedChild {
 
  private:
   void fork(int file, const std::function<void(Line&)>& body);
-  bool await_lock(int patience);
-  bool await(std::span<std::byte> answer, int patience);
+  bool await_lock(double patience);
+  bool await(std::span<std::byte> answer, double patience);
   void allow_time();
   [[noreturn]] void lost(const char* call);
   [[noreturn]] void report_end();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 
 #include "attacks/rows.h"
@@ -26,6 +27,7 @@ std::set<int> demanded() {
 int report() {
   std::printf("%d cheats tried, %d caught\n", tried, caught);
   if (!testing::GTEST_FLAG(filter).empty() && testing::GTEST_FLAG(filter) != "*") return 0;
+  if (std::getenv("GTEST_TOTAL_SHARDS") != nullptr) return tried == caught ? 0 : 1;
   int missing = 0;
   for (const int row : demanded())
     if (seen.count(row) == 0) {

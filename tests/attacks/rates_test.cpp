@@ -8,11 +8,16 @@
 #include "attacks/expect.h"
 #include "attacks/forgery.h"
 #include "base/error.h"
+#include "base/sanitizers.h"
 #include "hash/blake3.h"
 #include "trace/layout.h"
 
 namespace aftune::attacks {
 namespace {
+
+// Seeds for a rate of verdicts, and of draws. Sanitizers look for other faults, which a few would show.
+constexpr int kVerdicts = kSanitizers ? 12 : 120;
+constexpr int kDraws = kSanitizers ? 200 : 20000;
 
 // Verdicts over `rounds` seeds; how many reject, and the rate that each states for one bad cell or column.
 struct Measured {
@@ -51,9 +56,9 @@ TEST(Rates, OneBadCell) {
   rows({9});
   Forgery forgery(fresh_copy({.store_boundaries = true}));
   forgery.edit_step(3, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
-  const Measured measured = measure(sampled(forgery.seal(), 3), 120);
+  const Measured measured = measure(sampled(forgery.seal(), 3), kVerdicts);
   EXPECT_NEAR(measured.one_cell, 3.0 / 9, 1e-12);
-  expect_rate(measured.rejected, measured.one_cell, 120);
+  expect_rate(measured.rejected, measured.one_cell, kVerdicts);
 }
 
 TEST(Rates, OneBadColumn) {
@@ -62,9 +67,9 @@ TEST(Rates, OneBadColumn) {
   for (std::int64_t t = 0; t < 6; ++t)
     forgery.edit_step(t, [](record::Step& step) { step.loss = std::nextafter(step.loss, 0.0f); });
   audit::VerifyOptions options = sampled(forgery.seal(), 2);
-  const Measured measured = measure(options, 120);
+  const Measured measured = measure(options, kVerdicts);
   EXPECT_NEAR(measured.one_column, audit::detection_probability(9, 3, 2), 1e-12);
-  expect_rate(measured.rejected, measured.one_column, 120);
+  expect_rate(measured.rejected, measured.one_column, kVerdicts);
   // One cell of the objective is enough against a lie in all of them.
   options.plan = {.objective = 1};
   EXPECT_EQ(measure(options, 10).rejected, 10);
@@ -75,7 +80,6 @@ TEST(Rates, OneBadColumn) {
 // standard errors.
 TEST(Rates, BadCellsOf136) {
   rows({9});
-  constexpr int kSeeds = 20000;
   for (const int bad : {1, 2, 4, 16}) {
     Forgery forgery(fresh_copy({.tied = false, .store_boundaries = true, .steps = 34, .steps_per_block = 1}));
     const record::Grid grid = forgery.grid();
@@ -95,14 +99,14 @@ TEST(Rates, BadCellsOf136) {
     for (const double rate : {0.05, 0.1, 0.2, 0.3}) {
       challenge.plan.uniform = std::lround(rate * 136);
       int found = 0;
-      for (int i = 0; i < kSeeds; ++i) {
+      for (int i = 0; i < kDraws; ++i) {
         challenge.seed = hash::blake3(cat("rate ", i)).bytes;
         const auto cells = audit::draw_cells(challenge, grid);
         found += std::any_of(cells.begin(), cells.end(),
                              [&](const audit::Cell& cell) { return rejected.count(cell) != 0; });
       }
       const double p = audit::detection_probability(136, bad, challenge.plan.uniform);
-      EXPECT_NEAR(found / double{kSeeds}, p, 3 * std::sqrt(p * (1 - p) / kSeeds))
+      EXPECT_NEAR(found / double{kDraws}, p, 3 * std::sqrt(p * (1 - p) / kDraws))
           << bad << " bad, " << challenge.plan.uniform << " drawn";
     }
   }

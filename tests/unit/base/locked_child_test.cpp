@@ -141,7 +141,8 @@ TEST_F(LockedChildTest, CanDoNothingElse) {
 }
 
 TEST_F(LockedChildTest, DyingIsToldAsItWas) {
-  EXPECT_EQ(told([](Line&) { ::_exit(0); }), "the process that reads it ended before it had answered");
+  EXPECT_EQ(told([](Line&) { ::syscall(SYS_exit_group, 0); }),
+            "the process that reads it ended before it had answered");
   EXPECT_EQ(told([](Line&) { throw 1; }), "the process that reads it ended before it had answered");
   if (!kSanitizers) {
     EXPECT_EQ(told([](Line&) {

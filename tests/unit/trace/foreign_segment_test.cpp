@@ -1,6 +1,7 @@
 #include "trace/foreign_segment.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -282,7 +283,7 @@ TEST_F(ForeignSegmentLies, BySilenceOrDeath) {
                    }
                  }),
             "the process that reads it gave no answer in 2 seconds");
-  EXPECT_EQ(told(Ask::kRead, [](Line&, const Request&) { ::_exit(0); }),
+  EXPECT_EQ(told(Ask::kRead, [](Line&, const Request&) { ::syscall(SYS_exit_group, 0); }),
             "the process that reads it ended before it had answered");
 }
 
