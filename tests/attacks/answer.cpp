@@ -12,18 +12,8 @@ namespace {
 
 constexpr std::int64_t kMaxText = std::int64_t{1} << 28;
 
-fs::path new_file() {
-  static int number = 0;
-  const fs::path folder = fs::path(AFTUNE_SCRATCH_DIR) / "evidence";
-  fs::create_directories(folder);
-  fs::path file;
-  do file = folder / cat(number++, ".h5");
-  while (fs::exists(file) && !fs::remove(file));
-  return file;
-}
-
 fs::path opened(audit::OpenOptions options) {
-  options.out = new_file();
+  options.out = new_path(".h5");
   options.quiet = true;
   audit::open(options);
   return options.out;
@@ -88,7 +78,7 @@ void ForgedAnswer::flip(const std::string& dataset, std::size_t bit) {
 }
 
 fs::path ForgedAnswer::write(By liar) const {
-  const fs::path file = new_file();
+  const fs::path file = new_path(".h5");
   trace::SegmentWriter writer(file);
   audit::EvidenceIndex stated = index;
   if (liar == By::kProvider) stated.datasets.clear();

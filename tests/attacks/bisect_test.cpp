@@ -29,15 +29,6 @@ using audit::Outcome;
 using model::OpKind;
 using Result = audit::Bisection::Result;
 
-fs::path new_path(const std::string& name) {
-  static int number = 0;
-  const fs::path folder = fs::path(AFTUNE_SCRATCH_DIR) / "bisect";
-  fs::create_directories(folder);
-  const fs::path path = folder / cat(number++, "-", name);
-  fs::remove(path);
-  return path;
-}
-
 // All cells of one run, opened once, with the op lists of some.
 class Dispute {
  public:
@@ -54,7 +45,7 @@ class Dispute {
                                 .challenge = challenge,
                                 .cell = cell,
                                 .key = key,
-                                .scratch = new_path("scratch.h5"),
+                                .scratch = new_path("-scratch.h5"),
                                 .quiet = true});
   }
   // The provider is the liar: it signs whatever it says.
@@ -111,7 +102,7 @@ TEST(Bisect, AnHonestListAgrees) {
     const int blocks = (shape.tied ? 1 : 2) + 2 / shape.layers_per_block;
     for (int block = 0; block < blocks; ++block) {
       const OpList list = dispute.list({block, 1});
-      const fs::path proof = new_path("proof.h5");
+      const fs::path proof = new_path("-proof.h5");
       const Bisection result = dispute.bisect(list, proof);
       EXPECT_EQ(result.result, Result::kAgrees) << result.where << ": " << result.detail;
       EXPECT_EQ(result.agreed, std::ssize(list.entries));
@@ -142,7 +133,7 @@ TEST(Bisect, AForgedOperationIsFoundAndItsProofIsAccepted) {
       const std::size_t at = place_of(honest, kind).value();
       OpList list = honest;
       forge(list, at, list.entries[at].out.size() - 1);
-      const fs::path proof = new_path("proof.h5");
+      const fs::path proof = new_path("-proof.h5");
       const Bisection result = dispute.bisect(dispute.sign(list), proof);
       ASSERT_EQ(result.result, Result::kDiffers) << audit::name(kind) << result.where << result.detail;
       EXPECT_EQ(result.agreed, static_cast<std::int64_t>(at));
@@ -168,7 +159,7 @@ TEST(Bisect, AForgedEndIsTheOperationThatMakesIt) {
     Forgery forgery(fresh_copy({.store_boundaries = true}));
     forgery.edit_step(2, edit);
     const Dispute dispute(forgery.seal(), {}, {cell});
-    const fs::path proof = new_path("proof.h5");
+    const fs::path proof = new_path("-proof.h5");
     const Bisection result = dispute.bisect(dispute.sign(list), proof);
     ASSERT_EQ(result.result, Result::kDiffers) << audit::name(kind) << result.where << result.detail;
     EXPECT_EQ(result.agreed, static_cast<std::int64_t>(at));
@@ -195,14 +186,14 @@ TEST(Bisect, AListThatContradictsTheLogConvictsWhoSignedIt) {
                                  const std::function<void(OpList&)>& lie) {
     OpList list = dispute.list(cell);
     lie(list);
-    const fs::path proof = new_path("proof.h5");
+    const fs::path proof = new_path("-proof.h5");
     const Bisection result = dispute.bisect(dispute.sign(list), proof);
     EXPECT_EQ(result.result, Result::kContradicts) << what;
     EXPECT_NE(result.detail.find("the log commits to"), std::string::npos) << what << ": " << result.detail;
     EXPECT_EQ(fs::exists(proof), has_proof) << what;
     if (has_proof) expect_only(check(proof), Code::kOp, cat("cell ", cell.block, ",", cell.step_block));
     // Unsigned, it is nobody's.
-    const fs::path none = new_path("proof.h5");
+    const fs::path none = new_path("-proof.h5");
     EXPECT_EQ(dispute.bisect(list, none).result, Result::kRefused) << what;
     EXPECT_FALSE(fs::exists(none));
     return proof;
@@ -227,14 +218,14 @@ TEST(Bisect, AProofOfAnEndIsCheckedToTheLastBit) {
   OpList list = dispute.list(kLayer);
   const OpList honest = list;
   last_of(list, OpKind::kJoin).out[0].bytes[3] ^= 1;
-  const fs::path file = new_path("proof.h5");
+  const fs::path file = new_path("-proof.h5");
   ASSERT_EQ(dispute.bisect(dispute.sign(list), file).result, Result::kContradicts);
   const trace::SegmentReader reader(file);
   const audit::OpProof proof = audit::parse_op_proof(reader.read_text(audit::kProofIndex, 1 << 24));
   const auto expect_nothing = [&](const std::function<void(audit::OpProof&)>& lie) {
     audit::OpProof forged = proof;
     lie(forged);
-    const fs::path path = new_path("forged.h5");
+    const fs::path path = new_path("-forged.h5");
     audit::write_op_proof(path, forged, {}, {});
     expect_only(check(path), Code::kUnattributed, "proof");
   };
@@ -264,7 +255,7 @@ TEST(Bisect, AListThatIsNotTheCellsIsRefused) {
                                   const std::function<void(OpList&)>& lie) {
     OpList list = honest;
     lie(list);
-    const fs::path proof = new_path("proof.h5");
+    const fs::path proof = new_path("-proof.h5");
     const Bisection result = dispute.bisect(dispute.sign(list), proof);
     EXPECT_EQ(result.result, Result::kRefused) << what;
     EXPECT_NE(result.detail.find(why), std::string::npos) << what << ": " << result.detail;
@@ -292,7 +283,7 @@ TEST(Bisect, AListThatTheProviderDidNotSignIsRefused) {
   const Dispute dispute;
   OpList list = dispute.list(kLayer);
   forge(list, 40);
-  const fs::path proof = new_path("proof.h5");
+  const fs::path proof = new_path("-proof.h5");
   const Bisection courier = dispute.bisect(list, proof);
   EXPECT_EQ(courier.result, Result::kRefused);
   EXPECT_NE(courier.detail.find("not signed"), std::string::npos);
@@ -307,15 +298,15 @@ TEST(Bisect, NeedsTheCellItself) {
   const Dispute dispute;
   const OpList list = dispute.list(kLayer);
   Dispute elsewhere(dispute.run, {}, {{2, 1}});
-  EXPECT_EQ(elsewhere.bisect(list, new_path("proof.h5")).result, Result::kRefused);
+  EXPECT_EQ(elsewhere.bisect(list, new_path("-proof.h5")).result, Result::kRefused);
   ForgedAnswer damaged(dispute.evidence);
   damaged.flip("/steps/2/activations/0", 100);
   elsewhere.challenge = dispute.challenge;
   elsewhere.evidence = damaged.write(ForgedAnswer::By::kCourier);
-  const Bisection result = elsewhere.bisect(list, new_path("proof.h5"));
+  const Bisection result = elsewhere.bisect(list, new_path("-proof.h5"));
   EXPECT_EQ(result.result, Result::kRefused);
   EXPECT_NE(result.where.find("/steps/2/activations/0"), std::string::npos) << result.where;
-  EXPECT_EQ(dispute.bisect(list, new_path("proof.h5"), 1 << 12).result, Result::kRefused);
+  EXPECT_EQ(dispute.bisect(list, new_path("-proof.h5"), 1 << 12).result, Result::kRefused);
 }
 
 // An honest program signs nothing that the log contradicts, and nothing that was not asked for.
@@ -348,7 +339,7 @@ struct ProofFile {
         }
   }
   fs::path write() const {
-    const fs::path path = new_path("changed.h5");
+    const fs::path path = new_path("-changed.h5");
     write_op_proof(path, proof, inputs, specs);
     return path;
   }
@@ -358,7 +349,7 @@ struct ProofFile {
 fs::path true_proof(const Dispute& dispute, const Cell& cell, OpKind kind) {
   OpList list = dispute.list(cell);
   forge(list, place_of(list, kind).value());
-  const fs::path proof = new_path("proof.h5");
+  const fs::path proof = new_path("-proof.h5");
   EXPECT_EQ(dispute.bisect(dispute.sign(list), proof).result, Result::kDiffers);
   return proof;
 }
@@ -430,7 +421,7 @@ void expect_no_proof(const Dispute& dispute, const Cell& cell) {
     const std::size_t place = place_of(honest, kind).value();
     OpList false_list = honest;
     forge(false_list, place);
-    const fs::path proof = new_path("proof.h5");
+    const fs::path proof = new_path("-proof.h5");
     if (dispute.bisect(dispute.sign(false_list), proof).result != Result::kDiffers) continue;  // an end
     ProofFile courier(proof);
     const auto tree = honest.tree();
@@ -470,7 +461,7 @@ TEST(OpProof, ClaimedSizesTakeNothing) {
   std::size_t at = lie.entries.size() / 2;
   while (lie.entries[at].kind != OpKind::kLinear || !lie.entries[at].at.ends_with("up_proj.weight")) ++at;
   forge(lie, at);
-  const fs::path proof = new_path("proof.h5");
+  const fs::path proof = new_path("-proof.h5");
   ASSERT_EQ(dispute.bisect(dispute.sign(lie), proof).result, Result::kDiffers);
   const ProofFile honest(proof);
   const auto expect_nothing = [&](const std::function<void(OpEntry&)>& claim) {

@@ -168,8 +168,7 @@ TEST(Evidence, StatesWhatMakingItTook) {
   const RecordedRun run = fresh_copy({.snapshot_interval = 8, .steps = 9});
   for (int seed = 1; seed <= 5; ++seed) {
     const audit::Challenge challenge = challenge_of(run, {.uniform = 1}, seed);
-    const fs::path file = fs::path(AFTUNE_SCRATCH_DIR) / "cost.h5";
-    fs::remove(file);
+    const fs::path file = new_path("-cost.h5");
     const audit::Opened opened =
         audit::open({.trace = run.trace(), .challenge = challenge, .out = file, .quiet = true});
     ASSERT_EQ(opened.cells.size(), 1u);
@@ -343,8 +342,7 @@ TEST(Evidence, IsNotMadeOfATraceThatContradictsItself) {
     forgery.edit_floats(1, "/state/model.norm.weight", [](std::span<float> w) { w[0] += 1; });
     const RecordedRun run = forgery.seal();
     const audit::Challenge challenge = challenge_of(run, {.all = true});
-    const fs::path file = fs::path(AFTUNE_SCRATCH_DIR) / "contradicts.h5";
-    fs::remove(file);
+    const fs::path file = new_path("-contradicts.h5");
     EXPECT_THROW(audit::open({.trace = run.trace(), .challenge = challenge, .out = file, .quiet = true}),
                  Error);
     EXPECT_FALSE(fs::exists(file));

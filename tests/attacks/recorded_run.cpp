@@ -18,19 +18,6 @@ namespace {
 
 constexpr int kVocabulary = 257;  // one id a byte, and the end of a text
 
-fs::path scratch() {
-  static const struct Scratch {
-    fs::path path = fs::path(AFTUNE_SCRATCH_DIR) / cat("attacks.", ::getpid());
-    Scratch() { fs::create_directories(path); }
-    ~Scratch() {
-      std::error_code ignored;
-      fs::remove_all(path, ignored);
-    }
-  } folder;
-  static std::atomic<int> next = 0;
-  return folder.path / std::to_string(next++);
-}
-
 std::string config_text(bool tied) {
   const Json config = {{"model_type", "llama"},           {"architectures", {"LlamaForCausalLM"}},
                        {"vocab_size", kVocabulary},       {"hidden_size", 16},
@@ -127,7 +114,7 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
   first.secret.clear();
   first.steps = 1;
   first.seed = 99;
-  const RecordedRun source = record_run(scratch(), first);
+  const RecordedRun source = record_run(new_path(), first);
   const auto checkpoint = model::Checkpoint::open(source.out());
   const DType dtype = dtype_from_name(shape.base_dtype.empty() ? "F32" : shape.base_dtype);
   std::vector<TensorSpec> specs;
@@ -147,6 +134,19 @@ std::string key_of(const RunShape& s) {
 }
 
 }  // namespace
+
+fs::path new_path(const std::string& end) {
+  static const struct Scratch {
+    fs::path path = fs::path(AFTUNE_SCRATCH_DIR) / cat("attacks.", ::getpid());
+    Scratch() { fs::create_directories(path); }
+    ~Scratch() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+    }
+  } folder;
+  static std::atomic<int> next = 0;
+  return folder.path / cat(next++, end);
+}
 
 seal::SecretKey provider_key() {
   std::array<std::uint8_t, 32> seed{};
@@ -177,8 +177,8 @@ RecordedRun record_run(const fs::path& root, const RunShape& shape) {
 RecordedRun fresh_copy(const RunShape& shape) {
   static std::map<std::string, RecordedRun> made;
   const std::string key = key_of(shape);
-  if (made.count(key) == 0) made[key] = record_run(scratch(), shape);
-  RecordedRun copy{scratch()};
+  if (made.count(key) == 0) made[key] = record_run(new_path(), shape);
+  RecordedRun copy{new_path()};
   fs::copy(made[key].root, copy.root, fs::copy_options::recursive);
   return copy;
 }

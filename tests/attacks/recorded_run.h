@@ -47,6 +47,8 @@ struct RecordedRun {
   audit::VerifyOptions options() const;
 };
 
+/// A path, ending so, of nothing that exists, in a folder of this process that goes when it ends.
+fs::path new_path(const std::string& end = "");
 /// Trains and seals under `root`, which must not exist.
 RecordedRun record_run(const fs::path& root, const RunShape& shape);
 /// Such a run made once in this process and copied for the caller, who may change everything in it.
