@@ -5,6 +5,7 @@
 // the instruction set or the tile shapes. [n, h] means n rows of h elements.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,17 @@ struct AttentionShape {
 void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,
                const std::int64_t* doc_starts, const float* q, const float* k, const float* v, float* o,
                float* max, float* sum);
+/// Further positions [first, first + count) of a document whose earlier ones were answered before. Theirs are
+/// the rows [row, row + count) of q and o; k and v [first + count, kv_heads*head_dim] hold all positions so
+/// far.
+struct AttentionContinuation {
+  std::int64_t row = 0, count = 0, first = 0;
+  const float *k = nullptr, *v = nullptr;
+};
+/// o of these rows, bit for bit as attention() gives it for the whole documents.
+void attention_continued(ThreadPool& pool, const AttentionShape& shape,
+                         std::span<const AttentionContinuation> documents, const float* q, float* o,
+                         float* max, float* sum);
 void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,
                     const std::int64_t* doc_starts, const float* q, const float* k, const float* v,
                     const float* o, const float* max, const float* sum, const float* d_o, float* dq,

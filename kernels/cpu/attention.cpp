@@ -156,6 +156,39 @@ void attention_forward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, f
   });
 }
 
+void attention_continuation(ThreadPool& pool, Isa isa, const AttentionShape& shape, std::int64_t documents,
+                            const AttentionContinuation* parts, const float* q, float* o, float* max,
+                            float* sum) {
+  const std::int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
+  const AttentionTable& table = forward_table(isa);
+  std::vector<Task> tasks;
+  for (std::int64_t document = 0; document < documents; ++document) {
+    const AttentionContinuation& part = parts[document];
+    const std::int64_t end = part.first + part.count;
+    for (std::int64_t head = 0; head < shape.heads; ++head)
+      for (std::int64_t first = part.first; first < end; first += kTaskLength)
+        tasks.push_back({document, head, first, std::min(first + kTaskLength, end)});
+  }
+  run_tasks(pool, tasks, [&](const Task& task) {
+    const AttentionContinuation& part = parts[task.document];
+    AttentionHead head;
+    head.length = part.first + part.count;
+    head.head_dim = d;
+    head.q_first = part.first;
+    head.q_stride = shape.heads * d;
+    head.kv_stride = shape.kv_heads * d;
+    head.stat_stride = shape.heads;
+    head.scale = shape.scale;
+    const std::int64_t own = (part.row * shape.heads + task.head) * d, kv = task.head / group * d;
+    head.q = q + own;
+    head.k = part.k + kv;
+    head.v = part.v + kv;
+    const std::int64_t stat = part.row * shape.heads + task.head;
+    table.forward(head, task.first, task.last, o + own, max + stat, sum + stat,
+                  scratch(Scratch::kAttention, table.forward_scratch(head, task.last)));
+  });
+}
+
 // A task per kv head of a document forms all gradients from one computation of the probabilities. Where that
 // gives too few tasks, documents are cut, by keys for dk and dv and by queries for dq, and the probabilities
 // computed twice.
@@ -179,6 +212,12 @@ void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t docum
       pool, active_isa(),
       {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v}, o, max,
       sum);
+}
+
+void attention_continued(ThreadPool& pool, const AttentionShape& shape,
+                         std::span<const AttentionContinuation> documents, const float* q, float* o,
+                         float* max, float* sum) {
+  attention_continuation(pool, active_isa(), shape, std::ssize(documents), documents.data(), q, o, max, sum);
 }
 
 void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,

@@ -9,10 +9,12 @@
 
 namespace aftune::kernels {
 
-/// A head of a document. Row t of q is at q + t * q_stride, of k and v at k + t * kv_stride, its max and sum
-/// at [t * stat_stride]: the pointers stand at the document's first row and at the head.
+/// A head of a document. Row t of k and v is at k + t * kv_stride: the pointers stand at the document's first
+/// row and at the head. Those of q, and in forward of o, max and sum, stand at the row of position q_first,
+/// which is not 0 where earlier queries were answered before.
 struct AttentionHead {
   std::int64_t length = 0, head_dim = 0;
+  std::int64_t q_first = 0;
   std::int64_t q_stride = 0, kv_stride = 0, stat_stride = 0;
   float scale = 0;
   const float *q = nullptr, *k = nullptr, *v = nullptr;
@@ -69,6 +71,11 @@ struct AttentionBatch {
 
 void attention_forward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, float* o, float* max,
                        float* sum);
+struct AttentionShape;
+struct AttentionContinuation;
+void attention_continuation(ThreadPool& pool, Isa isa, const AttentionShape& shape, std::int64_t documents,
+                            const AttentionContinuation* parts, const float* q, float* o, float* max,
+                            float* sum);
 void attention_backward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, const AttentionGrads& grads);
 
 }  // namespace aftune::kernels

@@ -38,14 +38,15 @@ void exponentiate(const AttentionHead& head, const Weights& weights, std::int64_
   const float m = CpuLanes{}.largest_finite(keys, [&](std::int64_t j) { return s[j] * head.scale; });
   CpuLanes{}.each(keys, [&](std::int64_t j) { s[j] = exp32(s[j] * head.scale - m); });
   for (std::int64_t j = keys; j < weights.width(query); ++j) s[j] = 0.0f;
-  max[query * head.stat_stride] = m;
-  sum[query * head.stat_stride] = RowSum{}.row(CpuLanes{}, keys, s);
+  const std::int64_t stat = (query - head.q_first) * head.stat_stride;
+  max[stat] = m;
+  sum[stat] = RowSum{}.row(CpuLanes{}, keys, s);
 }
 
 void divide_by_sum(const AttentionHead& head, const AttentionPart& part, const float* sum, float* o) {
   for (std::int64_t query = part.first_query; query < part.last_query; ++query) {
-    float* row = o + query * head.q_stride;
-    const float l = sum[query * head.stat_stride];
+    float* row = o + (query - head.q_first) * head.q_stride;
+    const float l = sum[(query - head.q_first) * head.stat_stride];
     CpuLanes{}.each(head.head_dim, [&](std::int64_t i) { row[i] = row[i] / l; });
   }
 }
@@ -59,11 +60,12 @@ void forward(const AttentionHead& head, std::int64_t first_query, std::int64_t l
   for (std::int64_t first = first_query; first < last_query; first += kQueryBlock) {
     const AttentionPart part{first, smaller(first + kQueryBlock, last_query), 0, last_query};
     const Weights weights{part, own.weights, own.stride};
-    pack_left({head.q, head.q_stride, false}, first, part.last_query - first, 0, d, own.queries);
+    const std::int64_t row = first - head.q_first;
+    pack_left({head.q, head.q_stride, false}, row, part.last_query - first, 0, d, own.queries);
     multiply_visible(weights, d, own.queries, own.keys);
     for (std::int64_t query = first; query < part.last_query; ++query)
       exponentiate(head, weights, query, max, sum);
-    sum_over_keys(weights, d, own.values, true, o + first * head.q_stride, head.q_stride, own.packed);
+    sum_over_keys(weights, d, own.values, true, o + row * head.q_stride, head.q_stride, own.packed);
     divide_by_sum(head, part, sum, o);
   }
 }

@@ -249,6 +249,48 @@ TEST(Attention, PackedDocumentsAreSeparateDocuments) {
   }
 }
 
+// Documents of these lengths, cut into pieces of at most `piece` positions, the pieces of all taken in turn:
+// what chunked prefill (large) and decoding (1) are.
+TEST(Attention, ContinuedDocumentsAreWholeDocuments) {
+  for (const Starts& starts : {Starts{0, 1}, Starts{0, 37, 38, 90}, Starts{0, 530}}) {
+    const Case of{4, 2, 5, starts};
+    const Inputs in(of);
+    for (const Isa isa : usable_isas()) {
+      const Results whole = tiled_attention(of, in, isa, 1);
+      for (const std::int64_t piece : {1, 2, 13, 96, 100, 514}) {
+        Results out(of);
+        ThreadPool pool(piece % 2 == 0 ? 2 : 1);
+        for (std::int64_t first = 0;; first += piece) {
+          std::vector<AttentionContinuation> parts;
+          Floats q;
+          std::vector<std::int64_t> tokens;
+          for (std::size_t d = 0; d + 1 < starts.size(); ++d) {
+            const std::int64_t end = std::min(first + piece, starts[d + 1] - starts[d]);
+            if (end <= first) continue;
+            parts.push_back({std::ssize(tokens), end - first, first, in.k.data() + starts[d] * of.kv_row(),
+                             in.v.data() + starts[d] * of.kv_row()});
+            for (std::int64_t t = starts[d] + first; t < starts[d] + end; ++t) tokens.push_back(t);
+            const Floats rows = rows_of(in.q, of.q_row(), starts[d] + first, starts[d] + end);
+            q.insert(q.end(), rows.begin(), rows.end());
+          }
+          if (parts.empty()) break;
+          Floats o(q.size(), kNan), max(tokens.size() * 4, kNan), sum = max;
+          attention_continuation(pool, isa, {of.heads, of.kv_heads, of.head_dim, kScale}, std::ssize(parts),
+                                 parts.data(), q.data(), o.data(), max.data(), sum.data());
+          for (std::size_t i = 0; i < tokens.size(); ++i) {
+            std::copy_n(o.begin() + i * 20, 20, out.o.begin() + tokens[i] * 20);
+            std::copy_n(max.begin() + i * 4, 4, out.max.begin() + tokens[i] * 4);
+            std::copy_n(sum.begin() + i * 4, 4, out.sum.begin() + tokens[i] * 4);
+          }
+        }
+        EXPECT_TRUE(same_bits(out.o, whole.o)) << name(isa) << ", pieces of " << piece;
+        EXPECT_TRUE(same_bits(out.max, whole.max)) << name(isa) << ", pieces of " << piece;
+        EXPECT_TRUE(same_bits(out.sum, whole.sum)) << name(isa) << ", pieces of " << piece;
+      }
+    }
+  }
+}
+
 TEST(Attention, ANonFiniteScoreMakesTheRowNan) {
   // -infinity would otherwise become a probability of 0.
   for (const float bad : {kInf, -kInf, kNan}) {
