@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/parallel.h"
 #include "data/rows.h"
 #include "kernels/profile.h"
 #include "model/config.h"
+#include "model/kv_cache.h"
 #include "model/op_observer.h"
 #include "record/grid.h"
 #include "record/leaves.h"
@@ -70,6 +72,13 @@ class LayerBlock {
   /// kept; at the last stage forward and backward run in one pass over row chunks, so that the logits of a
   /// whole batch never exist. Without keep nothing is kept and no gradient is touched (evaluation).
   virtual StageOutput forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) = 0;
+  /// Runs `stage`, not the last, on rows that continue the sequences of `caches`, one for each document, and
+  /// adds what later rows need to them. Same bits as forward on the whole documents, however they are cut and
+  /// whatever other documents come along. A cache is of the stage's layers; stage 0 needs none.
+  virtual Matrix infer(int stage, const data::Rows& rows, const Matrix* in,
+                       std::span<KvCache* const> caches) = 0;
+  /// Raw logits [n, vocab] of the last stage's input `in` [n, hidden].
+  virtual Matrix logits(const Matrix& in) = 0;
   /// Adds parameter gradients of these rows, in row order, and returns the gradient of the stage's input
   /// (empty for stage 0). grad_out is null at the last stage.
   virtual Matrix backward(int stage, const data::Rows& rows, std::unique_ptr<Saved> saved,

@@ -45,6 +45,9 @@ class LlamaBlock : public LayerBlock {
   const std::vector<UnitSpan>& units() const override { return units_; }
   void begin_step(const StepContext& context) override;
   StageOutput forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) override;
+  Matrix infer(int stage, const data::Rows& rows, const Matrix* in,
+               std::span<KvCache* const> caches) override;
+  Matrix logits(const Matrix& in) override;
   Matrix backward(int stage, const data::Rows& rows, std::unique_ptr<Saved> saved,
                   const Matrix* grad_out) override;
   std::vector<double> sum_squares() override;
@@ -55,7 +58,11 @@ class LlamaBlock : public LayerBlock {
   bool is_head(int stage) const { return stage == options_.grid.stages() - 1; }
   UnitSpan span_of(int unit) const;
   Parameter* parameters_of(int unit) { return &parameters_[span_of(unit).first]; }
-  Parameter& head_weight() { return parameters_of(options_.config.layers + 1)[1]; }
+  Parameter& head_norm() { return *parameters_of(options_.config.layers + 1); }
+  Parameter& head_weight() {
+    return options_.grid.tied ? parameters_[0] : parameters_of(options_.config.layers + 1)[1];
+  }
+  void check(int stage, const data::Rows& rows, const Matrix* in);
   void check_rows(int stage, const data::Rows& rows) const;
   StageOutput embed(const data::Rows& rows);
   StageOutput run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep);
@@ -148,14 +155,18 @@ void LlamaBlock::begin_step(const StepContext& context) {
   if (options_.grid.tied && index_ == 0) zero(head_use_, parameters_[0].value.size());
 }
 
-StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) {
+void LlamaBlock::check(int stage, const data::Rows& rows, const Matrix* in) {
   AFTUNE_CHECK(options_.grid.block_of_stage(stage) == index_);
   AFTUNE_CHECK(stage == 0 ||
                (in != nullptr && in->rows == rows.size() && in->cols == options_.config.hidden));
-  AFTUNE_CHECK(options_.ops == nullptr || (keep && rows.rows() == 1 && !options_.recompute));
   if (stage > 0 && !is_head(stage) && !rows.positions.empty())
     rope_.cover(1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
   check_rows(stage, rows);
+}
+
+StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) {
+  check(stage, rows, in);
+  AFTUNE_CHECK(options_.ops == nullptr || (keep && rows.rows() == 1 && !options_.recompute));
   if (stage == 0) return embed(rows);
   return is_head(stage) ? run_head(rows, *in, keep) : run_layers(stage, rows, *in, keep);
 }
@@ -188,11 +199,9 @@ StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matr
 }
 
 StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool keep) {
-  const bool tied = options_.grid.tied;
-  Parameter& norm = *parameters_of(options_.config.layers + 1);
-  Parameter& weight = tied ? parameters_[0] : head_weight();
-  const HeadWeights weights{norm, weight.value, keep ? (tied ? &head_use_ : &weight.gradient) : nullptr,
-                            weight.spec.name};
+  Parameter& weight = head_weight();
+  Buffer& d_weight = options_.grid.tied ? head_use_ : weight.gradient;
+  const HeadWeights weights{head_norm(), weight.value, keep ? &d_weight : nullptr, weight.spec.name};
   float inv_predicted = 0.0f;
   if (keep) {
     AFTUNE_CHECK(context_.predicted > 0);
@@ -207,6 +216,33 @@ StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool 
   saved->d_input = std::move(head.d_input);
   result.saved = std::move(saved);
   return result;
+}
+
+Matrix LlamaBlock::infer(int stage, const data::Rows& rows, const Matrix* in,
+                         std::span<KvCache* const> caches) {
+  AFTUNE_CHECK(!is_head(stage));
+  check(stage, rows, in);
+  if (stage == 0) return std::move(embed(rows).out);
+  AFTUNE_CHECK(std::ssize(caches) + 1 == std::ssize(rows.doc_starts));
+  for (std::size_t i = 0; i < caches.size(); ++i)
+    for (std::int64_t t = rows.doc_starts[i]; t < rows.doc_starts[i + 1]; ++t)
+      AFTUNE_CHECK(rows.positions[static_cast<std::size_t>(t)] ==
+                   caches[i]->length() + t - rows.doc_starts[i]);
+  const record::UnitRange range = options_.grid.units_of_stage(stage);
+  Matrix x = copy(*options_.pool, *in);
+  for (int unit = range.first; unit < range.last; ++unit)
+    x = layer_.infer(parameters_of(unit), rows, std::move(x), caches, unit - range.first);
+  for (std::size_t i = 0; i < caches.size(); ++i)
+    caches[i]->advance(rows.doc_starts[i + 1] - rows.doc_starts[i]);
+  return x;
+}
+
+Matrix LlamaBlock::logits(const Matrix& in) {
+  AFTUNE_CHECK(options_.grid.block_of_stage(options_.grid.stages() - 1) == index_);
+  AFTUNE_CHECK(in.cols == options_.config.hidden);
+  const Parameter& weight = head_weight();
+  return head_.logits(head_norm(),
+                      {weight.spec.name, weight.value, weight.spec.shape[0], weight.spec.shape[1]}, in);
 }
 
 Matrix LlamaBlock::backward(int stage, const data::Rows& rows, std::unique_ptr<Saved> saved,

@@ -83,17 +83,30 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
            [&] { chunk.scatter(dx, d_normed); });
 }
 
+Matrix LlamaHead::normalise(const Parameter& norm, const Matrix& x, Buffer& inv_rms) const {
+  Matrix normed(x.rows, x.cols);
+  inv_rms = Buffer(x.rows);
+  observed(ops_, {OpKind::kRmsNorm, norm.spec.name, x.rows}, {x.bytes(), norm.value.bytes()},
+           {normed.bytes(), inv_rms.bytes()}, [&] {
+             kernels::rmsnorm(pool_, x.rows, x.cols, config_.rms_eps, x.data(), norm.value.data(),
+                              normed.data(), inv_rms.data());
+           });
+  return normed;
+}
+
+Matrix LlamaHead::logits(const Parameter& norm, const Weight& weight, const Matrix& x) const {
+  Buffer inv_rms;
+  const Matrix normed = normalise(norm, x, inv_rms);
+  Products::Input input(products_, normed);
+  return products_.linear(weight, input);
+}
+
 HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
                           float inv_predicted) const {
   const std::int64_t n = x.rows, hidden = config_.hidden;
   Parameter& norm = weights.norm;
-  Matrix normed(n, hidden), d_normed;
-  Buffer inv_rms(n);
-  observed(ops_, {OpKind::kRmsNorm, norm.spec.name, n}, {x.bytes(), norm.value.bytes()},
-           {normed.bytes(), inv_rms.bytes()}, [&] {
-             kernels::rmsnorm(pool_, n, hidden, config_.rms_eps, x.data(), norm.value.data(), normed.data(),
-                              inv_rms.data());
-           });
+  Buffer inv_rms;
+  Matrix normed = normalise(norm, x, inv_rms), d_normed;
   const bool learn = weights.d_weight != nullptr;
   if (learn) {
     d_normed = Matrix(n, hidden);

@@ -38,11 +38,14 @@ class LlamaHead {
             OpObserver* ops = nullptr)
       : config_(config), products_(products), pool_(pool), max_logits_(max_logits), ops_(ops) {}
 
+  /// Raw logits [n, vocab] of x [n, hidden].
+  Matrix logits(const Parameter& norm, const Weight& weight, const Matrix& x) const;
   /// x is [n, hidden]. inv_predicted is 1 / (predicted positions of the batch).
   HeadResult run(const HeadWeights& weights, const data::Rows& rows, const Matrix& x,
                  float inv_predicted) const;
 
  private:
+  Matrix normalise(const Parameter& norm, const Matrix& x, Buffer& inv_rms) const;
   struct Chunk;
   void run_chunk(const HeadWeights& weights, const std::vector<std::int32_t>& labels, const Chunk& chunk,
                  float inv_predicted, const Matrix& normed, Matrix& d_normed,

@@ -40,15 +40,30 @@ kernels::AttentionShape attention_shape(const Config& config) {
 Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
                            LayerActivations& keep) const {
   keep.input = std::move(x);
-  keep.middle = attention_branch(p, rows, keep);
+  queries_keys_values(p, rows, keep);
+  attend(p, rows, keep);
+  keep.middle = attention_output(p, keep);
   add(p[kO], keep.input, keep.middle);
   Matrix y = mlp_branch(p, keep);
   add(p[kDown], keep.middle, y);
   return y;
 }
 
-Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
-                                    LayerActivations& keep) const {
+Matrix LlamaLayer::infer(const Parameter* p, const data::Rows& rows, Matrix x,
+                         std::span<KvCache* const> caches, int layer) const {
+  LayerActivations keep;
+  keep.input = std::move(x);
+  queries_keys_values(p, rows, keep);
+  attend_to(caches, layer, rows, keep);
+  keep.middle = attention_output(p, keep);
+  add(p[kO], keep.input, keep.middle);
+  Matrix y = mlp_branch(p, keep);
+  add(p[kDown], keep.middle, y);
+  return y;
+}
+
+void LlamaLayer::queries_keys_values(const Parameter* p, const data::Rows& rows,
+                                     LayerActivations& keep) const {
   keep.attention_norm = norm(p[kInputNorm], keep.input, keep.attention_inv);
   {
     Products::Input x(products_, keep.attention_norm);
@@ -58,6 +73,9 @@ Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
   }
   rotate(p[kQ], rows, false, keep.q);
   rotate(p[kK], rows, false, keep.k);
+}
+
+void LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const {
   const std::int64_t n = keep.q.rows;
   keep.attention = Matrix(n, keep.q.cols);
   keep.max = Buffer(n * config_.heads);
@@ -69,6 +87,26 @@ Matrix LlamaLayer::attention_branch(const Parameter* p, const data::Rows& rows,
                                 keep.q.data(), keep.k.data(), keep.v.data(), keep.attention.data(),
                                 keep.max.data(), keep.sum.data());
            });
+}
+
+void LlamaLayer::attend_to(std::span<KvCache* const> caches, int layer, const data::Rows& rows,
+                           LayerActivations& keep) const {
+  std::vector<kernels::AttentionContinuation> parts;
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    KvCache& cache = *caches[i];
+    const std::int64_t row = rows.doc_starts[i], count = rows.doc_starts[i + 1] - row;
+    cache.append(layer, count, keep.k.row(row), keep.v.row(row));
+    parts.push_back({row, count, cache.length(), cache.keys(layer), cache.values(layer)});
+  }
+  const std::int64_t n = keep.q.rows;
+  keep.attention = Matrix(n, keep.q.cols);
+  keep.max = Buffer(n * config_.heads);
+  keep.sum = Buffer(n * config_.heads);
+  kernels::attention_continued(pool_, attention_shape(config_), parts, keep.q.data(), keep.attention.data(),
+                               keep.max.data(), keep.sum.data());
+}
+
+Matrix LlamaLayer::attention_output(const Parameter* p, const LayerActivations& keep) const {
   Products::Input heads(products_, keep.attention);
   return products_.linear(matrix_of(p[kO]), heads);
 }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <span>
+
 #include "data/rows.h"
 #include "kernels/ops.h"
 #include "model/config.h"
+#include "model/kv_cache.h"
 #include "model/layer_block.h"
 #include "model/op_observer.h"
 #include "model/products.h"
@@ -42,12 +45,20 @@ class LlamaLayer {
 
   /// x [n, hidden] is moved into `keep`. Returns y [n, hidden].
   Matrix forward(const Parameter* p, const data::Rows& rows, Matrix x, LayerActivations& keep) const;
+  /// The same for rows that continue the sequences of `caches`, one for each document, whose layer `layer`
+  /// this is.
+  Matrix infer(const Parameter* p, const data::Rows& rows, Matrix x, std::span<KvCache* const> caches,
+               int layer) const;
   /// Adds the parameters' gradients and returns the gradient of x. Takes `kept` apart on its way, so that
   /// memory falls while gradients are made.
   Matrix backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const;
 
  private:
-  Matrix attention_branch(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const;
+  void queries_keys_values(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const;
+  void attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const;
+  void attend_to(std::span<KvCache* const> caches, int layer, const data::Rows& rows,
+                 LayerActivations& keep) const;
+  Matrix attention_output(const Parameter* p, const LayerActivations& keep) const;
   Matrix mlp_branch(const Parameter* p, LayerActivations& keep) const;
   void mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept, Matrix& gradient) const;
   void attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,

@@ -34,6 +34,10 @@ class ToyBlock : public model::LayerBlock {
   const std::vector<UnitSpan>& units() const override { return spans_; }
   void begin_step(const model::StepContext& context) override { step_ = context.step; }
   model::StageOutput forward(int, const data::Rows&, const Matrix*, bool) override { return {}; }
+  Matrix infer(int, const data::Rows&, const Matrix*, std::span<model::KvCache* const>) override {
+    return {};
+  }
+  Matrix logits(const Matrix&) override { return {}; }
   Matrix backward(int, const data::Rows&, std::unique_ptr<model::Saved>, const Matrix*) override {
     return {};
   }
