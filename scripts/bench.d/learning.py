@@ -2,8 +2,9 @@
 """Does the arithmetic hurt learning? The same model, weights and batches, trained four ways: aftune-train under f32 and
 i14, PyTorch in float32 and under bf16 autocast.
 
-Usage: learning.py BUILD --python PYTHON --text FILE [--steps N] [--seeds N] [--vocab N...] [--out FOLDER]
-PYTHON is an interpreter that has torch, transformers, tokenizers and h5py. The text is cut into rows, tokenised by BPE
+Usage: learning.py BUILD --python PYTHON --text FILE... [--steps N] [--seeds N] [--vocab N...] [--out FOLDER]
+PYTHON is an interpreter that has torch, transformers, tokenizers and h5py. The text, of JSONL files all strings in them,
+is cut into rows, tokenised by BPE
 of the wanted vocabulary that is learnt from it, and read back from the trace of the f32 run for PyTorch. FOLDER gets a
 table of losses, curves-<vocabulary>.csv: one line a step, one column a run.
 """
@@ -24,7 +25,7 @@ LAST = 25  # the final loss is the mean of so many steps: one batch alone says l
 parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--python", default=sys.executable)
-parser.add_argument("--text", required=True)
+parser.add_argument("--text", required=True, nargs="+")
 parser.add_argument("--steps", type=int, default=500)
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--vocab", type=int, nargs="+", default=[512, 32000])
@@ -36,6 +37,23 @@ parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
 args = parser.parse_args()
 
 
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from strings(part)
+
+
+def text():
+    parts = []
+    for path in args.text:
+        with open(path, encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f] if path.endswith(".jsonl") else [f.read()]
+        parts.extend(strings(lines))
+    return "\n".join(parts)
+
+
 def write_model(folder, vocab, seed):
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -45,10 +63,10 @@ def write_model(folder, vocab, seed):
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(vocab_size=vocab, min_frequency=1, show_progress=False,
                                   special_tokens=["<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    tokenizer.train([args.text], trainer)
+    tokenizer.train_from_iterator([text()], trainer)
     size = tokenizer.get_vocab_size()
     if size < vocab:
-        raise SystemExit(f"{args.text} gives only {size} tokens")
+        raise SystemExit(f"the text gives only {size} tokens")
     torch.manual_seed(seed)
     config = LlamaConfig(hidden_size=HIDDEN, num_hidden_layers=LAYERS, intermediate_size=INTER,
                          num_attention_heads=HEADS, num_key_value_heads=HEADS, vocab_size=size,
@@ -59,10 +77,9 @@ def write_model(folder, vocab, seed):
 
 def write_rows(path):
     """Rows that fill the sequence, whatever the vocabulary: the text in pieces of a thousand characters."""
-    with open(args.text, encoding="utf-8") as f:
-        text = f.read()
+    whole = text()
     with open(path, "w", encoding="utf-8") as f:
-        f.writelines(json.dumps({"text": text[i:i + 1000]}) + "\n" for i in range(0, len(text) - 1000, 1000))
+        f.writelines(json.dumps({"text": whole[i:i + 1000]}) + "\n" for i in range(0, len(whole) - 1000, 1000))
 
 
 def batches(trace):
@@ -109,7 +126,7 @@ def our_losses(numerics, work, seed, record):
 
 def in_python(mode, work, vocab, seed):
     environment = {**os.environ, "HDF5_PLUGIN_PATH": os.path.join(args.build, "plugin")}
-    command = [args.python, __file__, args.build, "--text", args.text, "--steps", args.steps, "--threads", args.threads,
+    command = [args.python, __file__, args.build, "--text", *args.text, "--steps", args.steps, "--threads", args.threads,
                "--vocab", vocab, "--torch", mode, "--work", work, "--seed", seed]
     return json.loads(subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True,
                                      env=environment).stdout)
