@@ -418,7 +418,7 @@ Opened open(const OpenOptions& options) {
     index.leaves.push_back({leaf, log.leaves[i], tree.inclusion(i, checkpoint.size)});
   }
   ThreadPool pool(std::max(1, options.threads));
-  TraceSource source(layout, view, trace::Origin::kOwn);
+  TraceSource source(layout, view, trace::Origin::kOwn, trace::Scan::kWhole);
   Progress progress("open", std::ssize(index.cells), options.quiet);
   HandedOut answer{
       .cells = {index.cells.begin(), index.cells.end()}, .rows = {}, .final_params = options.final_params};

@@ -39,8 +39,8 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-TraceSource::TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin)
-    : layout_(std::move(layout)), log_(log), origin_(origin) {}
+TraceSource::TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin, trace::Scan scan)
+    : layout_(std::move(layout)), log_(log), origin_(origin), scan_(scan) {}
 
 std::string TraceSource::file_name(std::int64_t index) const {
   return layout_.segment(index).filename().native();
@@ -58,7 +58,7 @@ trace::SegmentReader TraceSource::open(std::int64_t index) const {
   const fs::path path = layout_.segment(index);
   if (!is_there(path)) throw Rejection(Code::kAbsent, file_name(index), "the file is not there");
   try {
-    trace::SegmentReader reader(path, origin_);
+    trace::SegmentReader reader(path, origin_, scan_);
     check_entries(reader, index);
     return reader;
   } catch (const Error& e) {

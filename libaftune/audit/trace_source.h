@@ -17,11 +17,14 @@
 
 namespace aftune::audit {
 
-/// The tensors of a trace directory. A segment is opened when first needed, which checks its own digest and
-/// that it holds no dataset but those the manifest gives it; a few stay open.
+/// The tensors of a trace directory. A segment is opened when first needed, which checks that it
+/// holds no dataset but those the manifest gives it; a few stay open.
 class TraceSource : public TensorSource {
  public:
-  TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin);
+  /// Parts are enough where the whole run is not asked for: what is taken from a segment is compared with
+  /// what the log commits to, so that a cell costs its own bytes, not those of a whole snapshot.
+  TraceSource(trace::Layout layout, const LogView& log, trace::Origin origin,
+              trace::Scan scan = trace::Scan::kParts);
 
   bool holds_cells() const override { return false; }
   bool has_state(std::int64_t s) override;
@@ -50,6 +53,7 @@ class TraceSource : public TensorSource {
   trace::Layout layout_;
   const LogView& log_;
   trace::Origin origin_;
+  trace::Scan scan_;
   std::mutex mutex_;                                                                      // of what follows
   std::list<std::pair<std::int64_t, std::shared_ptr<const trace::SegmentReader>>> open_;  // last used first
   std::map<std::int64_t, Rejection> refused_;  // never opened twice

@@ -303,10 +303,11 @@ void Audit::replay() {
   verdict_.log_checks = verdict_.checks;
   const std::vector<Cell> cells = drawn_cells();
   obtain_rows();
+  const bool whole = drawn.plan.all && options_.only.empty() && options_.share_of == 1;
   std::optional<TraceSource> trace;
-  if (!options_.evidence) trace.emplace(layout_, *log_, trace::Origin::kForeign);
-  const bool whole = options_.only.empty() && options_.share_of == 1;
-  if (trace && drawn.plan.all && whole) check_every_segment(*trace);
+  if (!options_.evidence)
+    trace.emplace(layout_, *log_, trace::Origin::kForeign, whole ? trace::Scan::kWhole : trace::Scan::kParts);
+  if (trace && whole) check_every_segment(*trace);
   if (!options_.parts.empty())
     take_parts(options_.parts, cells, verdict_, findings_);
   else if (trace)

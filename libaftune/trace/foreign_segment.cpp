@@ -135,17 +135,22 @@ void serve_segment(LockedChild::Line& line, std::uint64_t size) {
   Server(line, size).run();
 }
 
-ForeignSegment::ForeignSegment(const fs::path& path) : ForeignSegment(path, {.memory = kMemory}, nullptr) {}
+ForeignSegment::ForeignSegment(const fs::path& path, Scan scan)
+    : ForeignSegment(path, {.memory = kMemory}, nullptr, scan) {}
 
-ForeignSegment::ForeignSegment(const fs::path& path, const LockedChild::Limits& limits, const Child& child)
+ForeignSegment::ForeignSegment(const fs::path& path, const LockedChild::Limits& limits, const Child& child,
+                               Scan scan)
     : opened_(path), child_(opened_.file().fd, kReadPiece, limits, [&](LockedChild::Line& line) {
         child ? child(line) : serve_segment(line, opened_.file().size);
       }) {
-  if (ask({.ask = Ask::kDigest}, sizeof(digest_.bytes)) != sizeof(digest_.bytes)) child_.end(kImpossible);
-  const Bytes stated = receive(sizeof(digest_.bytes));
-  // The file is named by this digest in verdicts, so it is not left to the child.
-  digest_ = opened_.file().digest();
-  if (!std::equal(stated.begin(), stated.end(), as_bytes(digest_).begin())) fail(Fault::kEvidence, kDamaged);
+  if (ask({.ask = Ask::kDigest}, sizeof(Digest::bytes)) != sizeof(Digest::bytes)) child_.end(kImpossible);
+  const Bytes stated = receive(sizeof(Digest::bytes));
+  if (scan == Scan::kWhole) {
+    // The file is named by this digest in verdicts, so it is not left to the child.
+    digest_ = opened_.file().digest();
+    if (!std::equal(stated.begin(), stated.end(), as_bytes(*digest_).begin()))
+      fail(Fault::kEvidence, kDamaged);
+  }
   take_datasets(receive(ask({.ask = Ask::kIndex}, kMaxIndexBytes)));
 }
 
@@ -201,8 +206,8 @@ void ForeignSegment::rethrow(const Answer& answer) const {
   child_.end("reports a read error that there is not");
 }
 
-std::unique_ptr<SegmentContent> foreign_segment(const fs::path& path) {
-  return std::make_unique<ForeignSegment>(path);
+std::unique_ptr<SegmentContent> foreign_segment(const fs::path& path, Scan scan) {
+  return std::make_unique<ForeignSegment>(path, scan);
 }
 
 }  // namespace aftune::trace

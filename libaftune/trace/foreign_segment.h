@@ -19,9 +19,10 @@ class ForeignSegment : public SegmentContent {
   using Child = std::function<void(LockedChild::Line&)>;
 
   /// Throws Error{kEvidence}, also when the child dies or answers what it cannot.
-  explicit ForeignSegment(const fs::path& path);
+  ForeignSegment(const fs::path& path, Scan scan);
   /// With another child and its limits, for tests of what a child might do.
-  ForeignSegment(const fs::path& path, const LockedChild::Limits& limits, const Child& child);
+  ForeignSegment(const fs::path& path, const LockedChild::Limits& limits, const Child& child,
+                 Scan scan = Scan::kWhole);
 
   std::size_t read(std::size_t dataset, std::int64_t first, std::uint64_t wanted,
                    std::span<std::byte> out) const override;

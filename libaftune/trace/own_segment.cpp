@@ -7,9 +7,12 @@ namespace {
 
 class OwnSegment : public SegmentContent {
  public:
-  explicit OwnSegment(const fs::path& path) : opened_(path) {
-    digest_ = opened_.file().stated_digest();
-    if (opened_.file().digest() != digest_) fail(Fault::kEvidence, kDamaged);
+  OwnSegment(const fs::path& path, Scan scan) : opened_(path) {
+    const Digest stated = opened_.file().stated_digest();
+    if (scan == Scan::kWhole) {
+      digest_ = opened_.file().digest();
+      if (*digest_ != stated) fail(Fault::kEvidence, kDamaged);
+    }
     entries_ = opened_.file().index();
     for (const DatasetEntry& entry : entries_) datasets_.push_back(dataset_of(entry));
   }
@@ -26,8 +29,8 @@ class OwnSegment : public SegmentContent {
 
 }  // namespace
 
-std::unique_ptr<SegmentContent> own_segment(const fs::path& path) {
-  return std::make_unique<OwnSegment>(path);
+std::unique_ptr<SegmentContent> own_segment(const fs::path& path, Scan scan) {
+  return std::make_unique<OwnSegment>(path, scan);
 }
 
 }  // namespace aftune::trace

@@ -49,6 +49,12 @@ enum class Origin {
   kForeign,  ///< somebody else: parsed in a process of its own, locked down (docs/architecture.md)
 };
 
+/// What is read of a file when it is opened.
+enum class Scan {
+  kWhole,  ///< all: its bytes must have the digest that it states
+  kParts,  ///< its index, for who compares all that is read later with a digest of its own
+};
+
 /// Reads a segment by its index, without the HDF5 library, which was not made for hostile files. Every method
 /// throws Error{kEvidence} if the file is absent or not what SegmentWriter writes: the caller says which
 /// dataset, type and shape it expects, and nothing in the file can make it take more memory than that, a
@@ -56,9 +62,10 @@ enum class Origin {
 /// Const methods may be called from several threads.
 class SegmentReader {
  public:
-  /// Opens the file without following links and checks the user block's digest over the whole file. The
-  /// origin changes no answer; a foreign file whose reading ends its process is Error{kEvidence}.
-  explicit SegmentReader(const fs::path& path, Origin origin = Origin::kOwn);
+  /// Opens the file without following links and, unless only parts are scanned, checks the user block's
+  /// digest over the whole file. The origin changes no answer; a foreign file whose reading ends its process
+  /// is Error{kEvidence}.
+  explicit SegmentReader(const fs::path& path, Origin origin = Origin::kOwn, Scan scan = Scan::kWhole);
   SegmentReader(SegmentReader&&) noexcept;
   ~SegmentReader();
 
@@ -75,7 +82,7 @@ class SegmentReader {
   std::string read_text(const std::string& path, std::int64_t max_count) const;
   /// BLAKE3 of a dataset of any type and shape, read by chunks; of one that may be of unknown size, as below.
   Digest hash(const std::string& path) const;
-  /// BLAKE3 of all bytes after the user block, which states it.
+  /// BLAKE3 of all bytes after the user block, which states it. Only after a scan of the whole.
   const Digest& digest() const;
   struct Entry {
     std::string path;

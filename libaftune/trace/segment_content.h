@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "tensor/tensor.h"
+#include "trace/segment.h"
 
 namespace aftune::trace {
 
@@ -19,13 +22,15 @@ struct Dataset {
   std::uint64_t stored = 0;  ///< bytes that it takes in the file
 };
 
-/// The datasets of a segment whose digest was right, behind SegmentReader: parsed in this process or in
-/// another.
+/// The datasets of a segment, behind SegmentReader: parsed in this process or in another.
 class SegmentContent {
  public:
   virtual ~SegmentContent() = default;
-  /// BLAKE3 of all bytes after the user block.
-  const Digest& digest() const { return digest_; }
+  /// BLAKE3 of all bytes after the user block, which were read for it.
+  const Digest& digest() const {
+    AFTUNE_CHECK(digest_.has_value());
+    return *digest_;
+  }
   const std::vector<Dataset>& datasets() const { return datasets_; }  ///< sorted by path
   /// Puts elements of a dataset, from `first` on, at the beginning of `out`: at least one, and as many as is
   /// convenient if `wanted` in all, in bytes. Returns the bytes put.
@@ -33,7 +38,7 @@ class SegmentContent {
                            std::span<std::byte> out) const = 0;
 
  protected:
-  Digest digest_;
+  std::optional<Digest> digest_;
   std::vector<Dataset> datasets_;
 };
 
@@ -43,7 +48,7 @@ inline constexpr std::size_t kReadPiece = std::size_t{2} << 20;
 inline constexpr const char* kDamaged = "damaged: its bytes do not have the digest it states";
 
 /// Both throw as SegmentReader does.
-std::unique_ptr<SegmentContent> own_segment(const fs::path& path);
-std::unique_ptr<SegmentContent> foreign_segment(const fs::path& path);
+std::unique_ptr<SegmentContent> own_segment(const fs::path& path, Scan scan);
+std::unique_ptr<SegmentContent> foreign_segment(const fs::path& path, Scan scan);
 
 }  // namespace aftune::trace

@@ -95,10 +95,11 @@ Digest SegmentReader::State::hash(const Dataset& dataset) const {
   return blake.finish();
 }
 
-SegmentReader::SegmentReader(const fs::path& path, Origin origin)
+SegmentReader::SegmentReader(const fs::path& path, Origin origin, Scan scan)
     : state_(std::make_unique<State>(State{path, nullptr})) {
-  within(path.native(),
-         [&] { state_->content = origin == Origin::kForeign ? foreign_segment(path) : own_segment(path); });
+  within(path.native(), [&] {
+    state_->content = origin == Origin::kForeign ? foreign_segment(path, scan) : own_segment(path, scan);
+  });
 }
 
 SegmentReader::SegmentReader(SegmentReader&&) noexcept = default;

@@ -61,6 +61,36 @@ TEST_P(EveryBit, OfEverySegment) {
   }
 }
 
+// Of a segment a sampled cell reads what it needs: damage there is found, damage elsewhere costs nothing.
+TEST(Hostile, ASampledCellIsRejectedForDamageToWhatItReadsAlone) {
+  rows({36});
+  const RecordedRun run = fresh_copy({.store_boundaries = true, .snapshot_interval = 1});
+  audit::VerifyOptions options = run.options();
+  options.plan = {.uniform = 1};
+  options.seed = {7};
+  const auto cell = audit::verify(options).sampled.at(0).cell;
+  const fs::path before = trace::Layout{run.trace()}.segment(cell.step_block);
+  std::mt19937_64 random(1);
+  int rejected = 0, accepted = 0;
+  for (int i = 0; i < 60; ++i) {
+    const std::uint64_t bit = random() % (8 * fs::file_size(before));
+    flip_bit(before, bit);
+    const audit::Verdict verdict = audit::verify(options);
+    flip_bit(before, bit);
+    ASSERT_EQ(verdict.sampled.at(0).cell, cell);
+    const bool is_rejected = verdict.outcome == audit::Outcome::kReject;
+    ASSERT_EQ(is_rejected, !verdict.reasons.empty()) << describe(verdict);
+    if (is_rejected) {
+      const bool named = names(verdict.reasons[0], before.filename().native());
+      EXPECT_TRUE(named) << describe(verdict);
+      cheat(named);
+    }
+    ++(is_rejected ? rejected : accepted);
+  }
+  EXPECT_GT(rejected, 5);
+  EXPECT_GT(accepted, 5);
+}
+
 TEST_P(EveryBit, OfEveryLogLine) {
   rows({1});
   const std::string text = read_file(layout().log(), 1 << 24);

@@ -156,7 +156,7 @@ void answer(Line& line, ByteView bytes) {
 Bytes listed(std::string_view path, std::uint8_t dtype, const Shape& shape) {
   Bytes list;
   append_le(list, static_cast<std::uint16_t>(path.size()));
-  list.insert(list.end(), as_bytes(path).begin(), as_bytes(path).end());
+  for (const std::byte byte : as_bytes(path)) list.push_back(byte);
   append_le(list, dtype);
   append_le(list, static_cast<std::uint8_t>(shape.size()));
   for (const std::int64_t dimension : shape) append_le(list, dimension);
