@@ -12,6 +12,8 @@ namespace aftune::generate {
 namespace {
 
 constexpr std::int64_t kMostTopK = std::int64_t{1} << 31;
+// Within it no finite logit becomes infinite, so that no weight is NaN.
+constexpr double kLargest = 1e6;
 
 void expect(bool holds, const char* what) {
   if (!holds) fail(Fault::kUsage, what);
@@ -29,17 +31,18 @@ double uniform(std::uint64_t seed, std::int64_t position, std::int64_t choice) {
 }  // namespace
 
 void check(const Sampling& s, std::int64_t vocab) {
-  expect(s.temperature >= 0 && std::isfinite(s.temperature), "temperature is at least 0");
+  expect(s.temperature == 0 || (s.temperature >= 1 / kLargest && s.temperature <= kLargest),
+         "temperature is 0 or between 1e-6 and 1e6");
   expect(s.top_k >= 0 && s.top_k < kMostTopK, "top_k is at least 0");
   expect(s.top_p > 0 && s.top_p <= 1, "top_p is more than 0 and at most 1");
   expect(s.min_p >= 0 && s.min_p <= 1, "min_p is between 0 and 1");
-  expect(s.repetition_penalty > 0 && std::isfinite(s.repetition_penalty),
-         "repetition_penalty is more than 0");
-  expect(std::isfinite(s.frequency_penalty), "frequency_penalty is a number");
-  expect(std::isfinite(s.presence_penalty), "presence_penalty is a number");
+  expect(s.repetition_penalty >= 1 / kLargest && s.repetition_penalty <= kLargest,
+         "repetition_penalty is between 1e-6 and 1e6");
+  expect(std::abs(s.frequency_penalty) <= kLargest, "frequency_penalty is between -1e6 and 1e6");
+  expect(std::abs(s.presence_penalty) <= kLargest, "presence_penalty is between -1e6 and 1e6");
   for (const auto& [id, bias] : s.logit_bias) {
     if (id < 0 || id >= vocab) fail(Fault::kUsage, "logit_bias: no token ", id);
-    expect(std::isfinite(bias), "logit_bias is a number for each token");
+    expect(std::abs(bias) <= kLargest, "logit_bias is between -1e6 and 1e6 for each token");
   }
 }
 

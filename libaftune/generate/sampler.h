@@ -9,11 +9,11 @@ namespace aftune::generate {
 
 /// How the next token is drawn. The neutral value of each leaves the model's distribution as it is.
 struct Sampling {
-  double temperature = 1;         ///< >= 0; 0 takes the most likely token, of equals the lowest id
-  std::int64_t top_k = 0;         ///< >= 0; 0 is no bound
-  double top_p = 1;               ///< in (0, 1]
-  double min_p = 0;               ///< in [0, 1], relative to the most likely token
-  double repetition_penalty = 1;  ///< > 0, on every id of the prompt and of the answer
+  double temperature = 1;  ///< 0 or 1e-6 to 1e6; 0 takes the most likely token, of equals the lowest id
+  std::int64_t top_k = 0;  ///< >= 0; 0 is no bound
+  double top_p = 1;        ///< in (0, 1]
+  double min_p = 0;        ///< in [0, 1], relative to the most likely token
+  double repetition_penalty = 1;  ///< 1e-6 to 1e6, on every id of the prompt and of the answer
   double frequency_penalty = 0;   ///< times how often the id is in the answer
   double presence_penalty = 0;    ///< once, if the id is in the answer
   std::map<std::int32_t, double> logit_bias = {};
@@ -22,13 +22,13 @@ struct Sampling {
   friend bool operator==(const Sampling&, const Sampling&) = default;
 };
 
-/// Throws Error{kUsage} that names the setting, if one is out of its range or not finite, or a bias is for no
+/// Throws Error{kUsage} that names the setting, if one is out of its range, or a bias is for no
 /// id of the vocabulary.
 void check(const Sampling& sampling, std::int64_t vocab);
 
 /// Draws answer token number `position` (from 0) of choice `choice` of a request: a pure function of its
-/// arguments (docs/numerics.md, "Sampling"). Takes the ids of prompt and answer as they come, so that a token
-/// costs no walk over them.
+/// arguments (docs/numerics.md, "Inference and sampling"). Takes the ids of prompt and answer as they come,
+/// so that a token costs no walk over them.
 class Sampler {
  public:
   Sampler(Sampling sampling, std::int64_t choice, std::span<const std::int32_t> prompt);

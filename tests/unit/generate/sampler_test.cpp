@@ -121,12 +121,26 @@ TEST(Sampler, RefusesWhatIsNoNumber) {
   EXPECT_THROW(first({.temperature = 0}, {0, std::numeric_limits<float>::infinity()}), Error);
 }
 
+// At the ends of what is allowed every weight is still a number.
+TEST(Sampler, TheLargestLogitsAndSettingsGiveATokenOfTheBest) {
+  const float large = std::numeric_limits<float>::max();
+  Sampling extreme{.temperature = 1e-6,
+                   .repetition_penalty = 1e-6,
+                   .frequency_penalty = -1e6,
+                   .presence_penalty = -1e6,
+                   .logit_bias = {{1, 1e6}}};
+  EXPECT_NO_THROW(check(extreme, 3));
+  const std::int32_t prompt[] = {2};
+  EXPECT_EQ(Sampler(extreme, 0, prompt).next({{-large, large, large}}), 2);
+}
+
 TEST(Sampling, IsChecked) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_NO_THROW(check({}, 4));
   EXPECT_NO_THROW(check({.logit_bias = {{3, -100}}}, 4));
   for (const Sampling& bad :
-       {Sampling{.temperature = -1}, Sampling{.temperature = nan}, Sampling{.top_k = -1},
+       {Sampling{.temperature = -1}, Sampling{.temperature = nan}, Sampling{.temperature = 1e-300},
+        Sampling{.repetition_penalty = 1e7}, Sampling{.logit_bias = {{0, 1e300}}}, Sampling{.top_k = -1},
         Sampling{.top_p = 0}, Sampling{.top_p = 1.1}, Sampling{.min_p = -0.1}, Sampling{.min_p = 2},
         Sampling{.repetition_penalty = 0}, Sampling{.frequency_penalty = nan},
         Sampling{.presence_penalty = nan}, Sampling{.logit_bias = {{4, 1}}},
