@@ -42,11 +42,7 @@ Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
   keep.input = std::move(x);
   queries_keys_values(p, rows, keep);
   attend(p, rows, keep);
-  keep.middle = attention_output(p, keep);
-  add(p[kO], keep.input, keep.middle);
-  Matrix y = mlp_branch(p, keep);
-  add(p[kDown], keep.middle, y);
-  return y;
+  return after_attention(p, keep);
 }
 
 Matrix LlamaLayer::infer(const Parameter* p, const data::Rows& rows, Matrix x,
@@ -55,11 +51,7 @@ Matrix LlamaLayer::infer(const Parameter* p, const data::Rows& rows, Matrix x,
   keep.input = std::move(x);
   queries_keys_values(p, rows, keep);
   attend_to(caches, layer, rows, keep);
-  keep.middle = attention_output(p, keep);
-  add(p[kO], keep.input, keep.middle);
-  Matrix y = mlp_branch(p, keep);
-  add(p[kDown], keep.middle, y);
-  return y;
+  return after_attention(p, keep);
 }
 
 void LlamaLayer::queries_keys_values(const Parameter* p, const data::Rows& rows,
@@ -106,9 +98,15 @@ void LlamaLayer::attend_to(std::span<KvCache* const> caches, int layer, const da
                                keep.max.data(), keep.sum.data());
 }
 
-Matrix LlamaLayer::attention_output(const Parameter* p, const LayerActivations& keep) const {
-  Products::Input heads(products_, keep.attention);
-  return products_.linear(matrix_of(p[kO]), heads);
+Matrix LlamaLayer::after_attention(const Parameter* p, LayerActivations& keep) const {
+  {
+    Products::Input heads(products_, keep.attention);
+    keep.middle = products_.linear(matrix_of(p[kO]), heads);
+  }
+  add(p[kO], keep.input, keep.middle);
+  Matrix y = mlp_branch(p, keep);
+  add(p[kDown], keep.middle, y);
+  return y;
 }
 
 Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const {

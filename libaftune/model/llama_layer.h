@@ -58,7 +58,7 @@ class LlamaLayer {
   void attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const;
   void attend_to(std::span<KvCache* const> caches, int layer, const data::Rows& rows,
                  LayerActivations& keep) const;
-  Matrix attention_output(const Parameter* p, const LayerActivations& keep) const;
+  Matrix after_attention(const Parameter* p, LayerActivations& keep) const;
   Matrix mlp_branch(const Parameter* p, LayerActivations& keep) const;
   void mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept, Matrix& gradient) const;
   void attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
