@@ -15,6 +15,10 @@
 namespace aftune::audit {
 namespace {
 
+// Of a micro-batch: half of what training takes. A cell is a few steps of one block, so the first touch of
+// the memory of its activations is a large part of its time, and there may be one such cell a core.
+constexpr std::int64_t kTokens = 1024;
+
 // Called with the rows [first, first + tensor.rows) of one side of a boundary, in row order.
 using Seen = std::function<void(Side side, int boundary, std::int64_t first, const Matrix& tensor)>;
 
@@ -38,7 +42,7 @@ class CellReplay::Passes {
   void run(const Seen& given, const Seen& computed) {
     replay_.block_->begin_step({step_.step, step_.lr, step_.predicted});
     row_losses.clear();
-    const std::int64_t rows_at_a_time = train::default_micro_batch(rows_);
+    const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, kTokens);
     for (std::int64_t begin = 0; begin < rows_.rows(); begin += rows_at_a_time) {
       if (interrupted()) fail(Fault::kSystem, "interrupted");
       const data::Rows rows = rows_.slice(begin, std::min(begin + rows_at_a_time, rows_.rows()));

@@ -91,13 +91,12 @@ float mean_loss(const std::vector<double>& row_losses, std::int64_t predicted) {
   return static_cast<float>(total / static_cast<double>(predicted));
 }
 
-std::int64_t default_micro_batch(const data::Rows& batch) {
-  constexpr std::int64_t kTokens = 2048;
+std::int64_t default_micro_batch(const data::Rows& batch, std::int64_t tokens) {
   if (batch.rows() == 0) return 1;
   std::int64_t longest = 1;
   for (std::int64_t r = 0; r < batch.rows(); ++r)
     longest = std::max(longest, batch.row_starts[r + 1] - batch.row_starts[r]);
-  return std::max<std::int64_t>(1, kTokens / longest);
+  return std::max<std::int64_t>(1, tokens / longest);
 }
 
 }  // namespace aftune::train

@@ -57,7 +57,7 @@ class Engine {
 /// Mean loss from per-row losses, and the rule that the auditor shares.
 float mean_loss(const std::vector<double>& row_losses, std::int64_t predicted);
 
-/// Rows at a time that keep a micro-batch near 2048 tokens.
-std::int64_t default_micro_batch(const data::Rows& batch);
+/// Rows at a time that keep a micro-batch near `tokens`, one at least.
+std::int64_t default_micro_batch(const data::Rows& batch, std::int64_t tokens = 2048);
 
 }  // namespace aftune::train

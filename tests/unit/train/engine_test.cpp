@@ -17,6 +17,7 @@ TEST(MeanLoss, AddsRowsInBinary64) {
 TEST(DefaultMicroBatch, IsAboutTwoThousandTokens) {
   EXPECT_EQ(default_micro_batch(data::rows_from_layout({1, 256, 1, 100}, 1000)), 8);
   EXPECT_EQ(default_micro_batch(data::rows_from_layout({1, 5000}, 10000)), 1);
+  EXPECT_EQ(default_micro_batch(data::rows_from_layout({1, 256, 1, 100}, 1000), 1024), 4);
 }
 
 float loss_moved(Engine& engine, const data::Rows& rows, model::Parameter& p, const Buffer& direction,
