@@ -1,5 +1,7 @@
 #include "record/leaf_json.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace aftune::record {
@@ -12,6 +14,22 @@ std::string seal_leaf(std::string_view kind, Json members) {
     fail(Fault::kUsage, "the ", kind, " leaf takes ", leaf.size(), " bytes, and a leaf may have ",
          kMaxLeafBytes, kind == "step" ? ": use more layers per block" : "");
   return leaf;
+}
+
+Json numerics_json(const std::vector<std::string>& ops, const std::string& profile) {
+  return {{"ops", ops}, {"profile", profile}};
+}
+
+void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile) {
+  Fields inner(fields.object("numerics"), "numerics");
+  for (const Json& op : inner.array("ops")) {
+    if (!op.is_string()) fail(Fault::kEvidence, "numerics: \"ops\" has an entry that is not a string");
+    ops.push_back(op.get<std::string>());
+  }
+  if (std::adjacent_find(ops.begin(), ops.end(), std::greater_equal<>()) != ops.end())
+    fail(Fault::kEvidence, "numerics: \"ops\" is not sorted, or names an op twice");
+  profile = inner.text("profile", 64);
+  inner.done();
 }
 
 Json hex_list(const std::vector<Digest>& digests) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the four kinds of leaf share. Private to this module.
+// What all kinds of leaf share. Private to this module.
 
 #include <string>
 #include <string_view>
@@ -32,6 +32,10 @@ auto open_leaf(std::string_view kind, std::string_view leaf, Read&& read) {
   fields.done();
   return value;
 }
+
+/// The member "numerics" of a manifest: profile, and the ops in use.
+Json numerics_json(const std::vector<std::string>& ops, const std::string& profile);
+void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile);
 
 Json hex_list(const std::vector<Digest>& digests);
 Json to_json(const TensorList& list);

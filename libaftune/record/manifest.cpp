@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "record/leaf_json.h"
 
 namespace aftune::record {
@@ -50,18 +48,6 @@ void read_data(Fields& fields, Manifest& m) {
   inner.done();
 }
 
-void read_numerics(Fields& fields, Manifest& m) {
-  Fields inner(fields.object("numerics"), "numerics");
-  for (const Json& op : inner.array("ops")) {
-    if (!op.is_string()) fail(Fault::kEvidence, "numerics: \"ops\" has an entry that is not a string");
-    m.ops.push_back(op.get<std::string>());
-  }
-  if (std::adjacent_find(m.ops.begin(), m.ops.end(), std::greater_equal<>()) != m.ops.end())
-    fail(Fault::kEvidence, "numerics: \"ops\" is not sorted, or names an op twice");
-  m.profile = inner.text("profile", 64);
-  inner.done();
-}
-
 // A run without hiding does not mention it: there is one text for one manifest.
 void read_hiding(Fields& fields, Manifest& m) {
   if (!fields.has("hiding")) return;
@@ -88,7 +74,7 @@ std::string to_leaf(const Manifest& m) {
                   {"eval", eval_json(m)},
                   {"grid", grid_json(m.grid)},
                   {"nonce", m.nonce},
-                  {"numerics", {{"ops", m.ops}, {"profile", m.profile}}},
+                  {"numerics", numerics_json(m.ops, m.profile)},
                   {"recipe", to_json(m.recipe)},
                   {"run", m.run},
                   {"software", m.software},
@@ -112,7 +98,7 @@ Manifest parse_manifest(std::string_view leaf) {
     m.grid = read_grid(fields, m.recipe.steps);
     read_hiding(fields, m);
     m.nonce = lower_hex(fields, "nonce", 1024);
-    read_numerics(fields, m);
+    read_numerics(fields, m.ops, m.profile);
     m.run = lower_hex(fields, "run", 16);
     if (m.run.size() != 32) fail(Fault::kEvidence, "manifest: \"run\" is not 32 hex digits");
     m.software = fields.text("software", 256);

@@ -14,9 +14,9 @@ constexpr std::string_view kHide = "aftune/hide/1";
 constexpr std::string_view kSecretCheck = "aftune/hiding-key/1";
 constexpr std::int64_t kStateZeroLeaf = 1;
 
-constexpr std::array<std::string_view, 11> kRoles = {"data",    "eval",       "layout",   "tokens",
-                                                     "labels",  "activation", "gradient", "parameter",
-                                                     "moments", "exported",   "file"};
+constexpr std::array<std::string_view, 14> kRoles = {
+    "data",      "eval",    "layout",   "tokens", "labels",  "activation", "gradient",
+    "parameter", "moments", "exported", "file",   "request", "prompt",     "answer"};
 
 void append(Bytes& bytes, std::string_view text) {
   const ByteView view = as_bytes(text);

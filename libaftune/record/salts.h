@@ -23,6 +23,9 @@ enum class Role {
   kMoments,     ///< list of a block's moments in a state
   kExported,    ///< exported tensor of another type than the state's
   kFile,        ///< exported file of weights
+  kRequest,     ///< the bytes of a request, in its answer's leaf
+  kPrompt,      ///< ids of the prompt
+  kAnswer,      ///< ids, text and end of the answer
 };
 std::string_view name(Role role);
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "record/leaves.h"
+#include "record/serving.h"
 #include "trace/leaf_hashes.h"
 #include "trace/log.h"
 
@@ -43,11 +44,28 @@ std::string contradiction(const Earlier& earlier, const hash::MerkleTree& tree) 
              "; nothing was signed");
 }
 
-record::Manifest read_manifest(const fs::path& log) {
+/// What sealing needs to know of a log: whose it is, and with which leaf it ends.
+struct LogKind {
+  std::string run;
+  std::optional<std::int64_t> whole_size;  ///< of a training run's log; a serving period's has no such size
+};
+
+LogKind read_kind(const fs::path& log) {
   const std::optional<std::string> line = first_line(log);
   if (!line && fs::file_size(log) == 0) fail(Fault::kUsage, log.native(), ": empty");
   if (!line) fail(Fault::kUsage, log.native(), ": the last line is torn; aftune-train --resume mends it");
-  return within(cat(log.native(), ": line 1"), [&] { return record::parse_manifest(*line); });
+  return within(cat(log.native(), ": line 1"), [&]() -> LogKind {
+    if (record::kind_of_leaf(*line) == "serving-manifest")
+      return {record::parse_serving_manifest(*line).run, std::nullopt};
+    const record::Manifest manifest = record::parse_manifest(*line);
+    return {manifest.run, manifest.grid.log_size()};
+  });
+}
+
+bool is_closed(const LogKind& kind, const Layout& layout, const HashedLog& log) {
+  if (kind.whole_size) return static_cast<std::int64_t>(log.tree.size()) == *kind.whole_size;
+  const std::optional<std::string> last = line_ending_at(layout.log(), log.bytes);
+  return last && record::kind_of_leaf(*last) == "serving-final";
 }
 
 seal::ConsistencyProof prove_extension(const Earlier& since, const seal::Checkpoint& checkpoint,
@@ -76,9 +94,9 @@ Commitment commit(const Layout& layout, const seal::SecretKey& key, const Commit
   seal::require_use(vkey, seal::KeyUse::kLog);
   if (!fs::is_directory(layout.root)) fail(Fault::kUsage, layout.root.native(), ": not a trace directory");
   if (!fs::exists(layout.log())) fail(Fault::kUsage, layout.log().native(), ": no such file; not a trace");
-  const record::Manifest manifest = read_manifest(layout.log());
+  const LogKind kind = read_kind(layout.log());
   Commitment made;
-  made.checkpoint.origin = cat(vkey.name(), "/", manifest.run);
+  made.checkpoint.origin = cat(vkey.name(), "/", kind.run);
   std::optional<Earlier> since, earlier;
   if (options.since) since = read_earlier(*options.since, Links::kFollow, made.checkpoint.origin, vkey);
   if (since && since->checkpoint.size == 0)
@@ -93,7 +111,7 @@ Commitment commit(const Layout& layout, const seal::SecretKey& key, const Commit
       earlier && !options.rehash ? hash_log_after(layout, earlier->checkpoint) : hash_log(layout.log());
   made.checkpoint.size = log.tree.size();
   made.checkpoint.root = log.tree.root();
-  made.closed = static_cast<std::int64_t>(log.tree.size()) == manifest.grid.log_size();
+  made.closed = is_closed(kind, layout, log);
   made.hashed = log.hashed;
   for (const auto& note : {earlier, since}) {
     if (note && made.problem.empty()) made.problem = contradiction(*note, log.tree);

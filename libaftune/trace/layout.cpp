@@ -6,8 +6,20 @@
 
 namespace aftune::trace {
 
+namespace {
+
+std::string numbered(std::string_view what, std::int64_t index, std::string_view extension) {
+  return cat(what, '-', std::setw(6), std::setfill('0'), index, extension);
+}
+
+}  // namespace
+
 fs::path Layout::segment(std::int64_t index) const {
-  return root / cat("segment-", std::setw(6), std::setfill('0'), index, ".h5");
+  return root / numbered("segment", index, ".h5");
+}
+
+fs::path Layout::journal(std::int64_t number) const {
+  return root / numbered("journal", number, ".jsonl");
 }
 
 std::string step_dataset(std::int64_t step, const std::string& what) {

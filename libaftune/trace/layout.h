@@ -27,6 +27,8 @@ struct Layout {
   /// Which cells answers have opened so far; the provider's own memory (docs/audit.md, "Hiding").
   fs::path disclosed() const { return root / "disclosed"; }
   fs::path segment(std::int64_t index) const;
+  /// Of a serving trace: what the answers were (journal.h).
+  fs::path journal(std::int64_t number) const;
   static std::int64_t segment_of_state(std::int64_t s) { return s; }
   static std::int64_t segment_of_step(const record::Grid& grid, std::int64_t t) {
     return grid.step_block_of(t) + 1;

@@ -15,7 +15,6 @@ namespace aftune::trace {
 namespace {
 
 constexpr std::uint64_t kMaxLogBytes = std::uint64_t{1} << 36;
-constexpr std::size_t kMaxLineBytes = 65535;
 
 [[noreturn]] void fail_errno(const fs::path& path, std::string_view action) {
   fail(Fault::kSystem, path.native(), ": ", action, ": ", std::strerror(errno));
@@ -99,14 +98,14 @@ hash::MerkleTree Log::tree() const {
   return tree;
 }
 
-LogWriter::LogWriter(const fs::path& path) : path_(path) {
+LogWriter::LogWriter(const fs::path& path, std::size_t max_line) : path_(path), max_line_(max_line) {
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd_ < 0) fail_errno(path_, "open");
   try {
     struct stat info {};
     if (::fstat(fd_, &info) != 0) fail_errno(path_, "stat");
     size_ = end_of_last_line(fd_, info.st_size, path_);
-    if (size_ != info.st_size) cut();
+    if (size_ != info.st_size) cut(size());
     sync_directory(path.has_parent_path() ? path.parent_path() : fs::path("."));
   } catch (...) {
     ::close(fd_);
@@ -118,7 +117,9 @@ LogWriter::~LogWriter() {
   ::close(fd_);
 }
 
-void LogWriter::cut() {
+void LogWriter::cut(std::uint64_t size) {
+  AFTUNE_CHECK(size <= this->size());
+  size_ = static_cast<off_t>(size);
   if (::ftruncate(fd_, size_) != 0) fail_errno(path_, "truncate");
   if (::fsync(fd_) != 0) fail_errno(path_, "fsync");
 }
@@ -126,7 +127,7 @@ void LogWriter::cut() {
 void LogWriter::append(const std::vector<std::string>& leaves) {
   std::string text;
   for (const std::string& leaf : leaves) {
-    AFTUNE_CHECK(!leaf.empty() && leaf.size() <= kMaxLineBytes && leaf.find('\n') == leaf.npos);
+    AFTUNE_CHECK(!leaf.empty() && leaf.size() <= max_line_ && leaf.find('\n') == leaf.npos);
     text += leaf;
     text += '\n';
   }

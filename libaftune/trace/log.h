@@ -33,21 +33,28 @@ std::optional<std::string> line_ending_at(const fs::path& path, std::uint64_t by
 /// The first line without its LF; nullopt if no line is whole. Throws as Log::read does.
 std::optional<std::string> first_line(const fs::path& path);
 
-/// Appends lines to log.jsonl; a line is in the log once append() has returned (written and fsynced).
+/// The longest line of a log, without LF.
+inline constexpr std::size_t kMaxLineBytes = 65535;
+
+/// Appends lines to log.jsonl or to a journal; a line is in the file once append() has returned (written and
+/// fsynced).
 class LogWriter {
  public:
   /// Creates the file, or opens it and cuts a torn last line.
-  explicit LogWriter(const fs::path& path);
+  explicit LogWriter(const fs::path& path, std::size_t max_line = kMaxLineBytes);
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
   ~LogWriter();
   /// All of them in one write. If it fails, what was there before stays as it was.
   void append(const std::vector<std::string>& leaves);
+  /// Of the whole lines.
+  std::uint64_t size() const { return static_cast<std::uint64_t>(size_); }
+  /// Leaves only the first `size` bytes, which end with a line.
+  void cut(std::uint64_t size);
 
  private:
-  void cut();  // to size_
-
   fs::path path_;
+  std::size_t max_line_;
   int fd_ = -1;
   off_t size_ = 0;  // of the whole lines
 };
