@@ -117,8 +117,23 @@ std::vector<Digest> EvidenceFile::read_row_proof(std::int64_t row) const {
 }
 
 std::string EvidenceFile::read_tokenizer() const {
-  return reading(kEvidenceTokenizer,
-                 [&] { return reader_.read_text(kEvidenceTokenizer, kMaxTokenizerBytes); });
+  return read_text(kEvidenceTokenizer, kMaxTokenizerBytes);
+}
+
+std::string EvidenceFile::read_text(const std::string& dataset, std::int64_t max_bytes) const {
+  return reading(dataset, [&] { return reader_.read_text(dataset, max_bytes); });
+}
+
+void EvidenceFile::read_tensor(const std::string& dataset, const TensorSpec& spec,
+                               std::span<std::byte> out) const {
+  reading(dataset, [&] { reader_.read(dataset, spec.dtype, spec.shape, out); });
+}
+
+void EvidenceFile::read_rows(const std::string& dataset, std::int64_t rows, std::int64_t first,
+                             Matrix& out) const {
+  reading(dataset, [&] {
+    reader_.read_rows(dataset, DType::kF32, {rows, out.cols}, first, out.rows, out.values.mutable_bytes());
+  });
 }
 
 bool EvidenceFile::has_final() const {
@@ -126,21 +141,16 @@ bool EvidenceFile::has_final() const {
 }
 
 void EvidenceFile::read_final(const TensorSpec& spec, std::span<std::byte> out) const {
-  const std::string path = evidence_final_dataset(spec.name);
-  reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });
+  read_tensor(evidence_final_dataset(spec.name), spec, out);
 }
 
 void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {
-  const std::string path = evidence_state_dataset(s, spec.name);
-  reading(path, [&] { reader_.read(path, spec.dtype, spec.shape, out); });
+  read_tensor(evidence_state_dataset(s, spec.name), spec, out);
 }
 
 void EvidenceFile::read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens,
                                  std::int64_t first, Matrix& out) {
-  const std::string path = boundary_dataset(side, t, boundary);
-  reading(path, [&] {
-    reader_.read_rows(path, DType::kF32, {tokens, out.cols}, first, out.rows, out.values.mutable_bytes());
-  });
+  read_rows(boundary_dataset(side, t, boundary), tokens, first, out);
 }
 
 std::vector<std::int32_t> EvidenceFile::read_ints(std::int64_t t, const std::string& what,

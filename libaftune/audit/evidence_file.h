@@ -42,6 +42,12 @@ class EvidenceFile : public TensorSource {
   /// One of them. Throws Rejection: `absent`, `format`.
   void read_final(const TensorSpec& spec, std::span<std::byte> out) const;
 
+  /// Whatever a dataset of a known form holds. Throw Rejection: `absent`, `format`.
+  std::string read_text(const std::string& dataset, std::int64_t max_bytes) const;
+  void read_tensor(const std::string& dataset, const TensorSpec& spec, std::span<std::byte> out) const;
+  /// Rows [first, first + out.rows) of [rows, out.cols], f32.
+  void read_rows(const std::string& dataset, std::int64_t rows, std::int64_t first, Matrix& out) const;
+
   bool holds_cells() const override { return true; }
   bool has_state(std::int64_t s) override;
   bool has_boundaries(std::int64_t s) override;

@@ -16,23 +16,23 @@ std::uint64_t memory_bound(std::uint64_t max_memory) {
   return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
 }
 
-std::string unsupported_arithmetic(const record::Manifest& manifest) {
-  const auto profile = kernels::profile_from_name(manifest.profile);
+std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops) {
+  const auto found = kernels::profile_from_name(profile);
   // The manifest states the whole name, with what a short one leaves out.
-  if (!profile || name(*profile) != manifest.profile) return cat("profile ", manifest.profile, ": unknown");
-  const std::vector<std::string> known = kernels::op_names(*profile);
-  if (manifest.ops == known) return "";
+  if (!found || name(*found) != profile) return cat("profile ", profile, ": unknown");
+  const std::vector<std::string> known = kernels::op_names(*found);
+  if (ops == known) return "";
   std::string unknown;
-  for (const std::string& op : manifest.ops)
+  for (const std::string& op : ops)
     if (!std::binary_search(known.begin(), known.end(), op)) unknown += " " + op;
-  return cat("profile ", manifest.profile,
+  return cat("profile ", profile,
              unknown.empty() ? ": not this build's list of ops" : ": unknown ops:" + unknown);
 }
 
-kernels::Profile profile_of(const record::Manifest& manifest) {
-  const auto profile = kernels::profile_from_name(manifest.profile);
-  AFTUNE_CHECK(profile.has_value());
-  return *profile;
+kernels::Profile profile_of(const std::string& profile) {
+  const auto found = kernels::profile_from_name(profile);
+  AFTUNE_CHECK(found.has_value());
+  return *found;
 }
 
 }  // namespace aftune::audit

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "audit/log_view.h"
 #include "kernels/profile.h"
@@ -13,8 +14,14 @@ namespace aftune::audit {
 std::uint64_t memory_bound(std::uint64_t max_memory);
 
 /// Why this build cannot compute what the run did: another numerics profile, unknown ops. Empty if it can.
-std::string unsupported_arithmetic(const record::Manifest& manifest);
+std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops);
+inline std::string unsupported_arithmetic(const record::Manifest& manifest) {
+  return unsupported_arithmetic(manifest.profile, manifest.ops);
+}
 /// The profile of a run whose arithmetic is supported.
-kernels::Profile profile_of(const record::Manifest& manifest);
+kernels::Profile profile_of(const std::string& profile);
+inline kernels::Profile profile_of(const record::Manifest& manifest) {
+  return profile_of(manifest.profile);
+}
 
 }  // namespace aftune::audit

@@ -31,6 +31,11 @@ constexpr CodeInfo kCodes[] = {
     {Code::kRecreate, "recreate", ReasonClass::kFraud},
     {Code::kNonFinite, "non-finite", ReasonClass::kFraud},
     {Code::kEquivocation, "equivocation", ReasonClass::kFraud},
+    {Code::kPrompt, "prompt", ReasonClass::kFraud},
+    {Code::kSampling, "sampling", ReasonClass::kFraud},
+    {Code::kText, "text", ReasonClass::kFraud},
+    {Code::kReceipt, "receipt", ReasonClass::kFraud},
+    {Code::kLineage, "lineage", ReasonClass::kFraud},
     {Code::kOp, "op", ReasonClass::kFraud},
     {Code::kFormat, "format", ReasonClass::kEvidence},
     {Code::kEvidence, "evidence", ReasonClass::kEvidence},
@@ -106,7 +111,8 @@ std::string_view name(Outcome outcome) {
 std::string_view name(Check check) {
   constexpr std::string_view kNames[] = {"signature", "log-root", "closing",      "policy",  "order",
                                          "data",      "schedule", "state-before", "forward", "loss",
-                                         "backward",  "norm",     "update",       "edges",   "export"};
+                                         "backward",  "norm",     "update",       "edges",   "export",
+                                         "prompt",    "sampling", "text",         "receipt", "lineage"};
   return kNames[static_cast<std::size_t>(check)];
 }
 

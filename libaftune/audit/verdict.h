@@ -32,6 +32,12 @@ enum class Check {
   kUpdate,
   kEdges,
   kExport,
+  // of answers
+  kPrompt,
+  kSampling,
+  kText,
+  kReceipt,
+  kLineage,
 };
 std::string_view name(Check check);  ///< "state-before"
 
@@ -56,6 +62,11 @@ enum class Code {
   kRecreate,      ///< a tensor made again from the record differs from what the record says of it
   kNonFinite,     ///< a value that no honest run records
   kEquivocation,  ///< two signed histories of one run
+  kPrompt,        ///< the prompt is not what the request, read with tokenizer and template, gives
+  kSampling,      ///< another token, or another end, follows from the logits and the request
+  kText,          ///< the text is not that of the tokens
+  kReceipt,       ///< what a signed receipt promises is not what the log has
+  kLineage,       ///< the served weights are not those of the training run that the manifest names
   kOp,            ///< one operation of a signed op list has another result, or is not as the log says
   // evidence: bytes at hand that do not match the commitment
   kFormat,    ///< not in the form that docs/trace.md gives

@@ -100,7 +100,7 @@ std::map<Check, CheckCount> checks_from(const Json& json) {
   for (const auto& [key, item] : json.items()) {
     Fields fields(item, "check");
     const std::int64_t done = fields.integer("done", 0);
-    checks[named("check", key, Check::kExport)] = {done, fields.integer("failed", 0, done)};
+    checks[named("check", key, Check::kLineage)] = {done, fields.integer("failed", 0, done)};
     fields.done();
   }
   return checks;

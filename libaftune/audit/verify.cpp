@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 
+#include "audit/audit_run.h"
 #include "audit/client_check.h"
 #include "audit/evidence_check.h"
 #include "audit/evidence_file.h"
@@ -52,32 +53,22 @@ std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
   return std::nullopt;
 }
 
-// One audit, from the checkpoint to the verdict. Each step returns false when what follows has nothing to
-// stand on.
-class Audit {
+// The audit of a training run.
+class Audit : public AuditRun {
  public:
-  explicit Audit(const VerifyOptions& options)
-      : options_(options),
-        layout_{options.trace},
-        findings_(verdict_),
-        history_(options),
-        pool_(std::max(1, options.threads)) {}
-
-  Verdict run();
+  explicit Audit(const VerifyOptions& options) : AuditRun(options), layout_{options.trace} {}
 
  private:
-  bool check_seal();
-  bool open_evidence();
-  bool obtain_log();
-  bool check_log();
+  bool obtain_log() override;
+  bool check_log() override;
+  void replay() override;
+  void say_what_was_not_checked() override;
+
   void obtain_salts();
   bool answers_salted() const { return options_.evidence && log_->manifest().hiding(); }
-  void take_back_unattributed();
   bool check_sizes();
   bool check_arithmetic();
   void check_client_files();
-  Challenge challenge() const;
-  void replay();
   std::vector<Cell> drawn_cells();
   void check_final();
   void obtain_rows();
@@ -87,16 +78,8 @@ class Audit {
   void count_edges(const std::set<Cell>& checked);
   void state_confidence(const Audited& audited);
   void say_what_cells_leave_open(const std::set<Cell>& checked);
-  void say_what_was_not_checked();
 
-  const VerifyOptions& options_;
   trace::Layout layout_;
-  Verdict verdict_;
-  Findings findings_;
-  History history_;
-  ThreadPool pool_;
-  Sealed sealed_;
-  std::optional<EvidenceFile> evidence_;
   std::unique_ptr<const record::Salts> salts_;  // null without hiding
   std::optional<LogView> log_;
   hash::MerkleTree tree_;  // of the whole log
@@ -105,57 +88,6 @@ class Audit {
   std::vector<Cell> drawn_;        // all, whichever of them are to be replayed here
   std::int64_t shown_steps_ = 0;   // whose rows came with the evidence and are theirs
 };
-
-Verdict Audit::run() {
-  verdict_.seed_kind = options_.challenge ? options_.challenge->seed_kind : options_.seed_kind;
-  try {
-    if (check_seal() && open_evidence() && obtain_log() && check_log()) replay();
-  } catch (const Error& e) {
-    // Every reader of provider bytes reports for itself, naming the object. If one did not, its error still
-    // is a verdict and not a way out of one.
-    if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, options_.evidence ? "evidence" : "trace", e.what());
-  }
-  say_what_was_not_checked();
-  findings_.close();
-  conclude(verdict_, verdict_.asked);
-  if (!sealed_.text.empty()) history_.remember(sealed_);
-  return std::move(verdict_);
-}
-
-bool Audit::check_seal() {
-  auto sealed = options_.evidence ? check_note_text(options_.challenge->note, options_.key, findings_)
-                                  : check_signature(options_, findings_);
-  if (!sealed) return false;
-  sealed_ = std::move(*sealed);
-  verdict_.origin = sealed_.checkpoint.origin;
-  verdict_.root = to_hex(sealed_.checkpoint.root);
-  verdict_.bound["verifier"] = std::string(kSoftware);
-  verdict_.bound["note"] = to_hex(hash::blake3(sealed_.text));
-  if (options_.policy) verdict_.bound["policy"] = to_hex(options_.policy->digest);
-  if (options_.challenge) verdict_.bound["challenge"] = to_hex(hash::blake3(to_text(*options_.challenge)));
-  history_.check_notes(sealed_, findings_);
-  return true;
-}
-
-// What came through other hands than the provider's is held against the provider only if it signed it.
-bool Audit::open_evidence() {
-  if (!options_.evidence) return true;
-  findings_.ask_whose([this, known = std::optional<bool>()]() mutable {
-    if (!evidence_) return false;
-    if (!known) known = evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin);
-    return *known;
-  });
-  try {
-    evidence_.emplace(*options_.evidence);
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, "evidence", without_path(e.what(), *options_.evidence));
-    return false;
-  }
-  verdict_.bound["evidence"] = to_hex(evidence_->digest());
-  return check_evidence_note(options_, *evidence_, sealed_, findings_);
-}
 
 // The whole log, or the leaves that were opened.
 bool Audit::obtain_log() {
@@ -254,23 +186,6 @@ void Audit::check_client_files() {
   if (options_.exported) check_exported(*log_, *options_.exported, findings_);
 }
 
-Challenge Audit::challenge() const {
-  if (options_.challenge) return *options_.challenge;
-  return {
-      .note = sealed_.text, .seed = options_.seed, .seed_kind = options_.seed_kind, .plan = options_.plan};
-}
-
-// The key of the replay values: the challenge's, and the auditor's own if it has one.
-Digest replay_key(const VerifyOptions& options, const Challenge& challenge) {
-  const std::string text = to_text(challenge);
-  Bytes material(as_bytes(text).begin(), as_bytes(text).end());
-  if (options.replay_secret) {
-    const ByteView secret = std::as_bytes(std::span(options.replay_secret->bytes));
-    material.insert(material.end(), secret.begin(), secret.end());
-  }
-  return hash::blake3_derive_key("aftune/replay/1", material);
-}
-
 std::vector<Cell> Audit::drawn_cells() {
   const Challenge drawn = challenge();
   const record::Grid& grid = log_->grid();
@@ -282,16 +197,7 @@ std::vector<Cell> Audit::drawn_cells() {
   }
   drawn_ = draw_cells(drawn, grid);
   verdict_.asked = std::ssize(drawn_);
-  std::vector<Cell> some;
-  if (options_.only.empty())
-    for (std::int64_t i = options_.share; i < std::ssize(drawn_); i += options_.share_of)
-      some.push_back(drawn_[static_cast<std::size_t>(i)]);
-  for (const std::int64_t i : options_.only) {
-    if (i >= std::ssize(drawn_))
-      fail(Fault::kUsage, "there is no cell ", i, ": ", drawn_.size(), " are drawn");
-    some.push_back(drawn_[static_cast<std::size_t>(i)]);
-  }
-  return some;
+  return share_of(drawn_);
 }
 
 void Audit::replay() {
@@ -375,28 +281,11 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                                     .pool = &pool_};
   const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),
                           .jobs = options_.jobs,
-                          .key = replay_key(options_, challenge()),
+                          .key = replay_key(),
                           .rows = rows_ ? &*rows_ : nullptr};
   Progress progress("verify", std::ssize(cells), options_.quiet);
   const auto results = replay_cells(*log_, source, engine, cells, how, findings_, progress);
   verdict_.sampled.insert(verdict_.sampled.end(), results.begin(), results.end());
-}
-
-// A cell is rejected for a contradiction that counts against the provider; without one it stays unanswered.
-void Audit::take_back_unattributed() {
-  const auto any = [&](const std::string& place, const auto& is) {
-    return std::any_of(verdict_.reasons.begin(), verdict_.reasons.end(), [&](const Reason& reason) {
-      return reason.where.starts_with(place) && is(reason.code);
-    });
-  };
-  const auto counts = [](Code code) { return class_of(code) != ReasonClass::kAbsent; };
-  const auto in_doubt = [](Code code) { return code == Code::kUnattributed; };
-  for (CellVerdict& result : verdict_.sampled) {
-    const std::string cell = cat("cell ", result.cell.block, ",", result.cell.step_block, " ");
-    if (result.result == CellResult::kRejected &&
-        (!any("", counts) || (any(cell, in_doubt) && !any(cell, counts))))
-      result.result = CellResult::kUnanswered;
-  }
 }
 
 void Audit::check_every_segment(TraceSource& source) {
