@@ -160,6 +160,10 @@ void Decoder::apply(const Step& step, std::vector<std::string>& tokens) {
   }
 }
 
+bool Decoder::is_fallback_byte(const std::string& token) {
+  return fallback_byte(token).has_value();
+}
+
 std::string Decoder::decode(std::vector<std::string> tokens) const {
   for (const Step& step : steps_) apply(step, tokens);
   return joined(tokens, steps_.empty() ? " " : "");

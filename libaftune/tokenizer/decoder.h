@@ -18,6 +18,7 @@ class Decoder {
   std::string decode(std::vector<std::string> tokens) const;
 
  private:
+  friend class DecodeStream;
   struct Step {
     enum class Kind { kByteLevel, kMetaspace, kReplace, kByteFallback, kFuse, kStrip } kind;
     std::string pattern = {};  ///< kReplace, kStrip, kMetaspace: what is looked for
@@ -28,6 +29,7 @@ class Decoder {
   void add(const Json& json, bool inside_sequence);
   static Step read_step(const std::string& type, Fields& fields);
   static void apply(const Step& step, std::vector<std::string>& tokens);
+  static bool is_fallback_byte(const std::string& token);
 
   std::vector<Step> steps_;
 };

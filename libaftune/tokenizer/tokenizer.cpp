@@ -134,15 +134,21 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool specials
 
 std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_specials) const {
   std::vector<std::string> tokens;
-  for (const std::int32_t id : ids) {
-    const std::string* token = impl_->token(id);
-    if (token == nullptr) continue;
-    // Looked up by the text, as Hugging Face does: a special token that normalising changes is not left out.
-    const AddedToken* added = impl_->added.by_content(*token);
-    if (skip_specials && added != nullptr && added->special) continue;
-    tokens.push_back(*token);
-  }
+  for (const std::int32_t id : ids)
+    if (const std::string* token = decoded_token(id, skip_specials)) tokens.push_back(*token);
   return impl_->decoder.decode(std::move(tokens));
+}
+
+const std::string* Tokenizer::decoded_token(std::int32_t id, bool skip_specials) const {
+  const std::string* token = impl_->token(id);
+  if (token == nullptr) return nullptr;
+  // Looked up by the text, as Hugging Face does: a special token that normalising changes is not left out.
+  const AddedToken* added = impl_->added.by_content(*token);
+  return skip_specials && added != nullptr && added->special ? nullptr : token;
+}
+
+const Decoder& Tokenizer::decoder() const {
+  return impl_->decoder;
 }
 
 std::int32_t Tokenizer::size() const {

@@ -10,6 +10,8 @@
 
 namespace aftune::tokenizer {
 
+class Decoder;
+
 /// A Hugging Face tokenizer.json of model type BPE, byte-level (GPT-2, Llama-3, Qwen) or SentencePiece-style
 /// with byte fallback. Anything it does not know for sure is refused at load with one clear line
 /// (docs/tokenizer.md). "truncation" and "padding" in the file are not used: they are left there by whoever
@@ -29,6 +31,9 @@ class Tokenizer {
   std::vector<std::int32_t> encode(std::string_view text, bool specials) const;
   /// Text of ids, as Hugging Face's decode(skip_special_tokens=skip_specials). Unknown ids are left out.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_specials) const;
+  /// The token that decode() hands to its decoder for `id`; null for an id that it leaves out.
+  const std::string* decoded_token(std::int32_t id, bool skip_specials) const;
+  const Decoder& decoder() const;
   /// One more than the largest id, added tokens included.
   std::int32_t size() const;
   /// Id of a token by its content, -1 if there is none.

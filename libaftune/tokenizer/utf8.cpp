@@ -90,4 +90,16 @@ std::string replace_invalid(std::string_view text) {
   return out;
 }
 
+std::size_t open_end(std::string_view text) {
+  for (std::size_t length = 1; length <= 3 && length <= text.size(); ++length) {
+    const std::size_t at = text.size() - length;
+    if ((byte_at(text, at) & 0xc0) == 0x80) continue;
+    bool whole = false;
+    return form_of(byte_at(text, at)).length > 1 && longest_prefix(text, at, whole) == length && !whole
+               ? length
+               : 0;
+  }
+  return 0;
+}
+
 }  // namespace aftune::tokenizer

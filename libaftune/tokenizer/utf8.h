@@ -18,4 +18,7 @@ void append_code_point(std::string& out, char32_t code);
 /// of Maximal Subparts"; Python's errors="replace").
 std::string replace_invalid(std::string_view text);
 
+/// How many bytes at the end, at most 3, are the front of a well-formed sequence that is not whole.
+std::size_t open_end(std::string_view text);
+
 }  // namespace aftune::tokenizer
