@@ -25,11 +25,17 @@ void Decoder::load(const model::Checkpoint& checkpoint) {
   for (const auto& block : blocks_) model::load_base(*block, checkpoint);
 }
 
-Sequence Decoder::begin() const {
+std::int64_t Decoder::cache_bytes(std::int64_t positions) const {
+  const model::Config& c = options_.config;
+  return positions * c.layers * c.kv_heads * c.head_dim * 2 * static_cast<std::int64_t>(sizeof(float));
+}
+
+Sequence Decoder::begin(std::int64_t most) const {
+  if (most == 0) most = options_.config.max_position;
   Sequence sequence;
   for (int stage = 1; stage + 1 < options_.grid.stages(); ++stage) {
     const record::UnitRange units = options_.grid.units_of_stage(stage);
-    sequence.caches_.emplace_back(options_.config, units.last - units.first);
+    sequence.caches_.emplace_back(options_.config, units.last - units.first, most);
   }
   return sequence;
 }

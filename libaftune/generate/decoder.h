@@ -35,7 +35,10 @@ class Decoder {
   const model::EngineOptions& options() const { return options_; }
   std::vector<std::unique_ptr<model::LayerBlock>>& blocks() { return blocks_; }
 
-  Sequence begin() const;
+  /// With `most` positions in view, memory for more is not taken in advance; 0: as many as the model has.
+  Sequence begin(std::int64_t most = 0) const;
+  /// Bytes of keys and values that a sequence of so many positions holds.
+  std::int64_t cache_bytes(std::int64_t positions) const;
   /// The next tokens of a sequence, at least one, each below the vocabulary. A sequence comes once in a call.
   struct Feed {
     Sequence* sequence = nullptr;

@@ -8,10 +8,12 @@ namespace {
 
 constexpr std::int64_t kFewestPositions = 64;
 
-// Stores `count` floats behind the first `used`, in twice the memory where there is not enough.
-void put(Buffer& buffer, std::int64_t used, std::int64_t count, std::int64_t least, const float* from) {
+// Stores `count` floats behind the first `used`, in twice the memory, up to `most`, where there is not
+// enough.
+void put(Buffer& buffer, std::int64_t used, std::int64_t count, std::int64_t least, std::int64_t most,
+         const float* from) {
   if (buffer.size() < used + count) {
-    Buffer larger(std::max({used + count, 2 * buffer.size(), least}));
+    Buffer larger(std::max(used + count, std::min(std::max(2 * buffer.size(), least), most)));
     if (used > 0) std::memcpy(larger.data(), buffer.data(), static_cast<std::size_t>(used) * sizeof(float));
     buffer = std::move(larger);
   }
@@ -20,13 +22,13 @@ void put(Buffer& buffer, std::int64_t used, std::int64_t count, std::int64_t lea
 
 }  // namespace
 
-KvCache::KvCache(const Config& config, int layers)
-    : layers_(static_cast<std::size_t>(layers)), row_(config.kv_heads * config.head_dim) {}
+KvCache::KvCache(const Config& config, int layers, std::int64_t most)
+    : layers_(static_cast<std::size_t>(layers)), row_(config.kv_heads * config.head_dim), most_(most) {}
 
 void KvCache::append(int layer, std::int64_t count, const float* keys, const float* values) {
   Layer& to = layers_[static_cast<std::size_t>(layer)];
-  put(to.keys, length_ * row_, count * row_, kFewestPositions * row_, keys);
-  put(to.values, length_ * row_, count * row_, kFewestPositions * row_, values);
+  put(to.keys, length_ * row_, count * row_, kFewestPositions * row_, most_ * row_, keys);
+  put(to.values, length_ * row_, count * row_, kFewestPositions * row_, most_ * row_, values);
 }
 
 }  // namespace aftune::model

@@ -12,7 +12,8 @@ namespace aftune::model {
 /// after RoPE, and values, f32. Grows as it is filled.
 class KvCache {
  public:
-  KvCache(const Config& config, int layers);
+  /// Memory is taken as it is filled, and never for more than `most` positions if no more come.
+  KvCache(const Config& config, int layers, std::int64_t most);
 
   std::int64_t length() const { return length_; }  ///< positions that every layer has
   /// Adds the keys and values [count, kv_heads * head_dim] of the positions from length() on. Each layer
@@ -28,7 +29,7 @@ class KvCache {
     Buffer keys, values;
   };
   std::vector<Layer> layers_;
-  std::int64_t row_, length_ = 0;
+  std::int64_t row_, most_, length_ = 0;
 };
 
 }  // namespace aftune::model
