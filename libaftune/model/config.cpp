@@ -147,17 +147,24 @@ float read_eps(const Reader& in) {
   return eps;
 }
 
-void read_special_ids(const Reader& in, Config& config) {
-  config.bos = static_cast<std::int32_t>(in.integer("bos_token_id", -1, -1, kMaxVocab - 1));
-  const Json* eos = in.find("eos_token_id");
-  if (eos == nullptr) return;
+// eos_token_id of `file`, an id or a list of them.
+std::vector<std::int32_t> read_eos(const Json* eos, const char* file) {
+  std::vector<std::int32_t> ids;
+  if (eos == nullptr || eos->is_null()) return ids;
+  const auto bad = [&](std::string_view why) { fail(Fault::kEvidence, file, ": \"eos_token_id\" ", why); };
   const Json list = eos->is_array() ? *eos : Json::array({*eos});
-  if (list.size() > kMaxEos) Reader::bad("eos_token_id", cat("has more than ", kMaxEos, " ids"));
+  if (list.size() > kMaxEos) bad(cat("has more than ", kMaxEos, " ids"));
   for (const Json& id : list) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(kMaxVocab))
-      Reader::bad("eos_token_id", "is not a token id");
-    config.eos.push_back(id.get<std::int32_t>());
+      bad("is not a token id");
+    ids.push_back(id.get<std::int32_t>());
   }
+  return ids;
+}
+
+void read_special_ids(const Reader& in, Config& config) {
+  config.bos = static_cast<std::int32_t>(in.integer("bos_token_id", -1, -1, kMaxVocab - 1));
+  config.eos = read_eos(in.find("eos_token_id"), "config.json");
 }
 
 void check_heads(const Config& c) {
@@ -195,6 +202,18 @@ Config Config::parse(std::string_view config_json) {
   read_special_ids(in, c);
   check_heads(c);
   return c;
+}
+
+std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation_config_json) {
+  std::set<std::int32_t> ids(config.eos.begin(), config.eos.end());
+  if (generation_config_json.empty()) return ids;
+  constexpr const char* kFile = "generation_config.json";
+  const Json json = within(kFile, [&] { return parse_json(generation_config_json, {.max_bytes = 1 << 20}); });
+  if (!json.is_object()) fail(Fault::kEvidence, kFile, ": not a JSON object");
+  const auto found = json.find("eos_token_id");
+  const std::vector<std::int32_t> more = read_eos(found == json.end() ? nullptr : &*found, kFile);
+  ids.insert(more.begin(), more.end());
+  return ids;
 }
 
 std::vector<TensorSpec> unit_tensors(const Config& c, int unit) {

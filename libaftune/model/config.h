@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,11 @@ struct Config {
   /// another model_type, activation, rope type, biases, sliding window, quantisation.
   static Config parse(std::string_view config_json);
 };
+
+/// The ids that end an answer: eos_token_id of config.json and of generation_config.json, whose text is "" if
+/// the model has none. Either may name ids that the other does not (Llama-3-Instruct). Throws
+/// Error{kEvidence} if the text is no JSON object or its eos_token_id no id or list of ids.
+std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation_config_json);
 
 /// Tensors of unit u (0 embed, 1..layers, layers + 1 head) in our fixed order, all F32, by Hugging Face's
 /// names. A tied head holds the final norm only.

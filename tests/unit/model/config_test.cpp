@@ -162,5 +162,24 @@ TEST(Config, TensorsFollowFromIt) {
   EXPECT_EQ(describe(unit_tensors(untied, 3)[1]), "lm_head.weight F32 [40, 16]");
 }
 
+TEST(Config, EosIdsAreThoseOfBothFiles) {
+  using Ids = std::set<std::int32_t>;
+  const Config config = parse(R"({"eos_token_id":[7,8]})");
+  EXPECT_EQ(eos_ids(config, ""), (Ids{7, 8}));
+  EXPECT_EQ(eos_ids(config, "{}"), (Ids{7, 8}));
+  EXPECT_EQ(eos_ids(config, R"({"eos_token_id":null})"), (Ids{7, 8}));
+  EXPECT_EQ(eos_ids(config, R"({"eos_token_id":9,"top_k":3})"), (Ids{7, 8, 9}));
+  EXPECT_EQ(eos_ids(parse("{}"), R"({"eos_token_id":[8,9]})"), (Ids{8, 9}));
+  for (const char* bad : {"[]", "{", R"({"eos_token_id":-1})", R"({"eos_token_id":"x"})"}) {
+    try {
+      eos_ids(config, bad);
+      FAIL() << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::kEvidence);
+      EXPECT_TRUE(std::string(e.what()).starts_with("generation_config.json: ")) << e.what();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace aftune::model
