@@ -7,6 +7,7 @@
 
 #include "audit/bisect.h"
 #include "audit/op_proof.h"
+#include "audit/receipt_check.h"
 #include "base/error.h"
 #include "cli/cli.h"
 #include "report/attestation.h"
@@ -20,7 +21,8 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
   fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
-  std::vector<fs::path> merge;
+  std::vector<fs::path> merge, receipts;
+  fs::path lineage;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -55,6 +57,10 @@ void flags(CLI::App& app, Args& args) {
   cli::since(app, args.since);
   cli::consistency(app, args.consistency);
   cli::known(app, args.known);
+  cli::paths(app, "--receipt", "FILES", args.receipts,
+             "receipts, or answers with theirs, of a serving period; cells are then of these answers");
+  cli::path(app, "--lineage", "FILE", args.lineage,
+            "proof of the training run that the served model is of (aftune-inspect --lineage)");
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
@@ -166,6 +172,11 @@ audit::VerifyOptions options_of(const Args& args) {
         within(part.native(), [&] { return as_usage([&] { return audit::parse_verdict(text); }); }));
   }
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
+  for (const fs::path& file : args.receipts)
+    for (audit::HeldReceipt& held :
+         audit::read_receipts(file.native(), cli::read_input(file, audit::kMaxReceiptBytes)))
+      options.receipts.push_back(std::move(held));
+  if (!args.lineage.empty()) options.lineage = cli::read_input(args.lineage, kMaxText);
   return options;
 }
 
@@ -200,11 +211,12 @@ void print_verdict(const Args& args, const audit::Verdict& verdict) {
 
 // Of what else a verification takes, nothing says anything about one operation.
 void require_alone(const Args& args, const char* flag) {
-  const bool others =
-      args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() || !args.data.empty() ||
-      !args.model.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
-      !args.cells.empty() || !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
-      !args.merge.empty() || !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
+  const bool others = args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() ||
+                      !args.data.empty() || !args.model.empty() || !args.exported.empty() ||
+                      !args.checkpoint.empty() || !args.seed.empty() || !args.cells.empty() ||
+                      !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
+                      !args.merge.empty() || !args.receipts.empty() || !args.lineage.empty() ||
+                      !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
   if (others) fail(Fault::kUsage, flag, " goes with no flag that is about a whole audit");
 }
 

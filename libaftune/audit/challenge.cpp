@@ -64,6 +64,20 @@ std::vector<Cell> parse_must(const Json& list) {
   return cells;
 }
 
+// A challenge without any does not mention them: there is one text for one challenge.
+std::vector<std::int64_t> parse_answers(const Json& list) {
+  const auto wrong = [](std::string_view why) { fail(Fault::kEvidence, "challenge: \"answers\" ", why); };
+  if (list.empty() || list.size() > kMaxMust) wrong("has no entry, or too many");
+  std::vector<std::int64_t> answers;
+  for (const Json& item : list) {
+    if (!item.is_number_integer() || item < 1 || item > kMaxJsonInteger) wrong("has one that is no leaf");
+    answers.push_back(item.get<std::int64_t>());
+  }
+  if (std::adjacent_find(answers.begin(), answers.end(), std::greater_equal<>()) != answers.end())
+    wrong("is not sorted, or names a leaf twice");
+  return answers;
+}
+
 }  // namespace
 
 bool is_seed_kind(std::string_view kind) {
@@ -117,6 +131,7 @@ std::string to_text(const Challenge& challenge) {
                {"seed_kind", challenge.seed_kind},
                {"plan", to_json(challenge.plan)},
                {"must", cells_json(challenge.must)}};
+  if (!challenge.answers.empty()) json["answers"] = challenge.answers;
   if (challenge.beacon)
     json["beacon"] = {{"round", challenge.beacon->round}, {"value", challenge.beacon->value}};
   return canonical_json(json) + '\n';
@@ -134,6 +149,7 @@ Challenge parse_challenge(std::string_view text) {
   challenge.seed_kind = parse_seed_kind(fields.text("seed_kind", 16));
   challenge.plan = plan_from_json(fields.object("plan"));
   challenge.must = parse_must(fields.array("must"));
+  if (fields.has("answers")) challenge.answers = parse_answers(fields.array("answers"));
   if (challenge.seed_kind == "beacon") challenge.beacon = parse_beacon(fields.object("beacon"));
   fields.done();
   return challenge;

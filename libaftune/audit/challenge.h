@@ -50,6 +50,9 @@ struct Challenge {
   /// unanswered.
   std::vector<Cell> must = {};
   std::optional<Beacon> beacon = std::nullopt;  ///< with seed_kind "beacon"
+  /// Of a serving period: the leaves of the answers that cells are drawn from, sorted, without repeats, as a
+  /// client knows them by its receipts. Empty: all answers of the log.
+  std::vector<std::int64_t> answers = {};
 };
 /// True if `kind` is one of the four.
 bool is_seed_kind(std::string_view kind);
@@ -62,8 +65,11 @@ Challenge parse_challenge(std::string_view text);     ///< refuses an all-zero s
 /// The cells that are drawn and those of `must`, sorted, without repeats. Draw key = BLAKE3
 /// derive_key("aftune/draw/1") over the length-prefixed note text, seed and canonical plan; each stratum
 /// draws without replacement by an unbiased rejection from its XOF (docs/audit.md, "Draw"). Throws
-/// Error{kEvidence} if the note cannot be parsed, Error{kUsage} if the grid has no cell that `must` names.
+/// Error{kEvidence} if the note cannot be parsed, Error{kUsage} if the grid has no cell that `must` or
+/// `answers` names.
 std::vector<Cell> draw_cells(const Challenge& challenge, const record::Grid& grid);
+/// What the cells are drawn from: the grid, cut to the answers that the challenge names.
+record::Grid population_of(const Challenge& challenge, const record::Grid& grid);
 
 /// P(at least one of `sampled` is bad) when `bad` of `total` are, sampled without replacement; exact
 /// hypergeometric.

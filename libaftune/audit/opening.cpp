@@ -8,6 +8,7 @@
 
 #include "audit/batch_check.h"
 #include "audit/block_lists.h"
+#include "audit/evidence_writer.h"
 #include "audit/final_params.h"
 #include "audit/limits.h"
 #include "audit/log_check.h"
@@ -16,6 +17,8 @@
 #include "audit/rejection.h"
 #include "audit/replay.h"
 #include "audit/run_replay.h"
+#include "audit/sealed_log.h"
+#include "audit/serving_open.h"
 #include "audit/shown_rows.h"
 #include "audit/trace_source.h"
 #include "base/error.h"
@@ -24,6 +27,7 @@
 #include "hash/blake3.h"
 #include "hash/merkle.h"
 #include "kernels/ops.h"
+#include "record/serving.h"
 #include "seal/note.h"
 #include "trace/hiding_key.h"
 #include "trace/log.h"
@@ -31,31 +35,6 @@
 
 namespace aftune::audit {
 namespace {
-
-// The evidence under construction: every dataset is named in the index with its digest.
-class EvidenceWriter {
- public:
-  explicit EvidenceWriter(const fs::path& path) : segment_(path) {}
-
-  void add(const std::string& path, DType dtype, const Shape& shape, ByteView bytes, trace::Packing packing) {
-    index.datasets[path] = hash::blake3(bytes);
-    segment_.add(path, dtype, shape, bytes, packing);
-  }
-  void commit(const std::string& origin, const seal::SecretKey* key) {
-    const std::string text = to_text(index);
-    add_text(kEvidenceIndex, text);
-    if (key != nullptr) add_text(kEvidenceSignature, sign_evidence(text, origin, *key));
-    segment_.commit();
-  }
-
-  EvidenceIndex index;
-
- private:
-  void add_text(const char* path, const std::string& text) {
-    segment_.add(path, DType::kU8, {std::ssize(text)}, as_bytes(text), trace::Packing::kRaw);
-  }
-  trace::SegmentWriter segment_;
-};
 
 std::string boundary_path(Side side, std::int64_t t, int boundary) {
   return side == Side::kActivation ? trace::activation_dataset(t, boundary)
@@ -270,18 +249,6 @@ class Opener {
   std::int64_t at_ = -1;
 };
 
-// The log that the note seals, which must be the provider's own and whole.
-trace::Log sealed_log(const trace::Layout& layout, const seal::Checkpoint& checkpoint) {
-  trace::Log log = trace::Log::read(layout.log());
-  const std::string path = layout.log().native();
-  if (checkpoint.size > log.leaves.size())
-    fail(Fault::kEvidence, path, ": has fewer lines than the checkpoint seals");
-  log.leaves.resize(checkpoint.size);
-  if (log.tree().root() != checkpoint.root)
-    fail(Fault::kEvidence, path, ": is not the log that the checkpoint seals");
-  return log;
-}
-
 // A contradiction in the own record, in one line.
 [[noreturn]] void refuse(const Reason& reason) {
   fail(Fault::kEvidence, reason.where, ": ", reason.detail);
@@ -401,6 +368,10 @@ Opened open(const OpenOptions& options) {
   require_usable(options, checkpoint);
   const trace::Layout layout{options.trace};
   const trace::Log log = sealed_log(layout, checkpoint);
+  if (record::kind_of_leaf(log.leaves.front()) == "serving-manifest")
+    return open_answers(options, log, checkpoint);
+  if (!options.challenge.answers.empty())
+    fail(Fault::kUsage, "the challenge is about answers, and this log is of a training run");
   LogView view = within(layout.log().native(), [&] { return checked_view(log.leaves); });
   const std::optional<record::SecretSalts> salts = own_salts(layout, view);
   if (salts) view.use_salts(*salts);

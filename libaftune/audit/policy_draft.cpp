@@ -37,7 +37,7 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
   Json policy = {{"version", 1},
                  {"config", to_hex(hash::blake3(config_text))},
                  {"tokenizer", to_hex(hash::blake3(tokenizer))},
-                 {"template", to_hex(hash::blake3(train::read_chat_template(model)))},
+                 {"template", to_hex(hash::blake3(model::read_chat_template(model)))},
                  {"data_root", to_hex(dataset.root())},
                  {"data_rows", dataset.rows()},
                  {"numerics", {"f32", name(kernels::Profile{kernels::kDefaultI14Group})}},
@@ -45,7 +45,7 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
                  {"max_steps_per_block", kStepsPerBlock}};
   if (has_weights(model)) {
     const auto base = within(model.native(), [&] {
-      return train::base_list(model::Checkpoint::open(model), model::all_tensors(config), pool);
+      return model::base_list(model::Checkpoint::open(model), model::all_tensors(config), pool);
     });
     policy["base_root"] = to_hex(base.root);
   } else {

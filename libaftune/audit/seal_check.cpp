@@ -212,13 +212,20 @@ std::optional<Sealed> check_note_text(const std::string& text, const seal::Publi
 }
 
 std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
-                                        Findings& findings) {
+                                        Findings& findings, Growth growth) {
   const trace::Layout layout{options.trace};
   auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
   if (!log) return std::nullopt;
   hash::MerkleTree tree = log->tree();
   check_other_notes(options, sealed, tree, findings);
   const seal::Checkpoint& checkpoint = sealed.checkpoint;
+  std::int64_t unsealed = 0;
+  if (growth == Growth::kGoesOn && tree.size() >= checkpoint.size && extends(tree, checkpoint)) {
+    unsealed = static_cast<std::int64_t>(tree.size() - checkpoint.size);
+    log->leaves.resize(checkpoint.size);
+    log->torn = false;
+    tree = log->tree();
+  }
   if (log->torn) {
     findings.add(Code::kFormat, LogView::line(static_cast<std::int64_t>(tree.size())),
                  "does not end in a line feed");
@@ -242,7 +249,7 @@ std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Seal
     return std::nullopt;
   }
   findings.held(Check::kLogRoot);
-  return SealedLog{std::move(log->leaves), std::move(tree)};
+  return SealedLog{std::move(log->leaves), std::move(tree), unsealed};
 }
 
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,

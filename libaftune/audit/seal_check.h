@@ -35,9 +35,13 @@ std::optional<Sealed> check_note_text(const std::string& text, const seal::Publi
 struct SealedLog {
   std::vector<std::string> leaves;
   hash::MerkleTree tree;
+  std::int64_t unsealed = 0;  ///< lines that follow, of a log that may go on
 };
+/// A run's log ends with its checkpoint; one that goes on is sealed again and again, and the lines after the
+/// checkpoint are left out.
+enum class Growth { kEnded, kGoesOn };
 std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
-                                        Findings& findings);
+                                        Findings& findings, Growth growth = Growth::kEnded);
 
 /// The files of the trace directory: every segment that the grid gives is there, no other one is, and
 /// manifest.tlog-proof, if there, proves the first leaf of this log.

@@ -22,6 +22,7 @@
 #include "audit/replay.h"
 #include "audit/seal_check.h"
 #include "audit/seed_check.h"
+#include "audit/serving_verify.h"
 #include "audit/shown_rows.h"
 #include "audit/trace_source.h"
 #include "base/error.h"
@@ -409,6 +410,9 @@ Verdict verify(const VerifyOptions& given) {
     options.witness_threshold = options.policy->witness_threshold;
   }
   require_usable(options);
+  if (is_of_serving(options)) return verify_serving(options);
+  if (!options.receipts.empty() || options.lineage)
+    fail(Fault::kUsage, "receipts and lineage are of a serving period, and this log is of a training run");
   return Audit(options).run();
 }
 

@@ -10,8 +10,15 @@
 #include "audit/verdict.h"
 #include "base/files.h"
 #include "seal/keys.h"
+#include "seal/receipt.h"
 
 namespace aftune::audit {
+
+/// A receipt that a client holds.
+struct HeldReceipt {
+  std::string where;  ///< the client's name of it
+  seal::SignedReceipt signed_receipt;
+};
 
 struct VerifyOptions {
   fs::path trace;  ///< a trace at hand; or, empty:
@@ -34,6 +41,11 @@ struct VerifyOptions {
   std::optional<fs::path> since = std::nullopt;     ///< an earlier note of the run, which its log must extend
   std::optional<fs::path> consistency = std::nullopt;  ///< the provider's proof of that (add-checkpoint body)
   std::optional<fs::path> known = std::nullopt;        ///< the auditor's memory of notes, see KnownNotes
+  /// Of a serving period: what the client was promised. Without a challenge, cells are drawn from these
+  /// answers.
+  std::vector<HeldReceipt> receipts = {};
+  /// Of a serving period: shows that the weights are those of a training run, see Lineage.
+  std::optional<std::string> lineage = std::nullopt;
   std::vector<std::string> witnesses = {};  ///< vkeys, of which `witness_threshold` must have cosigned
   int witness_threshold = 0;
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell

@@ -4,10 +4,13 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "hash/blake3.h"
 
 namespace aftune::model {
 namespace {
 
+constexpr std::uint64_t kMaxTemplateBytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMaxTokenizerConfigBytes = std::uint64_t{1} << 30;
 constexpr std::uint64_t kMaxIndexBytes = std::uint64_t{64} << 20;
 constexpr std::size_t kMaxIndexValues = std::size_t{1} << 20;  // two of a tensor
 
@@ -79,6 +82,36 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
 const Checkpoint::Entry* Checkpoint::find(const std::string& name) const {
   const auto found = entries_.find(name);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+record::TensorList base_list(const Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool) {
+  record::TensorList list;
+  for (TensorSpec& spec : specs) {
+    const Checkpoint::Entry* found = base.find(spec.name);
+    if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", spec.name, '"');
+    if (list.digests.empty()) list.dtype = found->spec.dtype;
+    if (found->spec.dtype != list.dtype)
+      fail(Fault::kUsage, "the model mixes types: ", describe(found->spec), " beside ", name(list.dtype));
+    spec = found->spec;
+    list.digests.push_back(hash::blake3(found->bytes, &pool));
+  }
+  list.root = record::tensor_root(specs, list.digests);
+  return list;
+}
+
+// transformers keeps the chat template in a file of its own, or as a member of tokenizer_config.json.
+std::string read_chat_template(const fs::path& model) {
+  const fs::path file = model / "chat_template.jinja", config = model / "tokenizer_config.json";
+  if (fs::exists(file)) return read_file(file, kMaxTemplateBytes);
+  if (!fs::exists(config)) return "";
+  return within(config.native(), [&]() -> std::string {
+    const Json json = parse_json(read_file(config, kMaxTokenizerConfigBytes));
+    const auto found = json.is_object() ? json.find("chat_template") : json.end();
+    if (found == json.end() || found->is_null()) return "";
+    if (!found->is_string())
+      fail(Fault::kUsage, "\"chat_template\" is not a string; several are not supported");
+    return found->get<std::string>();
+  });
 }
 
 }  // namespace aftune::model

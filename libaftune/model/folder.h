@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/parallel.h"
+#include "record/leaves.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
@@ -43,5 +45,12 @@ class Checkpoint {
 /// aside and renamed.
 Digest write_safetensors(const fs::path& path, std::vector<TensorSpec> specs,
                          const std::function<ByteView(const TensorSpec&)>& bytes_of);
+
+/// The named tensors as they are on disk. Error{kEvidence} if one is absent, Error{kUsage} if types are
+/// mixed.
+record::TensorList base_list(const Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool);
+
+/// The model folder's chat template, "" if it has none. Error{kUsage} if it has several.
+std::string read_chat_template(const fs::path& model);
 
 }  // namespace aftune::model

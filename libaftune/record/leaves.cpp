@@ -151,4 +151,12 @@ Final parse_final(std::string_view leaf, const Grid& grid, std::size_t tensors) 
   });
 }
 
+TensorList parse_exported(std::string_view leaf) {
+  const Json json = within("final", [&] { return parse_canonical(leaf); });
+  Fields fields(json, "final");
+  if (const std::string kind = fields.text("kind", 64); kind != "final")
+    fail(Fault::kEvidence, "expected a final leaf, found \"", kind, '"');
+  return tensor_list(fields, "exported");
+}
+
 }  // namespace aftune::record

@@ -116,5 +116,7 @@ Manifest parse_manifest(std::string_view leaf);
 Step parse_step(std::string_view leaf, const Grid& grid);
 State parse_state(std::string_view leaf, const Grid& grid);
 Final parse_final(std::string_view leaf, const Grid& grid, std::size_t tensors);
+/// Of a `final` leaf of a run whose grid is not at hand, only what it says was exported.
+TensorList parse_exported(std::string_view leaf);
 
 }  // namespace aftune::record

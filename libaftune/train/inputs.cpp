@@ -52,21 +52,6 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 
 }  // namespace
 
-// transformers keeps the chat template in a file of its own, or as a member of tokenizer_config.json.
-std::string read_chat_template(const fs::path& model) {
-  const fs::path file = model / "chat_template.jinja", config = model / "tokenizer_config.json";
-  if (fs::exists(file)) return read_file(file, kMaxConfigBytes);
-  if (!fs::exists(config)) return "";
-  return within(config.native(), [&]() -> std::string {
-    const Json json = parse_json(read_file(config, kMaxTokenizerBytes));
-    const auto found = json.is_object() ? json.find("chat_template") : json.end();
-    if (found == json.end() || found->is_null()) return "";
-    if (!found->is_string())
-      fail(Fault::kUsage, "\"chat_template\" is not a string; several are not supported");
-    return found->get<std::string>();
-  });
-}
-
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");
   const fs::path tokenizer_file = options.model / "tokenizer.json";
@@ -79,7 +64,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
             .tokenizer =
                 within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); }),
             .tokenizer_digest = hash::blake3(tokenizer_text),
-            .chat_template = read_chat_template(options.model),
+            .chat_template = model::read_chat_template(options.model),
             .dataset = data::Dataset::read(options.data),
             .eval = std::nullopt,
             .recipe = options.recipe,

@@ -35,9 +35,6 @@ struct Inputs {
   }
 };
 
-/// The model folder's chat template, "" if it has none. Error{kUsage} if it has several.
-std::string read_chat_template(const fs::path& model);
-
 /// All rows of the evaluation set, in file order, one document a row.
 data::Rows evaluation_rows(const data::Dataset& dataset, const data::Encoder& encoder);
 

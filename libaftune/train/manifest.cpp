@@ -41,21 +41,6 @@ void hide_roots(record::Manifest& m, const record::RunSecret& secret) {
 
 }  // namespace
 
-record::TensorList base_list(const model::Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool) {
-  record::TensorList list;
-  for (TensorSpec& spec : specs) {
-    const model::Checkpoint::Entry* found = base.find(spec.name);
-    if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", spec.name, '"');
-    if (list.digests.empty()) list.dtype = found->spec.dtype;
-    if (found->spec.dtype != list.dtype)
-      fail(Fault::kUsage, "the model mixes types: ", describe(found->spec), " beside ", name(list.dtype));
-    spec = found->spec;
-    list.digests.push_back(hash::blake3(found->bytes, &pool));
-  }
-  list.root = record::tensor_root(specs, list.digests);
-  return list;
-}
-
 record::TensorList parameter_list(const std::vector<TensorSpec>& specs,
                                   const std::vector<record::BlockState>& blocks) {
   std::map<std::string, Digest> by_name;
@@ -92,7 +77,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
     m.eval_every = in.eval_every;
   }
   if (in.base) {
-    m.base = base_list(*in.base, model::all_tensors(in.config), pool);
+    m.base = model::base_list(*in.base, model::all_tensors(in.config), pool);
   } else {
     std::vector<record::BlockState> blocks;
     for (const auto& block : initial) blocks.push_back(block->state());

@@ -15,10 +15,6 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& inputs, 
 /// Run id and creation time: of the trace that is resumed, else as given, else a random run id.
 void settle_free_fields(record::Manifest& manifest, const TrainOptions& options);
 
-/// The named tensors as they are on disk. Error{kEvidence} if one is absent, Error{kUsage} if types are
-/// mixed.
-record::TensorList base_list(const model::Checkpoint& base, std::vector<TensorSpec> specs, ThreadPool& pool);
-
 /// The F32 list of the named tensors, whose digests the blocks have.
 record::TensorList parameter_list(const std::vector<TensorSpec>& specs,
                                   const std::vector<record::BlockState>& blocks);

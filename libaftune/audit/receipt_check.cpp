@@ -1,0 +1,124 @@
+#include "audit/receipt_check.h"
+
+#include <algorithm>
+
+#include "audit/block_state.h"
+#include "audit/log_view.h"
+#include "audit/rejection.h"
+#include "base/error.h"
+#include "hash/merkle.h"
+
+namespace aftune::audit {
+namespace {
+
+// What a batch answer says must be what its receipt is for; else the receipt proves nothing about it.
+void require_own_answer(const std::string& where, const Json& json, const seal::SignedReceipt& receipt) {
+  for (const char* key : {"text", "tokens", "finish_reason", "endpoint", "ask"})
+    if (!json.contains(key)) return;
+  record::Exchange exchange;
+  exchange.endpoint = json["endpoint"].get<std::string>();
+  exchange.ask = json["ask"].get<std::int64_t>();
+  exchange.finish = json["finish_reason"].get<std::string>();
+  exchange.text = json["text"].get<std::string>();
+  exchange.tokens = json["tokens"].get<std::vector<std::int32_t>>();
+  if (answer_digest(exchange) != receipt.receipt.answer)
+    fail(Fault::kUsage, where, ": the answer is not the one that its receipt is for");
+}
+
+void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& out) {
+  if (!json.is_object()) fail(Fault::kUsage, where, ": not an object");
+  if (json.contains("choices") && json["choices"].is_array()) {
+    for (const Json& choice : json["choices"]) take(where, choice, out);
+    return;
+  }
+  const Json& receipt = json.contains("receipt") ? json["receipt"] : json;
+  out.push_back({where, seal::SignedReceipt::from_json(receipt)});
+  if (json.contains("receipt")) require_own_answer(where, json, out.back().signed_receipt);
+}
+
+}  // namespace
+
+std::vector<HeldReceipt> read_receipts(const std::string& where, std::string_view text) {
+  std::vector<HeldReceipt> out;
+  std::int64_t number = 0;
+  // One object, or one a line.
+  const auto whole = [&] { take(where, parse_json(text), out); };
+  try {
+    if (text.find('\n') == text.npos || text.find('\n') + 1 == text.size()) {
+      within(where, [&] { whole(); });
+      return out;
+    }
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = std::min(text.find('\n', at), text.size());
+      const std::string_view line = text.substr(at, end - at);
+      ++number;
+      if (!line.empty()) {
+        const std::string name = cat(where, " line ", number);
+        within(name, [&] { take(name, parse_json(line), out); });
+      }
+      at = end + 1;
+    }
+  } catch (const Json::exception&) {
+    fail(Fault::kUsage, where, ": the answer is not of the form that aftune-serve writes");
+  } catch (const Error& e) {
+    fail(Fault::kUsage, e.what());
+  }
+  return out;
+}
+
+void check_receipts(const std::vector<HeldReceipt>& receipts, const ServingLog& log, const Sealed& sealed,
+                    const seal::PublicKey& key, std::optional<std::int64_t> made, Findings& findings) {
+  for (const auto& [where, held] : receipts) {
+    const seal::Receipt& r = held.receipt;
+    if (!held.verify(key)) {
+      // Anybody can write one.
+      findings.add(Code::kUnattributed, where, cat("is not signed by ", key.vkey()));
+      continue;
+    }
+    if (r.origin != sealed.checkpoint.origin) {
+      findings.add(Code::kAbsent, where, cat("is of ", r.origin, ", not of ", sealed.checkpoint.origin));
+      continue;
+    }
+    if (!findings.expect(r.model == log.manifest().base.root, Check::kReceipt, Code::kReceipt, where,
+                         "model: " + expected_found(log.manifest().base.root, r.model)))
+      continue;
+    const auto leaf = static_cast<std::int64_t>(r.index);
+    if (r.index >= sealed.checkpoint.size) {
+      if (made && *made > r.merge_by)
+        findings.failed(Check::kReceipt, Code::kReceipt, where,
+                        cat("promised a checkpoint over leaf ", r.index, " by ", r.merge_by,
+                            "; one that was made at ", *made, " seals ", sealed.checkpoint.size, " leaves"));
+      else
+        findings.add(Code::kAbsent, where,
+                     cat("leaf ", r.index, " is not sealed yet by a checkpoint over ", sealed.checkpoint.size,
+                         "; one is promised by ", r.merge_by));
+      continue;
+    }
+    if (!log.has(leaf)) {
+      findings.add(Code::kAbsent, where,
+                   cat(LogView::line(leaf), " is not among the leaves that were opened"));
+      continue;
+    }
+    const Digest found = hash::leaf_hash(log.leaf(leaf));
+    findings.expect(found == r.leaf, Check::kReceipt, Code::kReceipt, where,
+                    cat(LogView::line(leaf), ": ", expected_found(r.leaf, found)));
+  }
+}
+
+void check_promise(const std::vector<HeldReceipt>& receipts, std::int64_t leaf,
+                   const record::RequestLeaf& answer, const record::Salts& salts, Findings& findings) {
+  for (const auto& [where, held] : receipts) {
+    const seal::Receipt& r = held.receipt;
+    if (static_cast<std::int64_t>(r.index) != leaf) continue;
+    const auto compare = [&](record::Role role, const Digest& promised, const Digest& logged) {
+      const Digest found = record::published(&salts, {leaf, role}, promised);
+      findings.expect(
+          found == logged, Check::kReceipt, Code::kReceipt, where,
+          cat(LogView::line(leaf), " has another ", record::name(role), ": ", expected_found(found, logged)));
+    };
+    compare(record::Role::kRequest, r.request, answer.request);
+    compare(record::Role::kAnswer, r.answer, answer.answer);
+  }
+}
+
+}  // namespace aftune::audit

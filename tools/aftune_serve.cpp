@@ -1,0 +1,284 @@
+// Answers requests with a model, records the answers, and gives a signed receipt for each.
+
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdio>
+#include <ctime>
+#include <deque>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "audit/serving_verify.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/cli.h"
+#include "serve/served.h"
+#include "serve/service.h"
+
+namespace aftune {
+namespace {
+
+constexpr std::int64_t kMany = std::int64_t{1} << 40;
+constexpr std::uint64_t kMaxLineage = std::uint64_t{1} << 20;
+
+struct Args {
+  fs::path model, trace, key, lineage;
+  fs::path in = "-", out = "-";
+  std::string numerics = "i14", device = "cpu", run_id;
+  int layers_per_block = 1, threads = 0, batch = 32;
+  std::int64_t max_tokens = 4096, default_tokens = 256, pass_tokens = 512, merge_delay = 60;
+  std::int64_t checkpoint_answers = 4096;
+  std::uint64_t cache = std::uint64_t{4} << 30;
+  bool no_record = false, resume = false, keep_open = false, quiet = false;
+};
+
+void flags(CLI::App& app, Args& args) {
+  const auto input = [](CLI::Option* option) { return option->group("inputs and outputs"); };
+  input(cli::model(app, args.model))->required();
+  input(cli::path(app, "--in", "FILE", args.in, "requests, JSON objects one a line, - for stdin [-]"));
+  input(cli::out(app, args.out, "FILE", "answers to write, in the order of the requests, - for stdout [-]"));
+  const auto limit = [](CLI::Option* option) { return option->group("answers"); };
+  limit(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
+  limit(cli::integer(app, "--default-tokens", args.default_tokens,
+                     "tokens of an answer, where a request does not say", 1, kMany));
+  limit(cli::integer(app, "--max-tokens", args.max_tokens, "tokens that a request may ask for", 1, kMany));
+  const auto record = [](CLI::Option* option) { return option->group("record"); };
+  record(cli::trace(app, args.trace));
+  record(cli::key(app, args.key));
+  record(cli::integer(app, "--layers-per-block", args.layers_per_block, "layers of a cell", 1, 1 << 16));
+  record(cli::path(app, "--lineage", "FILE", args.lineage,
+                   "proof of the training run that made this model (aftune-inspect --lineage)"));
+  record(cli::integer(app, "--merge-delay", args.merge_delay,
+                      "seconds within which a checkpoint seals an answer that was given", 2, kMany));
+  record(cli::integer(app, "--checkpoint-answers", args.checkpoint_answers,
+                      "answers after which a checkpoint is signed at the latest", 1, kMany));
+  record(cli::hex(app, "--run-id", args.run_id, 16, "the log's name, 16 bytes; random if not given"));
+  record(cli::toggle(app, "--resume", args.resume, "go on with the trace that is there"));
+  record(cli::toggle(app, "--keep-open", args.keep_open, "leave the log open, for --resume"));
+  record(cli::toggle(app, "--no-record", args.no_record, "answer without a trace and without receipts"));
+  const auto run = [](CLI::Option* option) { return option->group("execution (changes no bit)"); };
+  run(cli::integer(app, "--batch", args.batch, "answers that grow at once", 1, 1 << 16));
+  run(cli::integer(app, "--pass-tokens", args.pass_tokens, "tokens of a pass: what prompts are cut to", 1,
+                   1 << 20));
+  run(cli::size(app, "--cache", args.cache, "memory for keys and values; K, M, G, T as suffix"));
+  run(cli::device(app, args.device));
+  run(cli::threads(app, args.threads));
+  run(cli::quiet(app, args.quiet));
+}
+
+void require_consistent(const Args& args) {
+  const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
+  if (args.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
+  if (args.trace.empty() != args.key.empty()) wrong("--trace and --key go together");
+  if (args.no_record && (args.resume || args.keep_open || !args.run_id.empty() || !args.lineage.empty()))
+    wrong("--no-record goes with no flag about a trace");
+  if (args.default_tokens > args.max_tokens) wrong("--default-tokens is more than --max-tokens");
+  if (!kernels::profile_from_name(args.numerics))
+    wrong("--numerics: ", args.numerics,
+          " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
+  if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
+  cli::require_not_input("--out", args.out, {args.in == "-" ? fs::path() : args.in, args.key, args.lineage});
+}
+
+// The proof must be of the model that is served, or the log would contradict itself.
+void read_lineage(const Args& args, serve::ServiceOptions& options) {
+  const std::string text = cli::read_input(args.lineage, kMaxLineage);
+  within(args.lineage.native(), [&] {
+    as_usage([&] {
+      record::TensorList exported;
+      options.lineage = audit::lineage_of(audit::parse_lineage(text), &exported);
+      options.base_root = exported.root;
+    });
+  });
+}
+
+serve::ServiceOptions options_of(const Args& args, const seal::SecretKey* key) {
+  serve::ServiceOptions options{.model = args.model,
+                                .profile = *kernels::profile_from_name(args.numerics),
+                                .layers_per_block = args.layers_per_block,
+                                .threads = cli::thread_count(args.threads),
+                                .default_tokens = args.default_tokens,
+                                .most_tokens = args.max_tokens,
+                                .merge_delay = args.merge_delay,
+                                .run_id = args.run_id};
+  options.scheduling.running = args.batch;
+  options.scheduling.pass_tokens = std::max<std::int64_t>(args.pass_tokens, args.batch);
+  options.scheduling.cache_bytes = static_cast<std::int64_t>(args.cache);
+  if (args.no_record) return options;
+  if (!args.lineage.empty()) read_lineage(args, options);
+  options.record = serve::RecordOptions{.trace = args.trace,
+                                        .key = key,
+                                        .resume = args.resume,
+                                        .checkpoint_leaves = args.checkpoint_answers,
+                                        .now = [] { return cli::current_time(kMaxJsonInteger); }};
+  return options;
+}
+
+Json answer_json(const serve::AnswerEnd& end, const std::string& id) {
+  Json json = {{"id", id},
+               {"ask", end.ask},
+               {"endpoint", "batch"},
+               {"text", end.answer.text},
+               {"tokens", end.answer.tokens},
+               {"prompt_tokens", end.prompt_tokens},
+               {"finish_reason", serve::name(end.answer.finish)}};
+  if (!end.answer.logprobs.empty()) {
+    Json list = Json::array();
+    for (const auto& position : end.answer.logprobs) {
+      Json entries = Json::array();
+      for (const generate::TokenLogprob& entry : position)
+        entries.push_back({entry.id, cli::shortest(entry.logprob)});
+      list.push_back(std::move(entries));
+    }
+    json["logprobs"] = std::move(list);
+  }
+  if (end.receipt) json["receipt"] = end.receipt->to_json();
+  return json;
+}
+
+/// Answers rows as they come, a bounded number ahead of the first that is not done, and prints in their
+/// order.
+class Batch {
+ public:
+  Batch(serve::Service& service, std::ostream& out, std::size_t ahead)
+      : service_(service), out_(out), ahead_(ahead) {}
+
+  /// Takes one row; waits while too many are under way.
+  void take(const std::string& line) {
+    const std::int64_t row = rows_++;
+    serve::Request request;
+    try {
+      request = service_.parse(line, serve::Endpoint::kBatch);
+    } catch (const serve::RequestError& e) {
+      refuse(row, e.what());
+      return;
+    }
+    const std::string id = request.id.empty() ? cat(row) : request.id;
+    std::unique_lock lock(mutex_);
+    if (!wait(lock, [&] { return open_.size() < ahead_; })) return;
+    auto& pending = open_[row];
+    pending.left = std::ssize(request.asks);
+    pending.lines.resize(request.asks.size());
+    lock.unlock();
+    try {
+      const auto ids = service_.submit(line, serve::Endpoint::kBatch, request,
+                                       {.on_token = nullptr, .on_end = [this, row, id](serve::AnswerEnd end) {
+                                          ended(row, id, std::move(end));
+                                        }});
+      asked_.insert(asked_.end(), ids.begin(), ids.end());
+    } catch (const Error& e) {
+      if (e.fault() != Fault::kUsage) throw;
+      {
+        const std::lock_guard guard(mutex_);
+        open_.erase(row);
+      }
+      refuse(row, e.what());
+    }
+  }
+
+  /// Waits for all rows; false if one of them has no answer.
+  bool finish() {
+    std::unique_lock lock(mutex_);
+    if (!wait(lock, [&] { return open_.empty(); })) {
+      for (const generate::AskId id : asked_) service_.cancel(id);
+      return false;
+    }
+    if (!out_.flush()) fail(Fault::kSystem, "answers: write failed");
+    return refused_ == 0;
+  }
+  std::int64_t rows() const { return rows_; }
+
+ private:
+  struct Pending {
+    std::int64_t left = 0;
+    std::vector<std::string> lines;
+  };
+
+  // A signal wakes nobody, so it is asked for ten times a second. False when one came.
+  template <class Ready>
+  bool wait(std::unique_lock<std::mutex>& lock, const Ready& ready) {
+    while (!interrupted())
+      if (wake_.wait_for(lock, std::chrono::milliseconds(100), ready)) return true;
+    return false;
+  }
+  void refuse(std::int64_t row, const std::string& why) {
+    cli::complain(cat("row ", row, ": ", why));
+    const std::lock_guard lock(mutex_);
+    ++refused_;
+    open_[row] = {0, {json_text(Json{{"id", cat(row)}, {"error", why}})}};
+    print_ready();
+  }
+  void ended(std::int64_t row, const std::string& id, serve::AnswerEnd end) {
+    const std::lock_guard lock(mutex_);
+    Pending& pending = open_[row];
+    const bool whole = end.how == generate::Ended::kFinished;
+    if (!whole) {
+      ++refused_;
+      cli::complain(cat("row ", row, ": ", end.error.empty() ? "cancelled" : end.error));
+    }
+    pending.lines[static_cast<std::size_t>(end.ask)] =
+        json_text(whole ? answer_json(end, id) : Json{{"id", id}, {"ask", end.ask}, {"error", end.error}});
+    --pending.left;
+    print_ready();
+  }
+  void print_ready() {
+    while (!open_.empty() && open_.begin()->second.left == 0 && open_.begin()->first == printed_) {
+      for (const std::string& line : open_.begin()->second.lines) out_ << line << '\n';
+      open_.erase(open_.begin());
+      ++printed_;
+    }
+    wake_.notify_all();
+  }
+
+  serve::Service& service_;
+  std::ostream& out_;
+  std::size_t ahead_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<std::int64_t, Pending> open_;  // rows that are not printed
+  std::vector<generate::AskId> asked_;
+  std::int64_t rows_ = 0, printed_ = 0, refused_ = 0;
+};
+
+cli::Exit answer_rows(const Args& args, serve::Service& service) {
+  std::ifstream file;
+  if (args.in != "-") {
+    file.open(args.in);
+    if (!file) fail(Fault::kUsage, args.in.native(), ": cannot be read");
+  }
+  std::ofstream to;
+  if (args.out != "-") {
+    to.open(args.out, std::ios::trunc);
+    if (!to) fail(Fault::kUsage, args.out.native(), ": cannot be written");
+  }
+  std::istream& in = args.in == "-" ? std::cin : file;
+  Batch batch(service, args.out == "-" ? std::cout : to, 4 * static_cast<std::size_t>(args.batch));
+  for (std::string line; !interrupted() && std::getline(in, line);) batch.take(line);
+  const bool all = batch.finish();
+  service.close(!args.keep_open && !interrupted());
+  if (interrupted()) return cli::Exit::kInterrupted;
+  return all ? cli::Exit::kDone : cli::Exit::kFailed;
+}
+
+cli::Exit serve_requests(const Args& args) {
+  require_consistent(args);
+  catch_interrupts();
+  std::optional<seal::SecretKey> key;
+  if (!args.key.empty())
+    key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
+  serve::Service service(options_of(args, key ? &*key : nullptr));
+  return answer_rows(args, service);
+}
+
+}  // namespace
+}  // namespace aftune
+
+int main(int argc, char** argv) {
+  return aftune::cli::run<aftune::Args>("aftune-serve",
+                                        "Answers requests with a model, and records the answers.",
+                                        aftune::flags, aftune::serve_requests, argc, argv);
+}
