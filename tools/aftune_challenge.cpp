@@ -7,11 +7,14 @@
 #include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <set>
 
 #include "audit/cost.h"
 #include "audit/former_verdict.h"
 #include "audit/planning.h"
 #include "audit/policy.h"
+#include "audit/receipt_check.h"
+#include "audit/sealed_log.h"
 #include "audit/seed_check.h"
 #include "base/error.h"
 #include "cli/cli.h"
@@ -31,6 +34,7 @@ constexpr std::uint64_t kMaxLog = std::uint64_t{1} << 36;
 struct Args {
   fs::path checkpoint, pubkey, trace, manifest, proof, after, policy;
   fs::path out = "-";
+  std::vector<fs::path> receipts;
   std::string seed, committed_seed, beacon_value;
   std::int64_t beacon_round = -1;
   bool fresh = false, plan_only = false, json = false, all = false, whole_run = false;
@@ -76,6 +80,8 @@ void plan_flags(CLI::App& app, Args& args) {
                kMost);
   cli::toggle(app, "--all", args.all, "every cell");
   cli::policy(app, args.policy);
+  cli::paths(app, "--receipt", "FILES", args.receipts,
+             "receipts, or answers with theirs, of a serving period: draw cells of these answers");
   cli::path(app, "--after", "FILE", args.after, "a former verdict: ask for its unanswered cells besides");
 }
 
@@ -152,15 +158,51 @@ std::string first_line(const fs::path& path) {
   return text.substr(0, text.find('\n'));
 }
 
-/// The run's manifest, if the trace or a proved manifest was given.
-std::optional<record::Manifest> manifest_of(const Args& args, const std::string& note) {
-  const fs::path log = trace::Layout{args.trace}.log();
-  if (!args.trace.empty())
-    return within(log.native(), [&] { return audit::sealed_manifest(note, trace::Log::read(log)); });
-  if (args.manifest.empty()) return std::nullopt;
+/// What is known of the log: its grid, and of a training run its manifest.
+struct Run {
+  std::optional<record::Grid> grid;
+  std::optional<record::Manifest> manifest;
+};
+
+bool is_serving_log(const fs::path& log) {
+  const auto line = trace::first_line(log);
+  return line && record::kind_of_leaf(*line) == "serving-manifest";
+}
+
+/// From the trace or a proved manifest, if one was given.
+Run run_of(const Args& args, const std::string& note) {
+  if (!args.trace.empty()) {
+    const trace::Layout layout{args.trace};
+    return within(layout.log().native(), [&]() -> Run {
+      if (is_serving_log(layout.log())) return {audit::sealed_serving_log(note, layout).grid(), std::nullopt};
+      const record::Manifest manifest = audit::sealed_manifest(note, trace::Log::read(layout.log()));
+      return {manifest.grid, manifest};
+    });
+  }
+  if (args.manifest.empty()) return {};
   const std::string leaf = first_line(args.manifest);
   const std::string proof = read_file(args.proof, 2 * kMaxNote);
-  return within(args.manifest.native(), [&] { return audit::proved_manifest(note, leaf, proof); });
+  const auto manifest =
+      within(args.manifest.native(), [&] { return audit::proved_manifest(note, leaf, proof); });
+  return {manifest.grid, manifest};
+}
+
+/// The leaves of the answers that the client holds receipts of.
+std::vector<std::int64_t> answers_of(const Args& args, const std::string& note) {
+  const std::string origin = seal::Checkpoint::parse(seal::Note::parse(note).text).origin;
+  const auto key = seal::PublicKey::read(args.pubkey);
+  std::set<std::int64_t> leaves;
+  for (const fs::path& file : args.receipts)
+    for (const audit::HeldReceipt& held :
+         audit::read_receipts(file.native(), cli::read_input(file, audit::kMaxReceiptBytes))) {
+      if (!held.signed_receipt.verify(key))
+        fail(Fault::kUsage, held.where, ": is not signed by ", key.vkey());
+      const seal::Receipt& receipt = held.signed_receipt.receipt;
+      if (receipt.origin != origin)
+        fail(Fault::kUsage, held.where, ": is of ", receipt.origin, ", not of ", origin);
+      leaves.insert(static_cast<std::int64_t>(receipt.index));
+    }
+  return {leaves.begin(), leaves.end()};
 }
 
 std::array<std::uint8_t, 32> fresh_seed() {
@@ -229,8 +271,9 @@ std::vector<audit::Cell> left_unanswered(const Args& args, const std::string& no
 
 /// What is said about a plan, once the run is known.
 struct Outlook {
+  record::Grid grid;  ///< that cells are drawn from
   audit::Odds odds;
-  audit::Cost cost;
+  std::optional<audit::Cost> cost;  ///< of a training run
 };
 
 Json to_json(const audit::Odds& odds, const audit::Attacker& attacker) {
@@ -264,18 +307,21 @@ std::string describe(const audit::Plan& plan) {
   return text;
 }
 
-std::string describe(const Outlook& outlook, const record::Grid& grid, bool drawn) {
+std::string describe(const audit::Cost& cost, bool drawn) {
+  return row("cost", drawn ? "" : "on average ", cost.cells, " cells: at most ", cost.flop, " FLOP, ",
+             cost.bytes, " bytes of evidence, of which state ", cost.state_bytes);
+}
+
+std::string describe(const Outlook& outlook, bool drawn) {
   const audit::Odds& odds = outlook.odds;
-  const audit::Cost& cost = outlook.cost;
-  return row("run", odds.total, " cells: ", grid.blocks(), " layer blocks, ", grid.step_blocks(),
-             " step blocks") +
+  return row("run", odds.total, " cells: ", outlook.grid.blocks(), " layer blocks, ",
+             outlook.grid.step_blocks(), outlook.cost ? " step blocks" : " answers") +
          row("P(detect)", odds.detection, " if ", odds.attacker) +
          row("", odds.one_cell, " if one cell is bad") +
          row("", odds.one_column, " if one layer block is bad throughout") +
          row("", odds.inputs_column, " if the first stage is (data)") +
          row("", odds.objective_column, " if the last stage is (objective)") +
-         row("cost", drawn ? "" : "on average ", cost.cells, " cells: at most ", cost.flop, " FLOP, ",
-             cost.bytes, " bytes of evidence, of which state ", cost.state_bytes);
+         (outlook.cost ? describe(*outlook.cost, drawn) : "");
 }
 
 /// False, with the reason on stderr, if the note is not signed by the key.
@@ -294,34 +340,40 @@ bool is_signed(const std::string& note, const Args& args) {
 struct Planned {
   audit::Challenge challenge;
   audit::Attacker attacker;
-  std::optional<record::Manifest> manifest;
+  Run run;
   std::vector<audit::Cell> drawn;  ///< empty where cells are not known
 };
 
 Planned plan(const Args& args, const std::string& note) {
   Planned planned;
-  planned.manifest = manifest_of(args, note);
-  const auto grid = planned.manifest ? std::optional(planned.manifest->grid) : std::nullopt;
+  planned.run = run_of(args, note);
   const auto policy = policy_of(args);
   planned.attacker = attacker_of(args, policy);
   audit::Challenge& challenge = planned.challenge;
   challenge.note = note;
+  challenge.answers = answers_of(args, note);
+  const auto& whole = planned.run.grid;
+  const auto grid = whole ? std::optional(audit::population_of(challenge, *whole)) : std::nullopt;
   challenge.plan = plan_of(args, policy, planned.attacker, grid);
   challenge.must = left_unanswered(args, note);
   if (args.plan_only) return planned;
   set_seed(challenge, args);
   if (policy) require_agreed_seed(challenge, args, *policy);
   audit::parse_challenge(audit::to_text(challenge));  // refuses what no verifier would take
-  if (grid) planned.drawn = audit::draw_cells(challenge, *grid);
+  if (whole) planned.drawn = audit::draw_cells(challenge, *whole);
   return planned;
 }
 
 std::optional<Outlook> outlook_of(const Args& args, const Planned& planned) {
-  if (!planned.manifest) return std::nullopt;
+  if (!planned.run.grid) return std::nullopt;
   const audit::Plan& plan = planned.challenge.plan;
-  const audit::CostModel cost(*planned.manifest);
-  return Outlook{audit::odds_of(plan, planned.manifest->grid, planned.attacker),
-                 args.plan_only ? cost.expected(plan) : cost.of(planned.drawn)};
+  const record::Grid grid = audit::population_of(planned.challenge, *planned.run.grid);
+  Outlook outlook{grid, audit::odds_of(plan, grid, planned.attacker), std::nullopt};
+  if (planned.run.manifest) {
+    const audit::CostModel cost(*planned.run.manifest);
+    outlook.cost = args.plan_only ? cost.expected(plan) : cost.of(planned.drawn);
+  }
+  return outlook;
 }
 
 Json summary_of(const Args& args, const Planned& planned, const std::optional<Outlook>& outlook) {
@@ -329,7 +381,7 @@ Json summary_of(const Args& args, const Planned& planned, const std::optional<Ou
   Json summary = {{"plan", audit::to_json(challenge.plan)},
                   {"must", audit::cells_json(challenge.must)},
                   {"odds", outlook ? to_json(outlook->odds, planned.attacker) : Json()},
-                  {"cost", outlook ? to_json(outlook->cost) : Json()}};
+                  {"cost", outlook && outlook->cost ? to_json(*outlook->cost) : Json()}};
   if (args.plan_only) return summary;
   summary["seed"] = to_hex(Digest{challenge.seed});
   summary["drawn"] = outlook ? audit::cells_json(planned.drawn) : Json();
@@ -340,7 +392,7 @@ std::string text_of(const Args& args, const Planned& planned, const std::optiona
   const audit::Challenge& challenge = planned.challenge;
   std::string text = row("plan", describe(challenge.plan));
   if (!challenge.must.empty()) text += row("", "and ", challenge.must.size(), " that were left unanswered");
-  if (outlook) text += describe(*outlook, planned.manifest->grid, !args.plan_only);
+  if (outlook) text += describe(*outlook, !args.plan_only);
   if (args.plan_only) return text;
   text += row("seed", challenge.seed_kind, ' ', to_hex(Digest{challenge.seed}));
   if (outlook) text += row("drawn", "(block, step block) ", audit::cells_json(planned.drawn).dump());

@@ -33,7 +33,9 @@ void flags(CLI::App& app, Args& args) {
   cli::policy(app, args.policy)->description("the client's policy: warn if more is disclosed than it allows");
   cli::data(app, args.data)->description("the rows that were trained on: those of the cells go with them");
   cli::model(app, args.model)
-      ->description("with --data: base model folder, whose tokenizer goes with the rows");
+      ->description(
+          "with --data: base model folder, whose tokenizer goes with the rows; of a serving period: the "
+          "model that is served");
   cli::toggle(app, "--final-params", args.final_params,
               "with the cells: every parameter of the last state, without moments");
   cli::path(app, "--disclosed", "FILE", args.disclosed,
@@ -121,7 +123,6 @@ std::optional<fs::path> given(const fs::path& path) {
 }
 
 cli::Exit open(const Args& args) {
-  if (args.data.empty() != args.model.empty()) fail(Fault::kUsage, "--data and --model go together");
   if (!args.ops.empty() && !(args.data.empty() && args.disclosed.empty() && !args.final_params))
     fail(Fault::kUsage, "--ops writes an op list, which has no rows, no final parameters and is not counted");
   if (!args.disclosed.empty() && args.disclosed.lexically_normal() == args.out.lexically_normal())

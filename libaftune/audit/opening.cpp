@@ -370,6 +370,8 @@ Opened open(const OpenOptions& options) {
   const trace::Log log = sealed_log(layout, checkpoint);
   if (record::kind_of_leaf(log.leaves.front()) == "serving-manifest")
     return open_answers(options, log, checkpoint);
+  if (options.data.has_value() != options.model.has_value())
+    fail(Fault::kUsage, "--data and --model go together");
   if (!options.challenge.answers.empty())
     fail(Fault::kUsage, "the challenge is about answers, and this log is of a training run");
   LogView view = within(layout.log().native(), [&] { return checked_view(log.leaves); });

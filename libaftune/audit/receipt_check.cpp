@@ -31,6 +31,7 @@ void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& 
     for (const Json& choice : json["choices"]) take(where, choice, out);
     return;
   }
+  if (json.contains("error")) return;  // a request that has no answer
   const Json& receipt = json.contains("receipt") ? json["receipt"] : json;
   out.push_back({where, seal::SignedReceipt::from_json(receipt)});
   if (json.contains("receipt")) require_own_answer(where, json, out.back().signed_receipt);

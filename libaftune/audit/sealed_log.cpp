@@ -16,4 +16,19 @@ trace::Log sealed_log(const trace::Layout& layout, const seal::Checkpoint& check
   return log;
 }
 
+ServingLog serving_log_of(const trace::Log& sealed) {
+  std::map<std::int64_t, std::string> leaves;
+  for (const std::string& leaf : sealed.leaves) leaves.emplace(std::ssize(leaves), leaf);
+  ServingLog log(std::move(leaves), std::ssize(sealed.leaves));
+  Verdict verdict;
+  Findings findings(verdict);
+  if (check_structure(log, findings)) return log;
+  const Reason& reason = verdict.reasons.front();
+  fail(Fault::kEvidence, reason.where, ": ", reason.detail);
+}
+
+ServingLog sealed_serving_log(std::string_view note, const trace::Layout& layout) {
+  return serving_log_of(sealed_log(layout, seal::Checkpoint::parse(seal::Note::parse(note).text)));
+}
+
 }  // namespace aftune::audit

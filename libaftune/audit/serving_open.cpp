@@ -8,6 +8,7 @@
 #include "audit/evidence_writer.h"
 #include "audit/limits.h"
 #include "audit/rejection.h"
+#include "audit/sealed_log.h"
 #include "audit/serving_log.h"
 #include "audit/serving_source.h"
 #include "base/error.h"
@@ -20,16 +21,6 @@ namespace {
 
 [[noreturn]] void refuse(const Reason& reason) {
   fail(Fault::kEvidence, reason.where, ": ", reason.detail);
-}
-
-ServingLog checked_log(const trace::Log& log) {
-  std::map<std::int64_t, std::string> leaves;
-  for (const std::string& leaf : log.leaves) leaves.emplace(std::ssize(leaves), leaf);
-  ServingLog view(std::move(leaves), std::ssize(log.leaves));
-  Verdict verdict;
-  Findings findings(verdict);
-  if (!check_structure(view, findings)) refuse(verdict.reasons.front());
-  return view;
 }
 
 record::SecretSalts own_salts(const trace::Layout& layout, const ServingLog& log) {
@@ -94,7 +85,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
   if (options.data || options.final_params || options.export_salts)
     fail(Fault::kUsage, "rows, final parameters and export are of training runs");
   const trace::Layout layout{options.trace};
-  const ServingLog view = within(layout.log().native(), [&] { return checked_log(log); });
+  const ServingLog view = within(layout.log().native(), [&] { return serving_log_of(log); });
   if (view.grid().steps == 0) fail(Fault::kUsage, layout.log().native(), ": has no answer");
   const record::SecretSalts salts = own_salts(layout, view);
   ServingTrace source(layout, *options.model, salts);
