@@ -50,6 +50,16 @@ bool Answering::next(std::span<const float> logits) {
   AFTUNE_CHECK(!finished_);
   const std::int32_t token = sampler_.next(logits);
   if (logprobs_ >= 0) answer_.logprobs.push_back(logprobs(logits, token, logprobs_));
+  return grow(token);
+}
+
+bool Answering::accept(std::int32_t token) {
+  AFTUNE_CHECK(!finished_);
+  sampler_.take(token);
+  return grow(token);
+}
+
+bool Answering::grow(std::int32_t token) {
   answer_.tokens.push_back(token);
   if (eos_.contains(token)) {
     finish(Finish::kStop);

@@ -52,6 +52,8 @@ class Answering {
   /// Draws a token from the raw logits [vocab] that follow what there is; true when the answer has ended.
   /// Throws Error{kUsage} if a logit is not finite. Must not be called after the end.
   bool next(std::span<const float> logits);
+  /// The same with a token that is known from elsewhere, without logprobs.
+  bool accept(std::int32_t token);
 
   bool finished() const { return finished_; }
   /// The last token drawn. Requires one.
@@ -64,6 +66,7 @@ class Answering {
   Answer take() { return std::move(answer_); }
 
  private:
+  bool grow(std::int32_t token);
   bool has_stop();
   void finish(Finish how);
 

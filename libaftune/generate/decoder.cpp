@@ -31,7 +31,6 @@ std::int64_t Decoder::cache_bytes(std::int64_t positions) const {
 }
 
 Sequence Decoder::begin(std::int64_t most) const {
-  if (most == 0) most = options_.config.max_position;
   Sequence sequence;
   for (int stage = 1; stage + 1 < options_.grid.stages(); ++stage) {
     const record::UnitRange units = options_.grid.units_of_stage(stage);

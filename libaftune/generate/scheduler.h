@@ -60,7 +60,8 @@ struct SchedulerOptions {
 /// until there is room for all that their answer may need. None of this decides a bit of an answer.
 ///
 /// submit, cancel, load and close may be called from any thread, also from a listener; step and wait from one
-/// thread at a time. Listeners are called by step, one at a time, and must not throw.
+/// thread at a time. Listeners are called by step, one at a time, perhaps before submit has returned, and
+/// must not throw. What has not ended when the scheduler is destroyed is dropped, and nobody hears of it.
 class Scheduler {
  public:
   using Listener = std::function<void(const Event&)>;

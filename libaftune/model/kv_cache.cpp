@@ -23,7 +23,9 @@ void put(Buffer& buffer, std::int64_t used, std::int64_t count, std::int64_t lea
 }  // namespace
 
 KvCache::KvCache(const Config& config, int layers, std::int64_t most)
-    : layers_(static_cast<std::size_t>(layers)), row_(config.kv_heads * config.head_dim), most_(most) {}
+    : layers_(static_cast<std::size_t>(layers)),
+      row_(config.kv_heads * config.head_dim),
+      most_(most > 0 ? most : config.max_position) {}
 
 void KvCache::append(int layer, std::int64_t count, const float* keys, const float* values) {
   Layer& to = layers_[static_cast<std::size_t>(layer)];

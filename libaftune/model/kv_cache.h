@@ -12,8 +12,9 @@ namespace aftune::model {
 /// after RoPE, and values, f32. Grows as it is filled.
 class KvCache {
  public:
-  /// Memory is taken as it is filled, and never for more than `most` positions if no more come.
-  KvCache(const Config& config, int layers, std::int64_t most);
+  /// Memory is taken as it is filled, and for no more than `most` positions if no more come; 0: as many as
+  /// the model has.
+  KvCache(const Config& config, int layers, std::int64_t most = 0);
 
   std::int64_t length() const { return length_; }  ///< positions that every layer has
   /// Adds the keys and values [count, kv_heads * head_dim] of the positions from length() on. Each layer

@@ -181,6 +181,20 @@ TEST(Answer, IsTheRuleForRandomIdsAndStops) {
   EXPECT_GT(cut, 200);
 }
 
+TEST(Answer, GrowsAlikeByTokensThatAreKnown) {
+  Ask ask = ask_for({5}, 30);
+  ask.sampling = {.repetition_penalty = 1.5, .frequency_penalty = 0.3, .seed = 4};
+  Answering drawn(ask, made("gpt2"), kPositions), known(ask, made("gpt2"), kPositions);
+  for (int i = 0; i < 20; ++i) drawn.next(logits_of(40 + i));
+  for (std::size_t i = 0; i < 20; ++i) known.accept(drawn.answer().tokens[i]);
+  EXPECT_EQ(known.settled(), drawn.settled());
+  // What was accepted counts for the penalties and the place in the answer.
+  while (!drawn.next(logits_of(77))) EXPECT_FALSE(known.next(logits_of(77)));
+  EXPECT_TRUE(known.next(logits_of(77)));
+  EXPECT_EQ(known.answer().tokens, drawn.answer().tokens);
+  EXPECT_EQ(known.answer().text, drawn.answer().text);
+}
+
 TEST(Answer, TellsLogprobsIfAsked) {
   Ask ask = ask_for({5}, 3);
   EXPECT_TRUE(say(ask, {40, 41, 42}).logprobs.empty());
