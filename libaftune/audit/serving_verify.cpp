@@ -124,6 +124,12 @@ void ServingAudit::check_model() {
   const std::string config = read_file(*options_.model / "config.json", kMaxConfigBytes);
   findings_.expect(config == m.config, Check::kLineage, Code::kLineage, cat(LogView::line(0), " config"),
                    cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
+  const Digest tokenizer = hash::blake3(read_file(*options_.model / "tokenizer.json", kMaxTokenizerBytes));
+  findings_.expect(tokenizer == m.tokenizer, Check::kLineage, Code::kLineage,
+                   cat(LogView::line(0), " tokenizer"), expected_found(tokenizer, m.tokenizer));
+  const std::string text = model::read_chat_template(*options_.model);
+  findings_.expect(text == m.template_, Check::kLineage, Code::kLineage, cat(LogView::line(0), " template"),
+                   expected_found(hash::blake3(text), hash::blake3(m.template_)));
   const model::Checkpoint checkpoint = model::Checkpoint::open(*options_.model);
   for (const TensorSpec& spec : log_->tensors()) {
     const auto* entry = checkpoint.find(spec.name);
