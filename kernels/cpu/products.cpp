@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/few_rows.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
 #include "kernels/ops.h"
@@ -146,6 +147,8 @@ void multiply(ThreadPool& pool, const ProductTable& table, const Product& produc
 
 void linear(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out, const float* x,
             const float* w, float* y, Into into) {
+  if (n <= kFewRows)
+    return multiply_few(pool, active_isa(), x, {n, out, in, nullptr, w, in, into == Into::kAdd, y, out});
   const std::int64_t chain[] = {0, in};
   multiply(pool, product_table(active_isa()),
            {n, out, {x, in, false}, {w, in, false}, 1, chain, y, into == Into::kAdd});

@@ -96,19 +96,65 @@ AFTUNE_OP Vec shuffle(Vec a, Vec b) {
 }
 #endif
 
-/// Element (j, i) of four columns of kCount rows, at from[i * stride + j], becomes to[j][i].
+/// Element (i, j) of kCount rows and four columns, at from[i * stride + j], becomes to[j][i].
 template <int kCount>
-AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, float* const (&to)[4]) {
+AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, Vec (&to)[4]) {
   Vec row[4];
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) row[j] = load_fours(from + j * stride, stride, kCount - j);
   const Vec a = low_pairs(row[0], row[1]), b = high_pairs(row[0], row[1]);
   const Vec c = low_pairs(row[2], row[3]), d = high_pairs(row[2], row[3]);
-  store_first<kCount>(to[0], shuffle<0x44>(a, c));
-  store_first<kCount>(to[1], shuffle<0xee>(a, c));
-  store_first<kCount>(to[2], shuffle<0x44>(b, d));
-  store_first<kCount>(to[3], shuffle<0xee>(b, d));
+  to[0] = shuffle<0x44>(a, c);
+  to[1] = shuffle<0xee>(a, c);
+  to[2] = shuffle<0x44>(b, d);
+  to[3] = shuffle<0xee>(b, d);
 }
+
+/// The same to memory.
+template <int kCount>
+AFTUNE_OP void transpose_four(const float* from, std::int64_t stride, float* const (&to)[4]) {
+  Vec column[4];
+  transpose_four<kCount>(from, stride, column);
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) store_first<kCount>(to[j], column[j]);
+}
+
+#if defined(__AVX512F__)
+template <int kSelect>
+AFTUNE_OP Vec shuffle_fours(Vec a, Vec b) {
+  return _mm512_maskz_shuffle_f32x4(kAllLanes, a, b, kSelect);
+}
+
+/// Element (i, j) of sixteen rows and columns, at from[i * stride + j], becomes to[j][i]. Each row is read
+/// once, whole: where rows lie a multiple of a page apart, few of them stay in the first-level cache
+/// together.
+AFTUNE_OP void transpose_sixteen(const float* from, std::int64_t stride, Vec (&to)[16]) {
+  Vec four[4][4];  // [rows 4g to 4g + 3][column c of each four]
+#pragma GCC unroll 4
+  for (int g = 0; g < 4; ++g) {
+    const float* rows = from + 4 * g * stride;
+    const Vec row0 = load(rows), row1 = load(rows + stride);
+    const Vec row2 = load(rows + 2 * stride), row3 = load(rows + 3 * stride);
+    const Vec a = low_pairs(row0, row1), b = high_pairs(row0, row1);
+    const Vec c = low_pairs(row2, row3), d = high_pairs(row2, row3);
+    four[g][0] = shuffle<0x44>(a, c);
+    four[g][1] = shuffle<0xee>(a, c);
+    four[g][2] = shuffle<0x44>(b, d);
+    four[g][3] = shuffle<0xee>(b, d);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const Vec a = shuffle_fours<0x44>(four[0][c], four[1][c]),
+              b = shuffle_fours<0xee>(four[0][c], four[1][c]);
+    const Vec d = shuffle_fours<0x44>(four[2][c], four[3][c]),
+              e = shuffle_fours<0xee>(four[2][c], four[3][c]);
+    to[c] = shuffle_fours<0x88>(a, d);
+    to[4 + c] = shuffle_fours<0xdd>(a, d);
+    to[8 + c] = shuffle_fours<0x88>(b, e);
+    to[12 + c] = shuffle_fours<0xdd>(b, e);
+  }
+}
+#endif
 
 #endif
 
