@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
 #include "kernels/ops.h"
 
@@ -152,7 +153,7 @@ void attention_forward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, f
     const AttentionHead head = head_at(batch, task.document, task.head);
     const Place at = place(batch, task.document, task.head);
     table.forward(head, task.first, task.last, o + at.q, max + at.stat, sum + at.stat,
-                  scratch(Scratch::kAttention, table.forward_scratch(head, task.last)));
+                  scratch(Scratch::kAttention, table.forward_scratch(head, task.first, task.last)));
   });
 }
 
@@ -162,14 +163,18 @@ void attention_continuation(ThreadPool& pool, Isa isa, const AttentionShape& sha
   const std::int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   const AttentionTable& table = forward_table(isa);
   std::vector<Task> tasks;
+  std::int64_t scores = 0;
   for (std::int64_t document = 0; document < documents; ++document) {
     const AttentionContinuation& part = parts[document];
     const std::int64_t end = part.first + part.count;
+    scores += part.count * end;
     for (std::int64_t head = 0; head < shape.heads; ++head)
       for (std::int64_t first = part.first; first < end; first += kTaskLength)
         tasks.push_back({document, head, first, std::min(first + kTaskLength, end)});
   }
-  run_tasks(pool, tasks, [&](const Task& task) {
+  const bool small = scores * shape.heads * d < kSmallProduct;
+  run_tasks(pool, small, std::ssize(tasks), [&](std::int64_t i) {
+    const Task& task = tasks[static_cast<std::size_t>(i)];
     const AttentionContinuation& part = parts[task.document];
     AttentionHead head;
     head.length = part.first + part.count;
@@ -185,7 +190,7 @@ void attention_continuation(ThreadPool& pool, Isa isa, const AttentionShape& sha
     head.v = part.v + kv;
     const std::int64_t stat = part.row * shape.heads + task.head;
     table.forward(head, task.first, task.last, o + own, max + stat, sum + stat,
-                  scratch(Scratch::kAttention, table.forward_scratch(head, task.last)));
+                  scratch(Scratch::kAttention, table.forward_scratch(head, task.first, task.last)));
   });
 }
 

@@ -33,7 +33,8 @@ struct AttentionPart {
 };
 
 struct AttentionTable {
-  std::int64_t (*forward_scratch)(const AttentionHead& head, std::int64_t last_query) = nullptr;
+  std::int64_t (*forward_scratch)(const AttentionHead& head, std::int64_t first_query,
+                                  std::int64_t last_query) = nullptr;
   /// o, max and sum of queries [first_query, last_query).
   void (*forward)(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query, float* o,
                   float* max, float* sum, float* scratch) = nullptr;

@@ -1,6 +1,7 @@
 #include "kernels/cpu/attention.h"
 
 #include "kernels/cpu/attention_tiles.h"
+#include "kernels/cpu/few_rows.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/lanes.h"
 #include "kernels/math.h"
@@ -26,7 +27,11 @@ struct ForwardScratch {
   }
 };
 
-std::int64_t forward_scratch(const AttentionHead& head, std::int64_t last_query) {
+// So few queries take keys and values as they lie: packing them would cost more than all else.
+constexpr std::int64_t kFewQueries = 4;
+
+std::int64_t forward_scratch(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query) {
+  if (last_query - first_query <= kFewQueries) return weights_stride(last_query);
   return ForwardScratch(head, last_query, nullptr).floats;
 }
 
@@ -51,8 +56,61 @@ void divide_by_sum(const AttentionHead& head, const AttentionPart& part, const f
   }
 }
 
+/// For kVecs vectors of a value's elements the chains over `keys` of (weight, element).
+template <int kVecs>
+AFTUNE_OP void sum_values(std::int64_t keys, const float* weights, const float* v, std::int64_t stride,
+                          bool adds, float* o) {
+  Vec acc[kVecs];
+#pragma GCC unroll 8
+  for (int i = 0; i < kVecs; ++i) acc[i] = zero();
+  for (std::int64_t j = 0; j < keys; ++j, v += stride) {
+    const Vec weight = broadcast(weights[j]);
+#pragma GCC unroll 8
+    for (int i = 0; i < kVecs; ++i) acc[i] = multiply_add(weight, load(v + i * kVecWidth), acc[i]);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kVecs; ++i) {
+    const Vec result = add(acc[i], zero());
+    store(o + i * kVecWidth, adds ? add(load(o + i * kVecWidth), result) : result);
+  }
+}
+
+void sum_values(const AttentionHead& head, std::int64_t keys, const float* weights, float* o) {
+  constexpr int kVecs = 4;
+  for (std::int64_t key = 0; key < keys; key += kKeyBlock) {
+    const std::int64_t count = smaller(keys - key, kKeyBlock), stride = head.kv_stride;
+    const float* v = head.v + key * stride;
+    const float* w = weights + key;
+    std::int64_t i = 0;
+    for (; i + kVecs * kVecWidth <= head.head_dim; i += kVecs * kVecWidth)
+      sum_values<kVecs>(count, w, v + i, stride, key > 0, o + i);
+    for (; i + kVecWidth <= head.head_dim; i += kVecWidth)
+      sum_values<1>(count, w, v + i, stride, key > 0, o + i);
+    for (; i < head.head_dim; ++i) {
+      float acc = 0.0f;
+      for (std::int64_t j = 0; j < count; ++j) acc = fma32(w[j], v[j * stride + i], acc);
+      o[i] = key > 0 ? o[i] + (acc + 0.0f) : acc + 0.0f;
+    }
+  }
+}
+
+void forward_few(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query, float* o,
+                 float* max, float* sum, float* scratch) {
+  for (std::int64_t query = first_query; query < last_query; ++query) {
+    const std::int64_t row = (query - head.q_first) * head.q_stride, keys = query + 1;
+    const AttentionPart part{query, query + 1, 0, keys};
+    const Weights weights{part, scratch, weights_stride(keys)};
+    multiply_few({1, keys, head.head_dim, head.q + row, head.k, head.kv_stride, false, scratch, keys});
+    exponentiate(head, weights, query, max, sum);
+    sum_values(head, keys, scratch, o + row);
+    divide_by_sum(head, part, sum, o);
+  }
+}
+
 void forward(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query, float* o,
              float* max, float* sum, float* scratch) {
+  if (last_query - first_query <= kFewQueries)
+    return forward_few(head, first_query, last_query, o, max, sum, scratch);
   const ForwardScratch own(head, last_query, scratch);
   const std::int64_t d = head.head_dim;
   pack_right({head.k, head.kv_stride, false}, 0, last_query, 0, d, own.keys);

@@ -252,12 +252,14 @@ TEST(Attention, PackedDocumentsAreSeparateDocuments) {
 // Documents of these lengths, cut into pieces of at most `piece` positions, the pieces of all taken in turn:
 // what chunked prefill (large) and decoding (1) are.
 TEST(Attention, ContinuedDocumentsAreWholeDocuments) {
-  for (const Starts& starts : {Starts{0, 1}, Starts{0, 37, 38, 90}, Starts{0, 530}}) {
-    const Case of{4, 2, 5, starts};
+  const Case kCases[] = {{4, 2, 5, {0, 1}},        {4, 2, 5, {0, 37, 38, 90}}, {4, 2, 5, {0, 530}},
+                         {4, 1, 80, {0, 70, 103}}, {4, 4, 64, {0, 90}},        {4, 2, 17, {0, 66}}};
+  for (const Case& of : kCases) {
+    const Starts& starts = of.doc_starts;
     const Inputs in(of);
     for (const Isa isa : usable_isas()) {
       const Results whole = tiled_attention(of, in, isa, 1);
-      for (const std::int64_t piece : {1, 2, 13, 96, 100, 514}) {
+      for (const std::int64_t piece : {1, 2, 4, 5, 13, 96, 100, 514}) {
         Results out(of);
         ThreadPool pool(piece % 2 == 0 ? 2 : 1);
         for (std::int64_t first = 0;; first += piece) {
@@ -278,7 +280,7 @@ TEST(Attention, ContinuedDocumentsAreWholeDocuments) {
           attention_continuation(pool, isa, {of.heads, of.kv_heads, of.head_dim, kScale}, std::ssize(parts),
                                  parts.data(), q.data(), o.data(), max.data(), sum.data());
           for (std::size_t i = 0; i < tokens.size(); ++i) {
-            std::copy_n(o.begin() + i * 20, 20, out.o.begin() + tokens[i] * 20);
+            std::copy_n(o.begin() + i * of.q_row(), of.q_row(), out.o.begin() + tokens[i] * of.q_row());
             std::copy_n(max.begin() + i * 4, 4, out.max.begin() + tokens[i] * 4);
             std::copy_n(sum.begin() + i * 4, 4, out.sum.begin() + tokens[i] * 4);
           }
