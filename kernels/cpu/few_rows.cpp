@@ -11,7 +11,7 @@ namespace {
 
 // Of the right factor, in a task: few enough that threads end together, many enough that taking a task costs
 // nothing beside it.
-constexpr std::int64_t kFloatsPerTask = std::int64_t{1} << 15;
+constexpr std::int64_t kFloatsPerTask = std::int64_t{1} << 17;
 constexpr std::int64_t kFewestCols = 32;  // whole vectors of every instruction set
 
 /// One row of x is as the kernels want it; of more, the elements of a depth are put side by side.

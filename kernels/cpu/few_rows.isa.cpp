@@ -71,15 +71,28 @@ struct Chains {
   }
 };
 
-/// Columns [first, first + kCols) of c, of which only those from `from` on are stored.
-template <int kRows, int kVecs>
+/// To the second-level cache: in the first one what is fetched would push out the rows at hand.
+template <int kFloats>
+AFTUNE_OP void fetch(const float* p) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kFloats; i += 16) __builtin_prefetch(p + i, 0, 2);
+}
+
+/// Columns [first, first + kCols) of c, of which only those from `from` on are stored. If the right factor's
+/// rows lie close, a panel of them is one stretch of memory, and the next one is fetched in its order
+/// meanwhile: processors do not foresee well where many rows, read side by side, go on.
+template <int kRows, int kVecs, bool kClose>
 AFTUNE_OP void multiply_panel(const FewRows& p, std::int64_t first, std::int64_t from) {
   using Panel = Chains<kRows, kVecs>;
   const float* right = p.right + first * p.right_stride;
+  const float* next = first + 2 * Panel::kCols <= p.cols ? right + Panel::kCols * p.depth : right;
   Panel chains;
   chains.clear();
   std::int64_t k = 0;
-  for (; k + kStep <= p.depth; k += kStep) chains.step(p.left + k * kRows, right + k, p.right_stride);
+  for (; k + kStep <= p.depth; k += kStep) {
+    if constexpr (kClose) fetch<Panel::kCols * kStep>(next + k * Panel::kCols);
+    chains.step(p.left + k * kRows, right + k, p.right_stride);
+  }
   chains.last_steps(p.depth - k, p.left + k * kRows, right + k, p.right_stride);
   for (int r = 0; r < kRows; ++r) {
     alignas(64) float row[Panel::kCols];
@@ -102,20 +115,20 @@ void multiply_plain(const FewRows& p) {
     }
 }
 
-template <int kRows>
+template <int kRows, bool kClose>
 void multiply_rows(const FewRows& p) {
   constexpr int kVecs = vecs_for<kRows>(), kCols = Chains<kRows, kVecs>::kCols;
   if (p.cols < kCols) return multiply_plain(p);
   std::int64_t j = 0;
-  for (; j + kCols <= p.cols; j += kCols) multiply_panel<kRows, kVecs>(p, j, j);
+  for (; j + kCols <= p.cols; j += kCols) multiply_panel<kRows, kVecs, kClose>(p, j, j);
   // The last panel reaches back over columns that are done.
-  if (j < p.cols) multiply_panel<kRows, kVecs>(p, p.cols - kCols, j);
+  if (j < p.cols) multiply_panel<kRows, kVecs, kClose>(p, p.cols - kCols, j);
 }
 
 template <int kRows = kFewRows>
 AFTUNE_OP void multiply_so_many(const FewRows& p) {
   if (p.rows == kRows)
-    multiply_rows<kRows>(p);
+    p.right_stride == p.depth ? multiply_rows<kRows, true>(p) : multiply_rows<kRows, false>(p);
   else if constexpr (kRows > 1)
     multiply_so_many<kRows - 1>(p);
 }

@@ -15,6 +15,8 @@ namespace {
 constexpr std::int64_t kWordsPerBlock = 1024 / 2 + 1024 / 128;
 // Columns of a task: its share of the right factor takes half of the second-level cache.
 constexpr std::int64_t kColsPerTask = 256;
+// For one tile of rows its share is read once and only so large that the threads end together.
+constexpr std::int64_t kColsPerTaskOfTile = 64;
 constexpr std::int64_t kPanelsPerPacking = 8;
 constexpr std::int64_t kMinTilesPerBand = 8;
 
@@ -66,13 +68,14 @@ class Multiplication {
 
   void run(ThreadPool& pool) const {
     const bool small = left_.extent * right_.extent * 2 * depth_words(left_.blocks) < kSmallProduct;
-    const std::int64_t columns = ceil_div(right_.extent, kColsPerTask);
+    const std::int64_t task_cols = left_.extent <= left_.tile() ? kColsPerTaskOfTile : kColsPerTask;
+    const std::int64_t columns = ceil_div(right_.extent, task_cols);
     const std::int64_t task_rows =
         rows_per_task(pool.threads(), columns, left_.padded_extent / left_.tile(), left_.tile());
     run_tasks(pool, small, columns * ceil_div(left_.extent, task_rows), [&](std::int64_t i) {
-      const std::int64_t row = i / columns * task_rows, col = i % columns * kColsPerTask;
+      const std::int64_t row = i / columns * task_rows, col = i % columns * task_cols;
       multiply_part(row, std::min(task_rows, left_.extent - row), col,
-                    std::min(kColsPerTask, right_.extent - col));
+                    std::min(task_cols, right_.extent - col));
     });
   }
 
