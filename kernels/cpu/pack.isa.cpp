@@ -26,7 +26,17 @@ void pack_indices(const Operand& from, std::int64_t depth, float* to, int width)
     for (std::int64_t k = 0; k < depth; ++k)
       store_first<kCount>(to + k * width, load_first<kCount>(from.data + k * from.stride));
   } else {
-    for (std::int64_t k = 0; k + 4 <= depth; k += 4)
+    std::int64_t k = 0;
+#if defined(__AVX512F__)
+    if constexpr (kCount == 16)
+      for (; k + 16 <= depth; k += 16) {
+        Vec columns[16];
+        transpose_sixteen(from.data + k, from.stride, columns);
+#pragma GCC unroll 16
+        for (int j = 0; j < 16; ++j) store(to + (k + j) * width, columns[j]);
+      }
+#endif
+    for (; k + 4 <= depth; k += 4)
       transpose_four<kCount>(
           from.data + k, from.stride,
           {to + k * width, to + (k + 1) * width, to + (k + 2) * width, to + (k + 3) * width});
