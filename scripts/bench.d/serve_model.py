@@ -18,7 +18,8 @@ _NOISE = 1 << 20
 def tensors(m):
     """(Hugging Face's name, GGUF's name, shape) of all tensors, in the order of safetensors files: by name."""
     h, i, v = m["hidden"], m["intermediate"], m["vocab"]
-    found = [("model.embed_tokens.weight", "token_embd.weight", (v, h)), ("model.norm.weight", "output_norm.weight", (h,))]
+    found = [("model.embed_tokens.weight", "token_embd.weight", (v, h)),
+             ("model.norm.weight", "output_norm.weight", (h,))]
     for n in range(m["layers"]):
         ours, theirs = f"model.layers.{n}.", f"blk.{n}."
         found += [(ours + a, theirs + b, s) for a, b, s in (
