@@ -6,6 +6,7 @@
 
 #include "audit/disclosure.h"
 #include "audit/evidence_file.h"
+#include "audit/lineage.h"
 #include "audit/op_proof.h"
 #include "audit/policy.h"
 #include "audit/policy_draft.h"
@@ -17,6 +18,7 @@
 #include "tokenizer/tokenizer.h"
 #include "trace/overview.h"
 #include "trace/segment.h"
+#include "trace/serving_overview.h"
 
 namespace aftune {
 namespace {
@@ -27,7 +29,7 @@ struct Args {
   fs::path trace, model, policy, policy_from, data;
   fs::path evidence, proof, verdict, attestation, pubkey, log, html;
   fs::path out = "-";
-  bool tokenize = false, json = false;
+  bool tokenize = false, lineage = false, json = false;
 };
 
 void flags(CLI::App& app, Args& args) {
@@ -38,12 +40,14 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--policy-from", "DIR", args.policy_from,
             "draft a policy from the client's base model and --data");
   cli::data(app, args.data);
-  cli::out(app, args.out, "FILE", "policy file to write, - for stdout [-]");
+  cli::out(app, args.out, "FILE", "policy or lineage file to write, - for stdout [-]");
   cli::path(app, "--evidence", "FILE", args.evidence, "show what an evidence file holds");
   cli::path(app, "--proof", "FILE", args.proof, "show what a proof file says of one operation");
   cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
   cli::path(app, "--attestation", "FILE", args.attestation, "show the verdict of a signed statement");
   cli::pubkey(app, args.pubkey)->description("the auditor's public key, a vkey line");
+  cli::toggle(app, "--lineage", args.lineage,
+              "with --trace and --pubkey: the proof of what the run exported, for serving it");
   cli::path(app, "--html", "FILE", args.html, "write the verdict as an HTML page");
   cli::path(app, "--log", "FILE", args.log, "log.jsonl of the verdict's run, for the page");
   cli::json(app, args.json);
@@ -255,11 +259,15 @@ cli::Exit show_verdict(const Args& args) {
 cli::Exit inspect(const Args& args) {
   const auto wrong = [](const char* why) { fail(Fault::kUsage, why); };
   const bool verdict = !args.verdict.empty() || !args.attestation.empty();
-  if (!verdict && !(args.pubkey.empty() && args.html.empty() && args.log.empty()))
+  if (!verdict && !args.lineage && !(args.pubkey.empty() && args.html.empty() && args.log.empty()))
     wrong("--pubkey, --html and --log go with --verdict or --attestation");
+  if (args.lineage && (args.trace.empty() || args.pubkey.empty() || verdict || !args.html.empty() ||
+                       !args.log.empty() || args.json))
+    wrong("--lineage goes with --trace and --pubkey alone");
   if (args.tokenize != !args.model.empty()) wrong("--tokenize and --model go together");
   if (args.policy_from.empty() != args.data.empty()) wrong("--policy-from and --data go together");
-  if (args.out != "-" && args.policy_from.empty()) wrong("--out goes with --policy-from");
+  if (args.out != "-" && args.policy_from.empty() && !args.lineage)
+    wrong("--out goes with --policy-from or --lineage");
   // With a verdict, a trace is what its page is drawn from.
   const int tasks = (args.tokenize ? 1 : 0) + (verdict || !args.trace.empty() ? 1 : 0) +
                     (args.evidence.empty() ? 0 : 1) + (args.proof.empty() ? 0 : 1) +
@@ -274,8 +282,25 @@ cli::Exit inspect(const Args& args) {
   if (!args.proof.empty()) return show_proof(args);
   if (!args.policy.empty()) return show_policy(args);
   if (!args.policy_from.empty()) return draft(args);
-  const trace::Overview seen = trace::overview({args.trace});
+  if (args.lineage) {
+    const auto proof = audit::prove_lineage({args.trace}, seal::PublicKey::read(args.pubkey));
+    cli::write_output(args.out, audit::to_text(proof));
+    return cli::Exit::kDone;
+  }
   const std::optional<audit::Disclosure> disclosed = audit::disclosure_of_trace({args.trace});
+  if (trace::is_serving_trace({args.trace})) {
+    const trace::ServingOverview answers = trace::serving_overview({args.trace});
+    if (!args.json) {
+      cli::print(trace::describe(answers) + "disclosed  " + (disclosed ? describe(*disclosed) : "nothing") +
+                 '\n');
+      return cli::Exit::kDone;
+    }
+    Json json = trace::to_json(answers);
+    json["disclosed"] = disclosed ? to_json(*disclosed) : Json();
+    cli::print_json(json);
+    return cli::Exit::kDone;
+  }
+  const trace::Overview seen = trace::overview({args.trace});
   if (!args.json) {
     cli::print(trace::describe(seen) + "disclosed  " + (disclosed ? describe(*disclosed) : "nothing") + '\n');
     return cli::Exit::kDone;

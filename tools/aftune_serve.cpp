@@ -12,7 +12,7 @@
 #include <mutex>
 #include <optional>
 
-#include "audit/serving_verify.h"
+#include "audit/lineage.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"

@@ -4,15 +4,18 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 
 #include "audit/block_lists.h"
 #include "audit/evidence.h"
 #include "audit/opened_salts.h"
+#include "audit/sealed_log.h"
 #include "audit/source.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "model/layer_block.h"
 #include "trace/log.h"
 
 namespace aftune::audit {
@@ -80,6 +83,29 @@ std::set<int> bracketed_blocks(const record::Grid& grid, const std::set<int>& op
   return bracketed;
 }
 
+/// Cells and blocks; `row` is called for the opened cells of each step block or answer.
+void count_cells(const record::Grid& grid, const HandedOut& out, Disclosure& sum,
+                 const std::function<void(std::int64_t, const std::set<int>&)>& row) {
+  sum.of_cells = grid.cells();
+  sum.of_blocks = grid.blocks();
+  std::map<std::int64_t, std::set<int>> rows;
+  for (const Cell& cell : out.cells) {
+    if (cell.block >= grid.blocks() || cell.step_block >= grid.step_blocks())
+      fail(Fault::kEvidence, "cell ", cell.block, ",", cell.step_block, " is none of this run");
+    rows[cell.step_block].insert(cell.block);
+  }
+  std::set<int> blocks;
+  for (const auto& [s, opened] : rows) {
+    const std::set<int> between = bracketed_blocks(grid, opened);
+    sum.cells += std::ssize(opened);
+    sum.bracketed += std::ssize(between);
+    blocks.insert(opened.begin(), opened.end());
+    blocks.insert(between.begin(), between.end());
+    row(s, opened);
+  }
+  sum.blocks = std::ssize(blocks);
+}
+
 HandedOut parse(std::string_view text) {
   const Json json = parse_canonical(text, {.max_bytes = kMaxBytes, .max_depth = 4});
   Fields fields(json, "disclosed");
@@ -127,24 +153,9 @@ void HandedOut::add(const HandedOut& more) {
 }
 
 Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
-  const record::Grid& grid = log.grid();
-  Disclosure sum{.of_cells = grid.cells(), .of_blocks = grid.blocks()};
-  std::map<std::int64_t, std::set<int>> rows;
-  for (const Cell& cell : out.cells) {
-    if (cell.block >= grid.blocks() || cell.step_block >= grid.step_blocks())
-      fail(Fault::kEvidence, "cell ", cell.block, ",", cell.step_block, " is none of this run");
-    rows[cell.step_block].insert(cell.block);
-  }
-  std::set<int> blocks;
-  for (const auto& [s, row] : rows) {
-    const std::set<int> between = bracketed_blocks(grid, row);
-    sum.cells += std::ssize(row);
-    sum.bracketed += std::ssize(between);
-    blocks.insert(row.begin(), row.end());
-    blocks.insert(between.begin(), between.end());
-    Row(log, s, row, sum).count();
-  }
-  sum.blocks = std::ssize(blocks);
+  Disclosure sum;
+  count_cells(log.grid(), out, sum,
+              [&](std::int64_t s, const std::set<int>& row) { Row(log, s, row, sum).count(); });
   sum.final_params = out.final_params;
   if (out.final_params)
     for (const TensorSpec& spec : log.tensors()) {
@@ -153,6 +164,33 @@ Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
     }
   sum.rows = std::ssize(out.rows);
   for (const auto& [row, bytes] : out.rows) sum.row_bytes += bytes;
+  return sum;
+}
+
+// The weights are the same for all answers, so a block's are counted once.
+Disclosure disclosure_of(const ServingLog& log, const HandedOut& out) {
+  Disclosure sum;
+  const auto add = [&](std::uint64_t bytes) {
+    ++sum.tensors;
+    sum.bytes += bytes;
+  };
+  std::set<int> blocks;
+  count_cells(log.grid(), out, sum, [&](std::int64_t r, const std::set<int>& row) {
+    const record::RequestLeaf answer = log.answer(ServingLog::leaf_of(r));
+    const auto positions = static_cast<std::uint64_t>(answer.prompt_tokens + answer.answer_tokens - 1);
+    std::set<int> given;
+    for (const int block : row)
+      for (const int stage : log.grid().stages_of_block(block))
+        if (stage > 0) given.insert(stage - 1);
+    for (std::size_t i = 0; i < given.size(); ++i)
+      add(4 * positions * static_cast<std::uint64_t>(log.config().hidden));
+    blocks.insert(row.begin(), row.end());
+  });
+  for (const int block : blocks)
+    for (TensorSpec spec : model::block_parameter_specs(log.config(), log.grid(), block)) {
+      spec.dtype = log.manifest().base.dtype;
+      add(byte_size(spec));
+    }
   return sum;
 }
 
@@ -175,7 +213,10 @@ std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout) {
   const HandedOut out = handed_out(layout.disclosed());
   if (out.empty()) return std::nullopt;
   return within(layout.log().native(), [&] {
-    LogView log(trace::Log::read(layout.log()).leaves);
+    const trace::Log lines = trace::Log::read(layout.log());
+    if (!lines.leaves.empty() && record::kind_of_leaf(lines.leaves.front()) == "serving-manifest")
+      return disclosure_of(serving_log_of(lines), out);
+    LogView log(lines.leaves);
     log.parse_manifest();
     log.parse_config();
     return disclosure_of(log, out);

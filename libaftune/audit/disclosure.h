@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit/log_view.h"
+#include "audit/serving_log.h"
 #include "audit/verdict.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -46,6 +47,8 @@ struct HandedOut {
 /// What this discloses. Every boundary that a cell is given or computes is known from then on: a cell is
 /// bracketed when all those of its stages are.
 Disclosure disclosure_of(const LogView& log, const HandedOut& out);
+/// The same of answers: a cell of one is given the boundary before it, and computes the one after it.
+Disclosure disclosure_of(const ServingLog& log, const HandedOut& out);
 
 /// Of a trace; nullopt if nothing was opened. Throws Error{kEvidence} if the log has not what was opened.
 std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout);

@@ -160,13 +160,17 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
   } catch (const Rejection& rejection) {
     within(options.trace.native(), [&] { refuse(rejection.reason); });
   }
+  Disclosure disclosed;
+  if (options.discloses)
+    disclosed = disclosure_of(view, hand_out(options.disclosed.value_or(layout.disclosed()),
+                                             {.cells = {index.cells.begin(), index.cells.end()}}));
   evidence.commit(checkpoint.origin, options.key);
   return {.cells = index.cells,
           .cost = index.cost,
           .leaves = std::ssize(index.leaves),
           .rows = 0,
           .bytes = fs::file_size(options.out),
-          .disclosed = {}};
+          .disclosed = disclosed};
 }
 
 }  // namespace aftune::audit

@@ -10,6 +10,7 @@
 #include "audit/block_state.h"
 #include "audit/evidence_check.h"
 #include "audit/limits.h"
+#include "audit/lineage.h"
 #include "audit/log_view.h"
 #include "audit/opened_salts.h"
 #include "audit/planning.h"
@@ -30,7 +31,6 @@ namespace aftune::audit {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-constexpr std::size_t kMaxLineageBytes = std::size_t{1} << 20;
 
 class ServingAudit : public AuditRun {
  public:
@@ -339,41 +339,6 @@ Verdict verify_serving(const VerifyOptions& options) {
     fail(Fault::kUsage,
          "rows, export, policy and merging are of training runs, and this log is of a serving period");
   return ServingAudit(options).run();
-}
-
-std::string to_text(const LineageProof& lineage) {
-  return canonical_json(Json{{"leaf", lineage.leaf}, {"proof", lineage.proof}, {"vkey", lineage.vkey}}) +
-         '\n';
-}
-
-LineageProof parse_lineage(std::string_view text) {
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  const Json json = parse_json(text, {.max_bytes = kMaxLineageBytes, .max_depth = 2});
-  Fields fields(json, "lineage");
-  LineageProof out{.vkey = fields.text("vkey", 4096),
-                   .leaf = fields.text("leaf", record::kMaxLeafBytes),
-                   .proof = fields.text("proof", kMaxLineageBytes)};
-  fields.done();
-  return out;
-}
-
-record::Lineage lineage_of(const LineageProof& lineage, record::TensorList* exported) {
-  const auto key = seal::PublicKey::parse(lineage.vkey);
-  const auto proof = seal::LeafProof::parse(lineage.proof);
-  const auto note = seal::Note::parse(proof.note);
-  if (seal::check_note(note, key) != seal::NoteCheck::kValid)
-    fail(Fault::kEvidence, "the training run's checkpoint is not signed by ", key.vkey());
-  const auto checkpoint = seal::Checkpoint::parse(note.text);
-  if (!checkpoint.origin.starts_with(key.name() + "/"))
-    fail(Fault::kEvidence, "the training run's checkpoint is of ", checkpoint.origin);
-  if (!hash::verify_inclusion(hash::leaf_hash(lineage.leaf), proof.index, checkpoint.size, proof.proof,
-                              checkpoint.root))
-    fail(Fault::kEvidence, "the proof does not show this leaf in the training run's log");
-  *exported = record::parse_exported(lineage.leaf);
-  return {.origin = checkpoint.origin,
-          .size = static_cast<std::int64_t>(checkpoint.size),
-          .root = checkpoint.root,
-          .index = static_cast<std::int64_t>(proof.index)};
 }
 
 }  // namespace aftune::audit

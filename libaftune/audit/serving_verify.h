@@ -1,11 +1,7 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "audit/verdict.h"
 #include "audit/verify.h"
-#include "record/serving.h"
 
 namespace aftune::audit {
 
@@ -15,17 +11,5 @@ bool is_of_serving(const VerifyOptions& options);
 
 /// verify() of a serving period. A trace needs options.model: the weights are not in it.
 Verdict verify_serving(const VerifyOptions& options);
-
-/// The proof that served weights are those of a training run: the run's `final` leaf, its proof (C2SP
-/// tlog-proof, with the note) and the key of that log.
-struct LineageProof {
-  std::string vkey;
-  std::string leaf;
-  std::string proof;
-};
-std::string to_text(const LineageProof& lineage);   ///< canonical JSON and LF (schemas/lineage.json)
-LineageProof parse_lineage(std::string_view text);  ///< strict. Error{kEvidence}
-/// What a serving manifest may say of it. Error{kEvidence} if the leaf is not proved, or is no `final`.
-record::Lineage lineage_of(const LineageProof& lineage, record::TensorList* exported);
 
 }  // namespace aftune::audit

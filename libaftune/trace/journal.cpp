@@ -71,6 +71,12 @@ std::int64_t Journal::size() const {
   return lines;
 }
 
+std::uint64_t Journal::bytes() const {
+  std::uint64_t bytes = 0;
+  for (const File& file : files_) bytes += file.bytes.bytes().size();
+  return bytes;
+}
+
 record::Exchange Journal::read(std::int64_t leaf) const {
   auto line = static_cast<std::size_t>(leaf - 1);
   for (const File& file : files_) {

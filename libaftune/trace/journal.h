@@ -37,6 +37,8 @@ class Journal {
   explicit Journal(const Layout& layout);
   /// The number of whole lines.
   std::int64_t size() const;
+  /// Of all files.
+  std::uint64_t bytes() const;
   /// What the answer in `leaf` >= 1 was. Throws Error{kEvidence} if the journal has no such line, or another.
   record::Exchange read(std::int64_t leaf) const;
 
