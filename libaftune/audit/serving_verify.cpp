@@ -158,7 +158,8 @@ void ServingAudit::check_lineage() {
     return findings_.add(Code::kAbsent, cat(LogView::line(0), " lineage"),
                          "the manifest names no training run");
   // A larger checkpoint of that run shows the same leaf at the same place.
-  lineage_held_ = findings_.expect(shown.origin == named->origin && shown.index == named->index,
+  lineage_held_ = findings_.expect(shown.origin == named->origin && shown.index == named->index &&
+                                       (shown.size != named->size || shown.root == named->root),
                                    Check::kLineage, Code::kLineage, cat(LogView::line(0), " lineage"),
                                    cat("expected ", shown.origin, " leaf ", shown.index, ", found ",
                                        named->origin, " leaf ", named->index)) &&

@@ -5,12 +5,15 @@
 
 #include "attacks/expect.h"
 #include "attacks/provider.h"
+#include "audit/evidence.h"
+#include "audit/lineage.h"
 #include "audit/opening.h"
 #include "audit/receipt_check.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/merkle.h"
 #include "serve/served.h"
+#include "trace/segment.h"
 
 namespace aftune::attacks {
 namespace {
@@ -301,6 +304,77 @@ TEST_F(Serving, ASampleIsJudgedWithOneBlockAtATime) {
   EXPECT_GE(verdict.checked, 3);
   EXPECT_TRUE(leaves_open(verdict, "cells:"));
   EXPECT_TRUE(leaves_open(verdict, "lineage:"));
+}
+
+// The manifest names a training run: its `final` leaf must list these weights.
+TEST_F(Serving, WeightsOfAnotherTrainingRun) {
+  rows({26});
+  const RecordedRun run = fresh_copy({}), other = fresh_copy({.seed = 8});
+  const auto proof_of = [](const RecordedRun& r) {
+    return audit::prove_lineage(trace::Layout{r.trace()}, provider_key().public_key());
+  };
+  const auto served_as = [&](const RecordedRun& claimed) {
+    record::ServingManifest manifest = generator_->manifest();
+    record::TensorList exported;
+    manifest.lineage = audit::lineage_of(proof_of(claimed), &exported);
+    return record_answers(honest_, manifest, model_);
+  };
+  const auto judged = [&](const Served& served, const RecordedRun& shown) {
+    audit::VerifyOptions options = served.evidence({.uniform = 2});
+    options.lineage = audit::to_text(proof_of(shown));
+    return audit::verify(options);
+  };
+  const audit::Verdict honest = judged(served_as(run), run);
+  EXPECT_EQ(honest.outcome, audit::Outcome::kAccept) << describe(honest);
+  EXPECT_FALSE(leaves_open(honest, "lineage:"));
+  // Both runs have one id, so the leaf is looked for in either log; the lists of tensors differ.
+  expect_only(judged(served_as(other), other), Code::kLineage, "base");
+  expect_among(judged(served_as(run), other), Code::kLineage, "lineage");
+  // A proof that was touched is nobody's word.
+  audit::VerifyOptions options = served_as(run).evidence({.uniform = 2});
+  audit::LineageProof broken = proof_of(run);
+  broken.leaf.replace(broken.leaf.find("\"tokens\":") + 9, 1, "9");
+  options.lineage = audit::to_text(broken);
+  expect_only(audit::verify(options), Code::kUnattributed, "lineage");
+}
+
+// What comes by courier: each dataset of the evidence damaged, with and without the provider's name on it.
+TEST_F(Serving, DamagedEvidence) {
+  rows({26, 29});
+  const Served served = record(honest_);
+  const audit::VerifyOptions honest = served.evidence({.uniform = 4, .inputs = 1, .objective = 1});
+  ASSERT_EQ(audit::verify(honest).outcome, audit::Outcome::kAccept);
+  const trace::SegmentReader reader(*honest.evidence, trace::Origin::kForeign);
+  std::set<std::string> kinds;
+  for (const auto& entry : reader.entries()) {
+    const std::string& path = entry.path;
+    if (path == audit::kEvidenceIndex || path == audit::kEvidenceSignature) continue;
+    kinds.insert(path.substr(0, path.find('/', 1)));
+    for (const bool absent : {false, true}) {
+      const fs::path file = new_path(".h5");
+      {
+        trace::SegmentWriter writer(file);
+        for (const auto& e : reader.entries()) {
+          if (absent && e.path == path) continue;
+          Bytes bytes(byte_size({e.path, e.dtype, e.shape}));
+          reader.read(e.path, e.dtype, e.shape, bytes);
+          if (e.path == path) bytes[bytes.size() / 2] ^= std::byte{1};
+          writer.add(e.path, e.dtype, e.shape, bytes, trace::Packing::kRaw);
+        }
+        writer.commit();
+      }
+      audit::VerifyOptions options = honest;
+      options.evidence = file;
+      const audit::Verdict verdict = audit::verify(options);
+      // The index is signed, the dataset is not the one that it names: nobody can be blamed.
+      EXPECT_EQ(verdict.outcome, audit::Outcome::kIncomplete) << path << '\n' << describe(verdict);
+      EXPECT_NE(find_reason(verdict, absent ? Code::kAbsent : Code::kUnattributed), nullptr)
+          << path << '\n'
+          << describe(verdict);
+      cheat(verdict.outcome == audit::Outcome::kIncomplete);
+    }
+  }
+  EXPECT_EQ(kinds, (std::set<std::string>{"/answers", "/tensors", "/tokenizer"}));
 }
 
 // Damage on the way: REJECT if the provider signed it so, else nobody can be blamed.
