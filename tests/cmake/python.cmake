@@ -23,6 +23,11 @@ if(has_transformers)
     COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/independent/export_loads.py ${PROJECT_BINARY_DIR}/bin
       $<TARGET_FILE:write_logits> ${models})
   set_tests_properties(independent.export_loads PROPERTIES FIXTURES_REQUIRED cli)
+  if(EXISTS ${stories}/model.safetensors)
+    add_test(NAME parity.generate
+      COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/generate_parity.py
+        ${PROJECT_BINARY_DIR}/bin/aftune-serve ${stories})
+  endif()
   if(EXISTS ${stories}/model.safetensors AND EXISTS ${AFTUNE_SHARED}/data/tinyshakespeare.txt)
     add_test(NAME parity.stories
       COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/stories_parity.py ${PROJECT_BINARY_DIR}/bin/aftune-train
