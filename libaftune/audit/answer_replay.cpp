@@ -223,8 +223,13 @@ std::map<int, Digest> AnswerReplay::run(std::int64_t leaf, const std::set<int>& 
                        pass.exchange.prompt.size(), " that were run");
           });
     ask.prompt = pass.exchange.prompt;
-    if (asked.count(head) != 0)
-      pass.redraw.emplace(ask, reading(), log_.config().max_position, pass.exchange);
+    if (asked.count(head) != 0) {
+      try {
+        pass.redraw.emplace(ask, reading(), log_.config().max_position, pass.exchange);
+      } catch (const Error& e) {
+        throw Rejection(Check::kPrompt, Code::kPrompt, where(leaf, head), e.what());
+      }
+    }
   }
   for (std::int64_t first = 0; first < std::ssize(pass.tokens); first += kPiece) {
     if (interrupted()) fail(Fault::kSystem, "interrupted");
@@ -357,8 +362,9 @@ std::uint64_t answer_replay_bytes(const ServingLog& log, const std::set<int>& bl
       floats += 2 * static_cast<std::uint64_t>(element_count(spec.shape));  // and its packed copy
     for (const int stage : log.grid().stages_of_block(block)) {
       const record::UnitRange units = log.grid().units_of_stage(stage);
-      floats += static_cast<std::uint64_t>(2 * (units.last - units.first) * positions * config.kv_heads *
-                                           config.head_dim);
+      // Throws where a hostile config would overflow.
+      floats += static_cast<std::uint64_t>(
+          element_count({2, units.last - units.first, positions, config.kv_heads, config.head_dim}));
     }
   }
   floats += static_cast<std::uint64_t>(kPiece * (6 * config.hidden + 3 * config.intermediate) +

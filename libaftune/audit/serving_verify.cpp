@@ -127,6 +127,12 @@ void ServingAudit::check_model() {
   const Digest tokenizer = hash::blake3(read_file(*options_.model / "tokenizer.json", kMaxTokenizerBytes));
   findings_.expect(tokenizer == m.tokenizer, Check::kLineage, Code::kLineage,
                    cat(LogView::line(0), " tokenizer"), expected_found(tokenizer, m.tokenizer));
+  const fs::path generation = *options_.model / "generation_config.json";
+  const auto eos = model::eos_ids(model::Config::parse(config),
+                                  fs::exists(generation) ? read_file(generation, kMaxConfigBytes) : "");
+  findings_.expect(std::equal(eos.begin(), eos.end(), m.eos.begin(), m.eos.end()), Check::kLineage,
+                   Code::kLineage, cat(LogView::line(0), " eos"),
+                   "not the ids that end an answer of this model");
   const std::string text = model::read_chat_template(*options_.model);
   findings_.expect(text == m.template_, Check::kLineage, Code::kLineage, cat(LogView::line(0), " template"),
                    expected_found(hash::blake3(text), hash::blake3(m.template_)));
@@ -292,6 +298,9 @@ void ServingAudit::say_what_was_not_checked() {
         cat("cells: ", verdict_.cells - verdict_.checked, " of ", verdict_.cells, " were not replayed"));
   if (!options_.model && !lineage_held_)
     findings_.unchecked("lineage: no --model and no --lineage; which model was served");
+  findings_.unchecked(
+      "policy: taken on the provider's word: numerics, layers of a cell, default and most tokens, merge "
+      "delay");
   if (options_.receipts.empty())
     findings_.unchecked("receipt: no --receipt; that the answers of this log are those that clients got");
   if (unsealed_ > 0) findings_.unchecked(cat("unsealed: ", unsealed_, " lines follow the checkpoint"));

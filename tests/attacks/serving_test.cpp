@@ -199,16 +199,18 @@ TEST_F(Serving, AHiddenSystemPrompt) {
   expect_among(audit::verify(options), Code::kReceipt, "receipt");
 }
 
-TEST_F(Serving, AnotherTokenizerOrTemplate) {
+TEST_F(Serving, AnotherTokenizerTemplateOrEnd) {
   rows({29});
-  for (const bool tokenizer : {true, false}) {
+  for (const std::string what : {"tokenizer", "template", "eos"}) {
     record::ServingManifest manifest = generator_->manifest();
-    if (tokenizer)
+    if (what == "tokenizer")
       manifest.tokenizer.bytes[0] ^= 1;
+    else if (what == "eos")
+      manifest.eos.push_back(300);
     else
       manifest.template_ = "{% for message in messages %}{{ message['content'] }}{% endfor %}";
     const audit::Verdict verdict = audit::verify(record_answers(honest_, manifest, model_).options());
-    expect_among(verdict, Code::kLineage, tokenizer ? "tokenizer" : "template");
+    expect_among(verdict, Code::kLineage, what);
   }
 }
 
