@@ -5,6 +5,7 @@ usage: check_json.py SCHEMAS BIN-DIR FIXTURE
 Each schema must refuse members it does not name, and every schema must be used here.
 """
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,15 @@ ORDER = {"version": 1, "nonce": "beef", "run_from_nonce": True, "software": "aft
          "plan": {"confidence": 0.99, "attacker": {"tampered": 0.05}, "inputs": 1, "objective": 1, "ends": 1},
          "seed_kinds": ["committed", "beacon"], "seed_commitment": "c" * 64, "beacon": {"source": "drand", "round": 42},
          "witnesses": {"vkeys": ["w"], "threshold": 1}, "max_blocks_disclosed": 4, "require_final_params": True}
+
+ROWS = ['{"prompt":"row 1 of","max_tokens":6,"temperature":0,"logprobs":2}',
+        '{"id":"b","nonce":"c0ffee","prompt":[114,111,119],"max_tokens":4,"n":2,"top_p":0.9,"top_k":40,"min_p":0.01}',
+        '{"messages":[{"role":"system","content":"rows"},{"role":"user","content":[{"type":"text","text":"1"}]}],'
+        '"max_tokens":3,"seed":18446744073709551615,"stop":"e","repetition_penalty":1.2,"logit_bias":{"101":4}}']
+BAD_ROWS = ['{"max_tokens":4}', '{"prompt":"x","messages":[{"role":"user","content":"x"}]}', '{"prompt":""}',
+            '{"prompt":"x","n":0}', '{"prompt":"x","temperature":1e-9}', '{"prompt":"x","stop":[""]}',
+            '{"prompt":"x","seed":-9223372036854775809}', '{"messages":[{"role":"tool","content":"x"}]}',
+            '{"prompt":"x","logit_bias":{"01":1}}', '{"prompt":"x","stream":true}']
 
 
 class Checker:
@@ -53,6 +63,18 @@ def numbers(value):
             yield from numbers(item)
 
 
+def proof_of_last(leaves, note):
+    """The C2SP tlog-proof of a log's last leaf: on its way to the root it is the right child, or alone."""
+    level, proof = [hashlib.sha256(b"\0" + leaf.encode()).digest() for leaf in leaves], []
+    while len(level) > 1:
+        if len(level) % 2 == 0:
+            proof.append(level[-2])
+        pairs = [hashlib.sha256(b"\1" + left + right).digest() for left, right in zip(level[::2], level[1::2])]
+        level = pairs + level[len(pairs) * 2:]
+    hashes = "".join(base64.b64encode(hash).decode() + "\n" for hash in proof)
+    return f"c2sp.org/tlog-proof@v1\nindex {len(leaves) - 1}\n{hashes}\n{note}"
+
+
 def text_dataset(path, name):
     """A text dataset of a file of the segment form, found by the index behind the HDF5 part."""
     data = open(path, "rb").read()
@@ -60,6 +82,53 @@ def text_dataset(path, name):
     entry = next(e for e in json.loads(data[-8 - length:-8]) if e["path"] == name)
     (offset, size), = entry["extents"]
     return data[offset:offset + size].decode()
+
+
+def check_serving(checker, work, run):
+    """A serving period of the tuned model, from its rows to the verdict about it."""
+    def lines(name):
+        return open(os.path.join(work, name)).read().splitlines()
+
+    def write(name, text):
+        with open(os.path.join(work, name), "w") as file:
+            file.write(text)
+
+    note = open(os.path.join(work, "run.aft/checkpoint")).read()
+    log = lines("run.aft/log.jsonl")
+    lineage = json.dumps({"leaf": log[-1], "proof": proof_of_last(log, note), "vkey": lines("acme.vkey")[0]})
+    checker.check("lineage", lineage)
+    write("lineage.json", lineage)
+    for row in ROWS:
+        checker.check("serve-request", row)
+    refused = jsonschema.Draft202012Validator(checker.schemas["serve-request"])
+    for row in BAD_ROWS:
+        if refused.is_valid(json.loads(row)):
+            sys.exit(f"serve-request: {row} is not refused")
+    serve = ["aftune-serve", "--model", "tuned", "--trace", "serve.aft", "--key", "acme.key", "--lineage", "lineage.json"]
+    answers = run(*serve, "--keep-open", text="\n".join(ROWS))
+    write("answers.jsonl", answers)
+    for line in answers.splitlines():
+        checker.check("receipt", json.dumps(checker.check("serve-answer", line)["receipt"]))
+    for line in run(*serve, "--resume", text="\n".join(BAD_ROWS), code=2).splitlines():
+        checker.check("serve-answer", line)
+    for line in run("aftune-serve", "--model", "tuned", "--no-record", text=ROWS[0]).splitlines():
+        checker.check("serve-answer", line)
+    for line in lines("serve.aft/log.jsonl"):
+        checker.check("leaf-" + json.loads(line)["kind"], line)
+    for line in lines("serve.aft/journal-000000.jsonl"):
+        checker.check("journal", line)
+    challenge = ["aftune-challenge", "--checkpoint", "serve.aft/checkpoint", "--pubkey", "acme.vkey", "--challenge-seed", SEED,
+                 "--all", "--receipt", "answers.jsonl"]
+    checker.check("challenge", run(*challenge))
+    checker.check("challenge-summary", run(*challenge, "--trace", "serve.aft", "--out", "s.json", "--json"))
+    run("aftune-open", "--trace", "serve.aft", "--model", "tuned", "--challenge", "s.json", "--out", "s.h5", "--quiet")
+    checker.check("evidence-summary", run("aftune-inspect", "--evidence", "s.h5", "--json"))
+    checker.check("evidence", text_dataset(os.path.join(work, "s.h5"), "/evidence/index"))
+    checker.check("journal", text_dataset(os.path.join(work, "s.h5"), "/answers/1/exchange"))
+    verify = ["aftune-verify", "--pubkey", "acme.vkey", "--receipt", "answers.jsonl", "--json", "--quiet"]
+    checker.check("verdict", run(*verify, "--evidence", "s.h5", "--challenge", "s.json", "--lineage", "lineage.json"))
+    os.remove(os.path.join(work, "serve.aft/journal-000000.jsonl"))
+    checker.check("verdict", run(*verify, "--trace", "serve.aft", "--model", "tuned", "--all", code=3))
 
 
 def main():
@@ -153,6 +222,7 @@ def main():
                                   "--export-salts", "--json", "--quiet"))
         checker.check("evidence", text_dataset(os.path.join(work, "h.h5"), "/evidence/index"))
         checker.check("inspect", run("aftune-inspect", "--trace", "h.aft", "--json"))
+        check_serving(checker, work, run)
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))
         checker.check("tokens", run("aftune-inspect", "--tokenize", "--model", "model", text='"abc"\n'))
