@@ -12,7 +12,7 @@ namespace aftune::audit {
 namespace {
 
 // What a batch answer says must be what its receipt is for; else the receipt proves nothing about it.
-void require_own_answer(const std::string& where, const Json& json, const seal::SignedReceipt& receipt) {
+void require_own_answer(const Json& json, const seal::SignedReceipt& receipt) {
   for (const char* key : {"text", "tokens", "finish_reason", "endpoint", "ask"})
     if (!json.contains(key)) return;
   record::Exchange exchange;
@@ -22,11 +22,11 @@ void require_own_answer(const std::string& where, const Json& json, const seal::
   exchange.text = json["text"].get<std::string>();
   exchange.tokens = json["tokens"].get<std::vector<std::int32_t>>();
   if (answer_digest(exchange) != receipt.receipt.answer)
-    fail(Fault::kUsage, where, ": the answer is not the one that its receipt is for");
+    fail(Fault::kUsage, "the answer is not the one that its receipt is for");
 }
 
 void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& out) {
-  if (!json.is_object()) fail(Fault::kUsage, where, ": not an object");
+  if (!json.is_object()) fail(Fault::kUsage, "not an object");
   if (json.contains("choices") && json["choices"].is_array()) {
     for (const Json& choice : json["choices"]) take(where, choice, out);
     return;
@@ -34,7 +34,7 @@ void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& 
   if (json.contains("error")) return;  // a request that has no answer
   const Json& receipt = json.contains("receipt") ? json["receipt"] : json;
   out.push_back({where, seal::SignedReceipt::from_json(receipt)});
-  if (json.contains("receipt")) require_own_answer(where, json, out.back().signed_receipt);
+  if (json.contains("receipt")) require_own_answer(json, out.back().signed_receipt);
 }
 
 }  // namespace
