@@ -5,8 +5,8 @@
 
 namespace aftune::audit {
 
-/// Whether what is to be verified is of a serving period, by its first leaf as it is at hand. Of a trace or
-/// evidence that cannot be read so far, false: the audit of a run then says what is wrong.
+/// Whether what is to be verified is of a serving period, by its first leaf as it is at hand. If that cannot
+/// be read, whether there are receipts or a lineage to hold against it: the audit then says what is wrong.
 bool is_of_serving(const VerifyOptions& options);
 
 /// verify() of a serving period. A trace needs options.model: the weights are not in it.
