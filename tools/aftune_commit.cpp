@@ -73,7 +73,8 @@ cli::Exit seal(const Args& args) {
   }
   if (made.consistency) write_file(args.consistency, made.consistency->to_text());
   const seal::Checkpoint& c = made.checkpoint;
-  if (!made.closed) cli::warn("the log is open: it has no final leaf yet, and verifying it will reject it");
+  if (!made.closed && !made.serving)
+    cli::warn("the log is open: it has no final leaf yet, and verifying it will reject it");
   if (args.json)
     cli::print_json({{"origin", c.origin}, {"size", c.size}, {"root", to_hex(c.root)}});
   else

@@ -112,6 +112,7 @@ Commitment commit(const Layout& layout, const seal::SecretKey& key, const Commit
   made.checkpoint.size = log.tree.size();
   made.checkpoint.root = log.tree.root();
   made.closed = is_closed(kind, layout, log);
+  made.serving = !kind.whole_size;
   made.hashed = log.hashed;
   for (const auto& note : {earlier, since}) {
     if (note && made.problem.empty()) made.problem = contradiction(*note, log.tree);

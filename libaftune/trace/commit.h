@@ -18,7 +18,8 @@ struct CommitOptions {
 
 struct Commitment {
   seal::Checkpoint checkpoint;
-  bool closed = false;  ///< the log ends with its `final` leaf
+  bool closed = false;   ///< the log ends with its `final` leaf
+  bool serving = false;  ///< it is a serving period's, which is audited while it goes on, too
   /// Not empty: an earlier checkpoint, which it names, seals leaves that are not the log's first ones;
   /// nothing was written.
   std::string problem;
