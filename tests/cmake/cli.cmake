@@ -5,7 +5,7 @@ add_test(NAME cli.fixture
   COMMAND ${cli}/make_fixture ${PROJECT_BINARY_DIR}/bin ${PROJECT_SOURCE_DIR}/scripts/demo.d ${fixture})
 set_tests_properties(cli.fixture PROPERTIES FIXTURES_SETUP cli LABELS sanitize)
 
-foreach(tool IN ITEMS key train commit challenge open verify inspect)
+foreach(tool IN ITEMS key train serve commit challenge open verify inspect)
   add_test(NAME cli.${tool} COMMAND ${cli}/run ${PROJECT_BINARY_DIR}/bin ${fixture} aftune-${tool})
   set_tests_properties(cli.${tool} PROPERTIES FIXTURES_REQUIRED cli LABELS sanitize)
 endforeach()
