@@ -57,7 +57,7 @@ class ServingTrace : public ServingSource {
   const record::Salts& salts_;
 };
 
-/// An answer to a challenge (docs/audit.md, "Evidence of answers").
+/// An answer to a challenge (docs/audit.answers.md, "Evidence").
 class ServingEvidence : public ServingSource {
  public:
   ServingEvidence(const EvidenceFile& file, const record::Salts& salts) : file_(file), salts_(salts) {}

@@ -118,6 +118,30 @@ TEST(Exchange, EveryPartDecidesItsDigest) {
   EXPECT_EQ(fault_of([&] { parse_journal("{\"leaf\":1}"); }), Fault::kEvidence);
 }
 
+// docs/serving.md, "Receipts" and "Rows and answers"; an independent program made the digests.
+TEST(Exchange, IsThatOfTheDocumentation) {
+  const Exchange exchange{.endpoint = "batch",
+                          .request = R"({"prompt":"row 1 of","max_tokens":6,"temperature":0})",
+                          .ask = 0,
+                          .prompt = {114, 111, 119, 32, 49, 32, 111, 102},
+                          .tokens = {116, 104, 101, 32, 100},
+                          .text = "the d",
+                          .finish = "length"};
+  Digest counting;
+  for (std::size_t i = 0; i < counting.bytes.size(); ++i) counting.bytes[i] = static_cast<std::uint8_t>(i);
+  EXPECT_EQ(to_hex(request_digest(exchange)),
+            "cdb65560b94001a150888ba8fedc0e749ba1ae22af86e349594f4111de65c93a");
+  EXPECT_EQ(to_hex(prompt_digest(exchange)),
+            "f6320b5b2451f9a5bf78e3965632e20fab0479ea123bebc552430f12b4a88930");
+  EXPECT_EQ(to_hex(answer_digest(exchange)),
+            "acc8ac80c0e26a5d89512acb3e67df7cd1ef4f9b673db0086e6e1aa5846c39c9");
+  const RequestLeaf leaf = publish(exchange, {}, 1, 0, SecretSalts(counting));
+  EXPECT_EQ(to_hex(leaf.request), "5485553c8e256498533279869213a4d98d8c4daebac51f97a8379f59fdba8a24");
+  EXPECT_EQ(to_hex(leaf.prompt), "4e9ce0d9a1fa0fa8a0cb1499f7181bbf9b0f68cefc4ae265c0bda4daa291fc87");
+  EXPECT_EQ(to_hex(leaf.answer), "e69664ba14098ebb661d78130ce86fc81279038ee8a5de5578cb3ac36672ad85");
+  EXPECT_EQ(seed_of_request(counting, request_digest(exchange)), 17955200766754730322u);
+}
+
 TEST(ServingFinal, ReadsWhatItWrites) {
   const ServingFinal f{.answers = 3, .prompt_tokens = 40, .answer_tokens = 50};
   EXPECT_EQ(to_leaf(parse_serving_final(to_leaf(f))), to_leaf(f));
