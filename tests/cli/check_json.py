@@ -5,7 +5,6 @@ usage: check_json.py SCHEMAS BIN-DIR FIXTURE
 Each schema must refuse members it does not name, and every schema must be used here.
 """
 import base64
-import hashlib
 import json
 import os
 import shutil
@@ -63,18 +62,6 @@ def numbers(value):
             yield from numbers(item)
 
 
-def proof_of_last(leaves, note):
-    """The C2SP tlog-proof of a log's last leaf: on its way to the root it is the right child, or alone."""
-    level, proof = [hashlib.sha256(b"\0" + leaf.encode()).digest() for leaf in leaves], []
-    while len(level) > 1:
-        if len(level) % 2 == 0:
-            proof.append(level[-2])
-        pairs = [hashlib.sha256(b"\1" + left + right).digest() for left, right in zip(level[::2], level[1::2])]
-        level = pairs + level[len(pairs) * 2:]
-    hashes = "".join(base64.b64encode(hash).decode() + "\n" for hash in proof)
-    return f"c2sp.org/tlog-proof@v1\nindex {len(leaves) - 1}\n{hashes}\n{note}"
-
-
 def text_dataset(path, name):
     """A text dataset of a file of the segment form, found by the index behind the HDF5 part."""
     data = open(path, "rb").read()
@@ -93,9 +80,7 @@ def check_serving(checker, work, run):
         with open(os.path.join(work, name), "w") as file:
             file.write(text)
 
-    note = open(os.path.join(work, "run.aft/checkpoint")).read()
-    log = lines("run.aft/log.jsonl")
-    lineage = json.dumps({"leaf": log[-1], "proof": proof_of_last(log, note), "vkey": lines("acme.vkey")[0]})
+    lineage = run("aftune-inspect", "--lineage", "--trace", "run.aft", "--pubkey", "acme.vkey")
     checker.check("lineage", lineage)
     write("lineage.json", lineage)
     for row in ROWS:
@@ -121,7 +106,10 @@ def check_serving(checker, work, run):
                  "--all", "--receipt", "answers.jsonl"]
     checker.check("challenge", run(*challenge))
     checker.check("challenge-summary", run(*challenge, "--trace", "serve.aft", "--out", "s.json", "--json"))
-    run("aftune-open", "--trace", "serve.aft", "--model", "tuned", "--challenge", "s.json", "--out", "s.h5", "--quiet")
+    checker.check("inspect-serving", run("aftune-inspect", "--trace", "serve.aft", "--json"))
+    checker.check("open", run("aftune-open", "--trace", "serve.aft", "--model", "tuned", "--challenge", "s.json", "--out",
+                              "s.h5", "--quiet", "--json"))
+    checker.check("inspect-serving", run("aftune-inspect", "--trace", "serve.aft", "--json"))
     checker.check("evidence-summary", run("aftune-inspect", "--evidence", "s.h5", "--json"))
     checker.check("evidence", text_dataset(os.path.join(work, "s.h5"), "/evidence/index"))
     checker.check("journal", text_dataset(os.path.join(work, "s.h5"), "/answers/1/exchange"))
