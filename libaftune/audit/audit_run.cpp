@@ -10,8 +10,11 @@
 
 namespace aftune::audit {
 
-AuditRun::AuditRun(const VerifyOptions& options)
-    : options_(options), findings_(verdict_), history_(options), pool_(std::max(1, options.threads)) {}
+AuditRun::AuditRun(const VerifyOptions& options, Growth growth)
+    : options_(options),
+      findings_(verdict_),
+      history_(options, growth),
+      pool_(std::max(1, options.threads)) {}
 
 Verdict AuditRun::run() {
   verdict_.seed_kind = options_.challenge ? options_.challenge->seed_kind : options_.seed_kind;

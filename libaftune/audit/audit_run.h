@@ -16,7 +16,7 @@ namespace aftune::audit {
 /// false when what follows has nothing to stand on.
 class AuditRun {
  public:
-  explicit AuditRun(const VerifyOptions& options);
+  explicit AuditRun(const VerifyOptions& options, Growth growth = Growth::kEnded);
   virtual ~AuditRun() = default;
   AuditRun(const AuditRun&) = delete;
   AuditRun& operator=(const AuditRun&) = delete;

@@ -88,7 +88,8 @@ std::optional<std::map<std::int64_t, std::string>> check_opened_leaves(const Evi
   return opened;
 }
 
-std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sealed, Findings& findings) {
+std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sealed, Findings& findings,
+                                         Growth growth) {
   const auto refuse = [&](const std::string& why) {
     findings.add(Code::kUnattributed, "log", why);
     return std::nullopt;
@@ -97,6 +98,10 @@ std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sea
     trace::Log log = trace::Log::read(path);
     hash::MerkleTree tree = log.tree();
     const seal::Checkpoint& checkpoint = sealed.checkpoint;
+    if (growth == Growth::kGoesOn && extends(tree, checkpoint)) {
+      findings.held(Check::kLogRoot);
+      return cut_to(std::move(log), std::move(tree), checkpoint);
+    }
     if (log.torn) return refuse("the last line does not end in a line feed");
     if (tree.size() != checkpoint.size)
       return refuse(cat(tree.size(), " lines, the checkpoint is over ", checkpoint.size));

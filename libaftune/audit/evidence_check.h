@@ -27,7 +27,8 @@ std::optional<std::map<std::int64_t, std::string>> check_opened_leaves(const Evi
 /// The whole log, which came beside the evidence: `log-root`, if it is the sealed one. Its root alone is
 /// signed, and whoever carried the file could have changed it: another log is `unattributed`. Throws
 /// Error{kUsage} if it is absent: the path is the auditor's own.
-std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sealed, Findings& findings);
+std::optional<SealedLog> check_given_log(const fs::path& path, const Sealed& sealed, Findings& findings,
+                                         Growth growth = Growth::kEnded);
 
 /// Those of `cells` whose leaves are at hand. The others are unanswered, with a reason each.
 std::vector<Cell> without_missing_leaves(const LogView& log, const std::vector<Cell>& cells,

@@ -59,7 +59,7 @@ bool check_witnesses(std::string_view note, const std::vector<std::string>& vkey
   return true;
 }
 
-History::History(const VerifyOptions& options) : options_(options) {
+History::History(const VerifyOptions& options, Growth growth) : options_(options), growth_(growth) {
   if (options.consistency && !options.since)
     fail(Fault::kUsage, "a consistency proof says nothing without the earlier checkpoint");
   if (options.since) read_since();
@@ -84,11 +84,12 @@ void History::hold_against(const Other& other, const Sealed& sealed, Findings& f
   const seal::Checkpoint& a = sealed.checkpoint;
   const seal::Checkpoint& b = other.checkpoint;
   if (a.origin != b.origin) return;
-  // What is audited claims to be the whole run, so nothing of it can have been signed beyond.
-  if (b.size > a.size || (b.size == a.size && b.root != a.root))
+  // A run that is audited claims to be whole, so nothing of it can have been signed beyond.
+  const bool beyond = b.size > a.size && growth_ == Growth::kEnded;
+  if (beyond || (b.size == a.size && b.root != a.root))
     findings.add(Code::kEquivocation, other.where, two_histories(a, b));
-  else if (b.size < a.size)
-    smaller_.push_back(other);
+  else if (b.size != a.size)
+    others_.push_back(other);
 }
 
 void History::check_notes(const Sealed& sealed, Findings& findings) {
@@ -134,18 +135,24 @@ void History::check_proof(const Sealed& sealed, Findings& findings) {
 }
 
 void History::check_log(const Sealed& sealed, const hash::MerkleTree& tree, Findings& findings) const {
-  for (const Other& other : smaller_)
-    if (tree.root(other.checkpoint.size) != other.checkpoint.root)
+  for (const Other& other : others_)
+    if (other.checkpoint.size > tree.size())
+      say_not_shown(other, findings);
+    else if (!extends(tree, other.checkpoint))
       findings.add(Code::kEquivocation, other.where, two_histories(sealed.checkpoint, other.checkpoint));
 }
 
 void History::check_without_log(Findings& findings) const {
-  for (const Other& other : smaller_) {
-    if (other.where != "since")
-      findings.unchecked(cat("history: nothing at hand shows that the log continues ", other.where));
-    else if (!since_proved_)
-      findings.add(Code::kAbsent, other.where, "no log and no proof shows that the audited log continues it");
-  }
+  for (const Other& other : others_)
+    if (other.where != "since" || !since_proved_) say_not_shown(other, findings);
+}
+
+// The auditor asked for --since by name.
+void History::say_not_shown(const Other& other, Findings& findings) const {
+  if (other.where == "since")
+    findings.add(Code::kAbsent, other.where, "no log and no proof shows that the audited log continues it");
+  else
+    findings.unchecked(cat("history: nothing at hand shows that the log continues ", other.where));
 }
 
 void History::say_what_was_not_checked(Findings& findings) const {

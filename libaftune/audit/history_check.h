@@ -32,12 +32,13 @@ bool check_witnesses(std::string_view note, const std::vector<std::string>& vkey
 class History {
  public:
   /// Locks --known; reads --since. Throws Error{kUsage} if either is unusable: they are the auditor's own.
-  explicit History(const VerifyOptions& options);
+  explicit History(const VerifyOptions& options, Growth growth = Growth::kEnded);
 
-  /// What the notes say without the log: two roots of one size, a larger one than the one audited, a
-  /// consistency proof that fails, cosignatures that are missing.
+  /// What the notes say without the log: two roots of one size, of a log that has ended a larger one than the
+  /// one audited, a consistency proof that fails, cosignatures that are missing.
   void check_notes(const Sealed& sealed, Findings& findings);
-  /// Whether the log, whose root is the sealed one, continues every smaller one.
+  /// Whether the log, which begins with what is sealed, is that of every other one; of one that is larger
+  /// than the log at hand nothing can be said.
   void check_log(const Sealed& sealed, const hash::MerkleTree& tree, Findings& findings) const;
   /// Where the log is not at hand: `absent` unless a proof has shown that it continues --since.
   void check_without_log(Findings& findings) const;
@@ -53,11 +54,13 @@ class History {
   void read_since();
   void hold_against(const Other& other, const Sealed& sealed, Findings& findings);
   void check_proof(const Sealed& sealed, Findings& findings);
+  void say_not_shown(const Other& other, Findings& findings) const;
 
   const VerifyOptions& options_;
+  const Growth growth_;
   std::optional<KnownNotes> known_;
   std::optional<seal::Checkpoint> since_;
-  std::vector<Other> smaller_;  // to be found in the log
+  std::vector<Other> others_;  // to be found in the log
   bool witnessed_ = false;
   bool since_proved_ = false;
 };

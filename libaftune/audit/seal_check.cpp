@@ -105,10 +105,6 @@ std::string first_bad_line(const trace::Layout& layout, const seal::Checkpoint& 
   return "log.jsonl";
 }
 
-bool extends(const hash::MerkleTree& tree, const seal::Checkpoint& checkpoint) {
-  return checkpoint.size <= tree.size() && tree.root(checkpoint.size) == checkpoint.root;
-}
-
 void check_other_note(const std::string& text, const std::string& where, const VerifyOptions& options,
                       const Sealed& sealed, const hash::MerkleTree& tree, Findings& findings) {
   Sealed other;
@@ -191,6 +187,16 @@ std::int64_t segment_index(const trace::Layout& layout, const std::string& name,
 
 }  // namespace
 
+bool extends(const hash::MerkleTree& tree, const seal::Checkpoint& checkpoint) {
+  return checkpoint.size <= tree.size() && tree.root(checkpoint.size) == checkpoint.root;
+}
+
+SealedLog cut_to(trace::Log log, hash::MerkleTree tree, const seal::Checkpoint& checkpoint) {
+  log.leaves.resize(checkpoint.size);
+  const auto unsealed = static_cast<std::int64_t>(tree.size() - checkpoint.size);
+  return {std::move(log.leaves), std::move(tree), unsealed};
+}
+
 std::optional<Sealed> check_signature(const VerifyOptions& options, Findings& findings) {
   const std::optional<std::string> text = note_text(options, findings);
   return text ? check_note_text(*text, options.key, findings) : std::nullopt;
@@ -219,12 +225,9 @@ std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Seal
   hash::MerkleTree tree = log->tree();
   check_other_notes(options, sealed, tree, findings);
   const seal::Checkpoint& checkpoint = sealed.checkpoint;
-  std::int64_t unsealed = 0;
-  if (growth == Growth::kGoesOn && tree.size() >= checkpoint.size && extends(tree, checkpoint)) {
-    unsealed = static_cast<std::int64_t>(tree.size() - checkpoint.size);
-    log->leaves.resize(checkpoint.size);
-    log->torn = false;
-    tree = log->tree();
+  if (growth == Growth::kGoesOn && extends(tree, checkpoint)) {
+    findings.held(Check::kLogRoot);
+    return cut_to(std::move(*log), std::move(tree), checkpoint);
   }
   if (log->torn) {
     findings.add(Code::kFormat, LogView::line(static_cast<std::int64_t>(tree.size())),
@@ -249,7 +252,7 @@ std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Seal
     return std::nullopt;
   }
   findings.held(Check::kLogRoot);
-  return SealedLog{std::move(log->leaves), std::move(tree), unsealed};
+  return SealedLog{std::move(log->leaves), std::move(tree)};
 }
 
 void check_files(const trace::Layout& layout, const record::Grid& grid, const Sealed& sealed,

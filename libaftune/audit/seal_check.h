@@ -34,12 +34,16 @@ std::optional<Sealed> check_note_text(const std::string& text, const seal::Publi
 /// `equivocation`.
 struct SealedLog {
   std::vector<std::string> leaves;
-  hash::MerkleTree tree;
+  hash::MerkleTree tree;      ///< of all lines at hand
   std::int64_t unsealed = 0;  ///< lines that follow, of a log that may go on
 };
 /// A run's log ends with its checkpoint; one that goes on is sealed again and again, and the lines after the
 /// checkpoint are left out.
 enum class Growth { kEnded, kGoesOn };
+/// Whether the log begins with what the checkpoint seals.
+[[nodiscard]] bool extends(const hash::MerkleTree& tree, const seal::Checkpoint& checkpoint);
+/// The log up to a checkpoint that it extends.
+SealedLog cut_to(trace::Log log, hash::MerkleTree tree, const seal::Checkpoint& checkpoint);
 std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                         Findings& findings, Growth growth = Growth::kEnded);
 

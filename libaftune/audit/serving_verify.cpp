@@ -34,7 +34,8 @@ constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 
 class ServingAudit : public AuditRun {
  public:
-  explicit ServingAudit(const VerifyOptions& options) : AuditRun(options), layout_{options.trace} {}
+  explicit ServingAudit(const VerifyOptions& options)
+      : AuditRun(options, Growth::kGoesOn), layout_{options.trace} {}
 
  private:
   bool obtain_log() override;
@@ -67,7 +68,7 @@ bool ServingAudit::obtain_log() {
     log_.emplace(std::move(*leaves), size);
     return true;
   }
-  auto sealed_log = options_.evidence ? check_given_log(*options_.log, sealed_, findings_)
+  auto sealed_log = options_.evidence ? check_given_log(*options_.log, sealed_, findings_, Growth::kGoesOn)
                                       : check_log_root(options_, sealed_, findings_, Growth::kGoesOn);
   if (!sealed_log) return false;
   unsealed_ = sealed_log->unsealed;

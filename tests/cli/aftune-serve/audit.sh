@@ -23,8 +23,8 @@ try verify --trace serve.aft --model tuned --all
 try verify --trace serve.aft --model tuned --all --receipt mine.jsonl
 # A receipt alone will do, and one on the standard input.
 jq -c .receipt mine.jsonl | head -1 | try verify --evidence e.h5 --challenge c.json --receipt -
-# Of one client's answers, with one layer block.
-challenge --challenge-seed $seed --cells 1 --objective 1 --receipt mine.jsonl --out mine.json >/dev/null
+# Of one client's answers, with one layer block. (The log's root is another each time, and with it what is drawn.)
+challenge --challenge-seed $seed --objective 2 --receipt mine.jsonl --out mine.json >/dev/null
 open --challenge mine.json --out mine.h5 --key acme.key >/dev/null
 mkdir alone
 cp mine.h5 mine.json mine.jsonl acme.vkey alone

@@ -39,7 +39,9 @@ trace --receipt answers.jsonl
 aftune-train --model model --init --data rows.jsonl --out second --no-record --steps 1 --seq-len 32 --threads 1 --quiet >/dev/null
 verify --trace serve.aft --model second --all | sort | uniq -c | sed -n 1,3p
 # Evidence that lacks a leaf or a dataset, or is of another challenge, and evidence that was damaged on its way.
-aftune-challenge --checkpoint serve.aft/checkpoint --pubkey acme.vkey --challenge-seed $seed --cells 1 --out less.json >/dev/null
+head -n 1 answers.jsonl >one.jsonl
+aftune-challenge --checkpoint serve.aft/checkpoint --pubkey acme.vkey --challenge-seed $seed --all --receipt one.jsonl \
+  --out less.json >/dev/null
 aftune-open --trace serve.aft --model tuned --challenge less.json --out less.h5 --quiet >/dev/null
 try verify --evidence less.h5 --challenge c.json
 damaged() {
