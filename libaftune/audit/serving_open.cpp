@@ -161,9 +161,12 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
     within(options.trace.native(), [&] { refuse(rejection.reason); });
   }
   Disclosure disclosed;
-  if (options.discloses)
-    disclosed = disclosure_of(view, hand_out(options.disclosed.value_or(layout.disclosed()),
-                                             {.cells = {index.cells.begin(), index.cells.end()}}));
+  if (options.discloses) {
+    // Answers to challenges of later checkpoints may have opened later cells: the log at hand has them all.
+    const HandedOut all = hand_out(options.disclosed.value_or(layout.disclosed()),
+                                   {.cells = {index.cells.begin(), index.cells.end()}});
+    disclosed = disclosure_of(serving_log_of(trace::Log::read(layout.log())), all);
+  }
   evidence.commit(checkpoint.origin, options.key);
   return {.cells = index.cells,
           .cost = index.cost,
