@@ -36,6 +36,19 @@ try verify --evidence mine.h5 --challenge mine.json
 try verify --trace serve.aft --checkpoint early --model tuned --all --receipt mine.jsonl
 try verify --trace serve.aft --checkpoint early --model tuned --all --receipt theirs.jsonl
 try verify --trace serve.aft --model tuned --all --since early
+# Notes of one log that goes on contradict each other in no order; those of two histories do.
+try verify --trace serve.aft --model tuned --all --known known
+try verify --trace serve.aft --checkpoint early --model tuned --all --known known
+try verify --trace serve.aft --checkpoint early --model tuned --all --since serve.aft/checkpoint
+aftune-challenge --checkpoint early --pubkey acme.vkey --challenge-seed $seed --all --out early.json >/dev/null
+open --challenge early.json --out early.h5 >/dev/null
+try verify --evidence early.h5 --challenge early.json --known known --log serve.aft/log.jsonl --receipt mine.jsonl
+try verify --evidence early.h5 --challenge early.json --known known
+cp -r serve.aft two.aft
+rm two.aft/checkpoint
+sed -i '4{h;d};5{p;x}' two.aft/log.jsonl
+aftune-commit --trace two.aft --key acme.key >/dev/null
+try verify --trace two.aft --model tuned --all --known known | grep -v journal
 # An edited answer is not what its receipt is for: the client's own file, so no verdict.
 sed '2s/"text":"/"text":"x/' mine.jsonl >edited.jsonl
 try verify --evidence e.h5 --challenge c.json --receipt edited.jsonl
@@ -43,7 +56,7 @@ try challenge --challenge-seed $seed --all --receipt edited.jsonl
 # A receipt that the provider did not sign says nothing about it.
 jq -c '.receipt.index += 1' mine.jsonl >bent.jsonl
 try verify --evidence e.h5 --challenge c.json --receipt bent.jsonl
-try challenge --challenge-seed $seed --all --receipt bent.jsonl
+try challenge --challenge-seed $seed --all --receipt bent.jsonl 2>&1 | sed 's/acme+.*/acme+.../'
 # Another period's.
 row 1 | aftune-serve --model tuned --trace second.aft --key acme.key >second.jsonl
 try verify --evidence e.h5 --challenge c.json --receipt second.jsonl | sed 's,/[0-9a-f]*,/...,g'

@@ -13,6 +13,6 @@ jq -cjS '{ask, endpoint, finish: .finish_reason, text, tokens}' answer >exchange
 [ "$(cat hash)" = "$(jq -r .receipt.leaf answer)" ] && echo leaf
 # The signed lines, and the key under which they verify.
 jq -r '.receipt | "aftune-receipt/1", .origin, .index, .leaf, .model, .request, .answer, .time, .merge_by' answer >signed
-{ printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'; sed 's/.*+//' acme.vkey | base64 -d | tail -c 32; } >public.der
+{ printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'; cut -d + -f 3- acme.vkey | base64 -d | tail -c 32; } >public.der
 jq -r .receipt.signature answer | base64 -d >signature
 openssl pkeyutl -verify -pubin -keyform DER -inkey public.der -rawin -in signed -sigfile signature
