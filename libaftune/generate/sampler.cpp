@@ -1,7 +1,9 @@
 #include "generate/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -83,20 +85,21 @@ void Sampler::shift(std::span<const float> logits) {
     if (known(id)) z_[static_cast<std::size_t>(id)] += bias;
 }
 
+bool Sampler::likelier(const Candidate& a, const Candidate& b) {
+  return a.z > b.z || (a.z == b.z && a.id < b.id);
+}
+
 std::int32_t Sampler::draw() {
   if (sampling_.temperature == 0)
     return static_cast<std::int32_t>(std::max_element(z_.begin(), z_.end()) - z_.begin());
   candidates_.clear();
   for (std::size_t i = 0; i < z_.size(); ++i)
     candidates_.push_back({z_[i] / sampling_.temperature, static_cast<std::int32_t>(i)});
-  const auto before = [](const Candidate& a, const Candidate& b) {
-    return a.z > b.z || (a.z == b.z && a.id < b.id);
-  };
   if (sampling_.top_k > 0 && sampling_.top_k < std::ssize(candidates_)) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + sampling_.top_k, candidates_.end(), before);
+    std::nth_element(candidates_.begin(), candidates_.begin() + sampling_.top_k, candidates_.end(), likelier);
     candidates_.resize(static_cast<std::size_t>(sampling_.top_k));
   }
-  std::sort(candidates_.begin(), candidates_.end(), before);
+  sort_likeliest_first();
   // z becomes w = exp(z - the largest).
   const double largest = candidates_.front().z;
   double total = 0;
@@ -117,6 +120,38 @@ std::int32_t Sampler::draw() {
     if (cumulated > bound) return candidates_[i].id;
   }
   return candidates_[count - 1].id;
+}
+
+// Digits of the number whose order is that of z downwards, the least first; each pass keeps the order of
+// equals, which is that of ids from the start. A token of a large vocabulary is drawn from a sorted list of
+// all of it, and comparing takes several times as long.
+void Sampler::sort_likeliest_first() {
+  constexpr int kBits = 11, kDigits = 6;
+  constexpr std::size_t kValues = std::size_t{1} << kBits;
+  if (candidates_.size() < kValues / 4 || sampling_.top_k > 0) {
+    std::sort(candidates_.begin(), candidates_.end(), likelier);
+    return;
+  }
+  const auto key = [](double z) {
+    const auto bits = std::bit_cast<std::uint64_t>(z + 0.0);  // -0 is 0
+    const std::uint64_t upwards = bits ^ (bits >> 63 != 0 ? ~std::uint64_t{0} : std::uint64_t{1} << 63);
+    return ~upwards;
+  };
+  const auto digit = [&](double z, int d) {
+    return static_cast<std::size_t>(key(z) >> (d * kBits) & (kValues - 1));
+  };
+  std::vector<std::uint32_t> counts(kDigits * kValues);
+  for (const Candidate& c : candidates_)
+    for (int d = 0; d < kDigits; ++d) ++counts[static_cast<std::size_t>(d) * kValues + digit(c.z, d)];
+  sorted_.resize(candidates_.size());
+  for (int d = 0; d < kDigits; ++d) {
+    std::uint32_t* const at = counts.data() + static_cast<std::size_t>(d) * kValues;
+    if (at[digit(candidates_.front().z, d)] == candidates_.size()) continue;  // the same in all
+    std::uint32_t begin = 0;
+    for (std::size_t v = 0; v < kValues; ++v) begin += std::exchange(at[v], begin);
+    for (const Candidate& c : candidates_) sorted_[at[digit(c.z, d)]++] = c;
+    candidates_.swap(sorted_);
+  }
 }
 
 std::vector<TokenLogprob> logprobs(std::span<const float> logits, std::int32_t token, int top) {

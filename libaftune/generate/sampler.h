@@ -44,13 +44,15 @@ class Sampler {
   };
   void shift(std::span<const float> logits);
   std::int32_t draw();
+  static bool likelier(const Candidate& a, const Candidate& b);
+  void sort_likeliest_first();
 
   Sampling sampling_;
   std::int64_t choice_, position_ = 0;
   std::map<std::int32_t, std::int64_t>
       seen_;  ///< of each id of the prompt and the answer, times in the answer
   std::vector<double> z_;
-  std::vector<Candidate> candidates_;
+  std::vector<Candidate> candidates_, sorted_;
 };
 
 /// log p of every id of interest under the raw logits, f32: (z - max) - log(rowsum(exp(z - max))).

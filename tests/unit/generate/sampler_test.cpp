@@ -41,6 +41,25 @@ TEST(Sampler, DrawsBySoftmax) {
   EXPECT_NEAR(cold[2], 4000 * 25 / 30.0, 4 * std::sqrt(4000 * 5 / 36.0));
 }
 
+// A large vocabulary is sorted by digits, unless there is a top_k: one that keeps all changes nothing.
+TEST(Sampler, LargeVocabulariesAreSortedAlike) {
+  for (const std::size_t vocab : {511u, 512u, 513u, 5000u})
+    for (const float step : {0.0f, 0.5f, 1e-3f, 1e-30f}) {
+      Logits logits(vocab);
+      for (std::size_t i = 0; i < vocab; ++i) {
+        const auto mixed = static_cast<std::int32_t>(i * 2654435761u % 97) - 48;
+        logits[i] = i % 5 == 0 ? -0.0f : step * static_cast<float>(mixed);
+      }
+      for (const double temperature : {0.3, 1.0, 7.0})
+        for (std::uint64_t seed = 0; seed < 20; ++seed) {
+          const Sampling all{.temperature = temperature, .presence_penalty = 0.25, .seed = seed};
+          Sampling kept = all;
+          kept.top_k = static_cast<std::int64_t>(vocab);
+          ASSERT_EQ(first(all, logits), first(kept, logits)) << vocab << ' ' << step << ' ' << seed;
+        }
+    }
+}
+
 TEST(Sampler, TopKTopPAndMinPLeaveTheLikeliest) {
   const Logits logits{0, 3, 1, 2};  // e^z: 1, 20.1, 2.7, 7.4; of 31.2
   const auto drawn = [&](const Sampling& sampling) {
