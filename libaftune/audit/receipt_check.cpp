@@ -32,6 +32,8 @@ void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& 
     return;
   }
   if (json.contains("error")) return;  // a request that has no answer
+  if (json.contains("text") && !json.contains("receipt"))
+    fail(Fault::kUsage, "the answer has no receipt: it was not recorded");
   const Json& receipt = json.contains("receipt") ? json["receipt"] : json;
   out.push_back({where, seal::SignedReceipt::from_json(receipt)});
   if (json.contains("receipt")) require_own_answer(json, out.back().signed_receipt);

@@ -147,14 +147,18 @@ void check_challenged_note(const VerifyOptions& options, const Sealed& sealed, c
     fail(Fault::kUsage, "the challenge was made for another checkpoint than the one that is audited");
 }
 
-void check_other_notes(const VerifyOptions& options, const Sealed& sealed, const hash::MerkleTree& tree,
-                       Findings& findings) {
-  if (options.challenge) check_challenged_note(options, sealed, tree, findings);
+// The trace's own note beside the auditor's. To be read before the log: what it seals is then there, also
+// where another process writes on.
+std::optional<std::string> own_note(const VerifyOptions& options, Findings& findings) {
   const fs::path own = trace::Layout{options.trace}.checkpoint();
-  if (!options.checkpoint || !is_there(own)) return;
-  const auto text =
-      read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
-  if (text) check_other_note(*text, "checkpoint", options, sealed, tree, findings);
+  if (!options.checkpoint || !is_there(own)) return std::nullopt;
+  return read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
+}
+
+void check_other_notes(const VerifyOptions& options, const std::optional<std::string>& own,
+                       const Sealed& sealed, const hash::MerkleTree& tree, Findings& findings) {
+  if (options.challenge) check_challenged_note(options, sealed, tree, findings);
+  if (own) check_other_note(*own, "checkpoint", options, sealed, tree, findings);
 }
 
 // The proof may be under an earlier note of this run: sealing writes the checkpoint first.
@@ -219,11 +223,12 @@ std::optional<Sealed> check_note_text(const std::string& text, const seal::Publi
 
 std::optional<SealedLog> check_log_root(const VerifyOptions& options, const Sealed& sealed,
                                         Findings& findings, Growth growth) {
+  const auto own = own_note(options, findings);
   const trace::Layout layout{options.trace};
   auto log = read_of_trace(layout.log(), findings, [&] { return trace::Log::read(layout.log()); });
   if (!log) return std::nullopt;
   hash::MerkleTree tree = log->tree();
-  check_other_notes(options, sealed, tree, findings);
+  check_other_notes(options, own, sealed, tree, findings);
   const seal::Checkpoint& checkpoint = sealed.checkpoint;
   if (growth == Growth::kGoesOn && extends(tree, checkpoint)) {
     findings.held(Check::kLogRoot);
