@@ -10,15 +10,15 @@
 namespace aftune {
 namespace {
 
-volatile std::sig_atomic_t g_interrupted = 0;
+volatile std::sig_atomic_t g_interrupts = 0, g_most = 1;
 
-// A second signal ends the process at once: the user means it.
+// One signal too many ends the process at once: the user means it.
 void on_signal(int signal) {
-  if (g_interrupted != 0) {
+  if (g_interrupts >= g_most) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }
-  g_interrupted = 1;
+  g_interrupts = g_interrupts + 1;
 }
 
 }  // namespace
@@ -54,13 +54,18 @@ void Progress::update(std::int64_t done, std::string_view note) {
   std::fflush(stderr);
 }
 
-void catch_interrupts() {
+void catch_interrupts(int most) {
+  g_most = most;
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
 }
 
 bool interrupted() {
-  return g_interrupted != 0;
+  return g_interrupts != 0;
+}
+
+int interrupts() {
+  return g_interrupts;
 }
 
 }  // namespace aftune

@@ -27,8 +27,11 @@ class Progress {
   std::chrono::steady_clock::time_point last_{};
 };
 
-/// Set by SIGINT or SIGTERM once catch_interrupts() has been called; long loops ask it between steps.
-void catch_interrupts();
+/// Set by SIGINT or SIGTERM once catch_interrupts() has been called; long loops ask it between steps. After
+/// `most` of them the next ends the process at once.
+void catch_interrupts(int most = 1);
 bool interrupted();
+/// How many there were.
+int interrupts();
 
 }  // namespace aftune

@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -62,15 +60,6 @@ void print(std::string_view text) {
 
 void print_json(const Json& value) {
   print(json_text(value) + "\n");
-}
-
-double shortest(float value) {
-  if (!std::isfinite(value)) return static_cast<double>(value);
-  char digits[32];
-  const char* end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-  double wide = 0;
-  std::from_chars(digits, end, wide);
-  return wide;
 }
 
 void write_output(const fs::path& path, std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "base/shortest.h"
 
 namespace aftune::cli {
 
@@ -13,8 +14,7 @@ namespace aftune::cli {
 void print(std::string_view text);
 /// One line, as json_text() writes it.
 void print_json(const Json& value);
-/// A binary32 as the binary64 whose shortest decimal is that of the binary32: 0.1f is printed as 0.1.
-double shortest(float value);
+using aftune::shortest;
 
 /// Writes `text` to the file, whole or not at all, or to stdout if path is "-".
 void write_output(const fs::path& path, std::string_view text);

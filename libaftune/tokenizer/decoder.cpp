@@ -169,4 +169,27 @@ std::string Decoder::decode(std::vector<std::string> tokens) const {
   return joined(tokens, steps_.empty() ? " " : "");
 }
 
+std::string Decoder::bytes_of(std::string token) const {
+  for (const Step& step : steps_) {
+    switch (step.kind) {
+      case Step::Kind::kByteLevel:
+        token = bytes_of_alphabet(token).value_or(token);
+        break;
+      case Step::Kind::kMetaspace:
+        token = replace_all(token, step.pattern, " ");
+        break;
+      case Step::Kind::kReplace:
+        token = replace_all(token, step.pattern, step.content);
+        break;
+      case Step::Kind::kByteFallback:
+        if (const std::optional<char> byte = fallback_byte(token)) return {*byte};
+        break;
+      case Step::Kind::kFuse:
+      case Step::Kind::kStrip:  // of the text's ends
+        break;
+    }
+  }
+  return token;
+}
+
 }  // namespace aftune::tokenizer

@@ -16,6 +16,8 @@ class Decoder {
   static Decoder from_json(const Json& json);
 
   std::string decode(std::vector<std::string> tokens) const;
+  /// The bytes that a token stands for in the midst of a text; they need not be UTF-8.
+  std::string bytes_of(std::string token) const;
 
  private:
   friend class DecodeStream;

@@ -147,6 +147,11 @@ const std::string* Tokenizer::decoded_token(std::int32_t id, bool skip_specials)
   return skip_specials && added != nullptr && added->special ? nullptr : token;
 }
 
+std::string Tokenizer::bytes_of(std::int32_t id) const {
+  const std::string* token = decoded_token(id, false);
+  return token == nullptr ? "" : impl_->decoder.bytes_of(*token);
+}
+
 const Decoder& Tokenizer::decoder() const {
   return impl_->decoder;
 }

@@ -33,6 +33,8 @@ class Tokenizer {
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_specials) const;
   /// The token that decode() hands to its decoder for `id`; null for an id that it leaves out.
   const std::string* decoded_token(std::int32_t id, bool skip_specials) const;
+  /// The bytes that the token stands for in the midst of a text; "" for an unknown id.
+  std::string bytes_of(std::int32_t id) const;
   const Decoder& decoder() const;
   /// One more than the largest id, added tokens included.
   std::int32_t size() const;

@@ -85,5 +85,21 @@ TEST(Interrupts, TheFirstIsAskedForAndTheSecondEnds) {
   }
 }
 
+TEST(Interrupts, AsManyAsAreWantedAreCounted) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    catch_interrupts(2);
+    std::raise(SIGTERM);
+    std::raise(SIGINT);
+    if (interrupts() != 2) ::_exit(1);
+    std::raise(SIGTERM);
+    ::_exit(2);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status)) << status;
+  EXPECT_EQ(WTERMSIG(status), SIGTERM);
+}
+
 }  // namespace
 }  // namespace aftune
