@@ -140,7 +140,7 @@ void Recorder::work() {
     try {
       if (!failure_ && checkpoint_due()) sign_checkpoint();
     } catch (...) {
-      failure_ = std::current_exception();
+      fail_now();
     }
     lock.lock();
     busy_ = false;
@@ -155,7 +155,7 @@ void Recorder::write(std::vector<Waiting> group) {
     try {
       receipts = write_group(group);
     } catch (...) {
-      failure_ = std::current_exception();
+      fail_now();
     }
   }
   std::string problem;
@@ -181,11 +181,11 @@ std::vector<seal::SignedReceipt> Recorder::write_group(const std::vector<Waiting
   }
   journal_->append(lines);
   log_->append(leaves);
+  append_hashes(leaves);
   std::vector<seal::SignedReceipt> receipts;
   for (std::size_t i = 0; i < group.size(); ++i) {
     const record::Exchange& exchange = group[i].exchange;
-    const Digest leaf = hash::leaf_hash(leaves[i]);
-    tree_.append(leaf);
+    const Digest& leaf = tree_.leaves()[static_cast<std::size_t>(first) + i];
     ++totals_.answers;
     totals_.prompt_tokens += std::ssize(exchange.prompt);
     totals_.answer_tokens += std::ssize(exchange.tokens);
@@ -201,6 +201,18 @@ std::vector<seal::SignedReceipt> Recorder::write_group(const std::vector<Waiting
   }
   if (checkpoint_.size == static_cast<std::uint64_t>(first)) oldest_unsealed_ = time;
   return receipts;
+}
+
+void Recorder::append_hashes(const std::vector<std::string>& leaves) {
+  std::vector<Digest> hashes;
+  for (const std::string& leaf : leaves) hashes.push_back(hash::leaf_hash(leaf));
+  const std::lock_guard lock(mutex_);
+  for (const Digest& hash : hashes) tree_.append(hash);
+}
+
+void Recorder::fail_now() {
+  failure_ = std::current_exception();
+  failed_ = true;
 }
 
 // Only its own thread writes the tree and the checkpoint once it runs.
@@ -219,11 +231,23 @@ void Recorder::sign_checkpoint() {
              seal::LeafProof{.index = 0, .proof = tree_.inclusion(0, tree_.size()), .note = note}.to_text());
   const std::lock_guard lock(mutex_);
   checkpoint_ = next;
+  note_ = note;
 }
 
 seal::Checkpoint Recorder::checkpoint() const {
   const std::lock_guard lock(mutex_);
   return checkpoint_;
+}
+
+std::string Recorder::note() const {
+  const std::lock_guard lock(mutex_);
+  return note_;
+}
+
+std::optional<seal::LeafProof> Recorder::proof(std::uint64_t leaf) const {
+  const std::lock_guard lock(mutex_);
+  if (leaf >= checkpoint_.size) return std::nullopt;
+  return seal::LeafProof{.index = leaf, .proof = tree_.inclusion(leaf, checkpoint_.size), .note = note_};
 }
 
 void Recorder::close(bool end) {
@@ -238,7 +262,7 @@ void Recorder::close(bool end) {
   if (end) {
     const std::string leaf = to_leaf(totals_);
     log_->append({leaf});
-    tree_.append(hash::leaf_hash(leaf));
+    append_hashes({leaf});
   }
   sign_checkpoint();
 }

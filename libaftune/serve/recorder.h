@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -62,6 +63,12 @@ class Recorder {
            std::function<void(const Outcome&)> then);
   /// The checkpoint that is signed now, and how many leaves it seals.
   seal::Checkpoint checkpoint() const;
+  /// The note that it is in.
+  std::string note() const;
+  /// That it seals this leaf; nullopt for a leaf that it does not seal.
+  std::optional<seal::LeafProof> proof(std::uint64_t leaf) const;
+  /// Writing has failed, and nothing is recorded any more.
+  bool failed() const { return failed_; }
   /// Waits until all that was added is done; then signs a checkpoint over it, after the last leaf if the
   /// period is to end here. Throws what writing threw.
   void close(bool end);
@@ -77,7 +84,9 @@ class Recorder {
   void work();
   void write(std::vector<Waiting> group);
   std::vector<seal::SignedReceipt> write_group(const std::vector<Waiting>& group);
+  void append_hashes(const std::vector<std::string>& leaves);
   bool checkpoint_due() const;
+  void fail_now();
   void sign_checkpoint();
 
   const RecordOptions options_;
@@ -89,7 +98,7 @@ class Recorder {
   std::optional<FileLock> lock_;
   std::optional<trace::LogWriter> log_;
   std::optional<trace::JournalWriter> journal_;
-  hash::MerkleTree tree_;
+  hash::MerkleTree tree_;  // its own thread's, which changes it under mutex_
   record::ServingFinal totals_;
 
   mutable std::mutex mutex_;
@@ -97,8 +106,10 @@ class Recorder {
   std::vector<Waiting> waiting_;
   bool busy_ = false, stop_ = false;
   seal::Checkpoint checkpoint_;
+  std::string note_;
   std::int64_t oldest_unsealed_ = 0;  // when it was written
   std::exception_ptr failure_;        // after it nothing is written
+  std::atomic<bool> failed_ = false;  // there is one
   std::thread thread_;
 };
 

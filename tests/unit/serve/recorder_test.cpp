@@ -182,6 +182,36 @@ TEST_F(RecorderTest, SignsACheckpointInTime) {
   EXPECT_EQ(sealed().size, 2u);
 }
 
+// While answers are recorded, anybody may ask for proofs.
+TEST_F(RecorderTest, ProvesWhatItsCheckpointSealsAndNothingElse) {
+  RecordOptions often = options();
+  often.checkpoint_leaves = 1;
+  Recorder recorder(often, small_manifest());
+  std::atomic<int> done = 0, proofs = 0;
+  const auto check = [&](std::uint64_t leaf) {
+    const auto proof = recorder.proof(leaf);
+    if (!proof) return false;
+    const auto note = seal::Note::parse(proof->note);
+    EXPECT_EQ(seal::check_note(note, key_.public_key()), seal::NoteCheck::kValid);
+    const auto sealed = seal::Checkpoint::parse(note.text);
+    const Digest hash = hash::leaf_hash(trace::Log::read(layout().log()).leaves[leaf]);
+    EXPECT_TRUE(hash::verify_inclusion(hash, leaf, sealed.size, proof->proof, sealed.root));
+    return true;
+  };
+  std::thread asker([&] {
+    while (done < 40) proofs += check(0) ? 1 : 0;
+  });
+  for (int i = 0; i < 40; ++i) recorder.add(exchange(i), {digest(i)}, [&](const auto&) { ++done; });
+  asker.join();
+  EXPECT_GT(proofs, 0);
+  for (int i = 0; i < 200 && recorder.checkpoint().size < 41; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (std::uint64_t leaf = 0; leaf < 41; ++leaf) EXPECT_TRUE(check(leaf)) << leaf;
+  EXPECT_FALSE(recorder.proof(41));
+  EXPECT_EQ(recorder.proof(40)->note, recorder.note());
+  recorder.close(false);
+}
+
 TEST_F(RecorderTest, AFailureIsToldAndLeavesTheLogWhole) {
   Recorder recorder(options(), small_manifest());
   record::Exchange bad = exchange(1);
@@ -190,6 +220,7 @@ TEST_F(RecorderTest, AFailureIsToldAndLeavesTheLogWhole) {
   recorder.add(bad, {digest(1)}, [&](const Recorder::Outcome& outcome) { problem = outcome.problem; });
   EXPECT_THROW(recorder.close(false), Error);
   EXPECT_NE(problem.find("could not be recorded"), std::string::npos);
+  EXPECT_TRUE(recorder.failed());
   EXPECT_EQ(trace::Log::read(layout().log()).leaves.size(), 1u);
 }
 
