@@ -11,15 +11,24 @@
 namespace aftune::audit {
 namespace {
 
-// What a batch answer says must be what its receipt is for; else the receipt proves nothing about it.
+// A chat's choice has its text in its message.
+const Json* text_of(const Json& answer) {
+  if (answer.contains("text")) return &answer["text"];
+  const auto message = answer.find("message");
+  return message != answer.end() && message->contains("content") ? &(*message)["content"] : nullptr;
+}
+
+// What an answer says must be what its receipt is for; else the receipt proves nothing about it.
 void require_own_answer(const Json& json, const seal::SignedReceipt& receipt) {
-  for (const char* key : {"text", "tokens", "finish_reason", "endpoint", "ask"})
+  const Json* text = text_of(json);
+  if (text == nullptr) return;
+  for (const char* key : {"tokens", "finish_reason", "endpoint", "ask"})
     if (!json.contains(key)) return;
   record::Exchange exchange;
   exchange.endpoint = json["endpoint"].get<std::string>();
   exchange.ask = json["ask"].get<std::int64_t>();
   exchange.finish = json["finish_reason"].get<std::string>();
-  exchange.text = json["text"].get<std::string>();
+  exchange.text = text->get<std::string>();
   exchange.tokens = json["tokens"].get<std::vector<std::int32_t>>();
   if (answer_digest(exchange) != receipt.receipt.answer)
     fail(Fault::kUsage, "the answer is not the one that its receipt is for");

@@ -12,8 +12,9 @@
 
 namespace aftune::audit {
 
-/// Reads JSON of a receipt, or of an answer with a member "receipt" (batch answers, and completions, whose
-/// choices have one each). Of a batch answer, text and tokens must be those that the receipt speaks of.
+/// Reads JSON of a receipt, or of an answer with a member "receipt" (batch answers, and responses of a
+/// server, whose choices have one each). The answer's text and tokens must be those that the receipt speaks
+/// of.
 /// Throws Error{kUsage}: they are the client's own files.
 inline constexpr std::uint64_t kMaxReceiptBytes = std::uint64_t{256} << 20;
 std::vector<HeldReceipt> read_receipts(const std::string& where, std::string_view text);
