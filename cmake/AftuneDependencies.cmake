@@ -4,6 +4,7 @@ find_package(nlohmann_json CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(zstd CONFIG REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 
 # The shared libhdf5 of Debian pulls in about thirty more libraries (curl, ldap, krb5); the static one none.
 set(HDF5_USE_STATIC_LIBRARIES ON)

@@ -14,7 +14,7 @@ import sys
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 WRAPPED = {  # header prefix -> modules that may include it
     "hdf5.h": {"trace"}, "H5": {"trace"}, "zstd": {"trace"}, "sodium": {"hash", "seal"}, "CLI/": {"cli"},
-    "nlohmann/": {"base"}, "cuda": {"kernels"}, "cublas": {"kernels"},
+    "nlohmann/": {"base"}, "httplib.h": {"http"}, "cuda": {"kernels"}, "cublas": {"kernels"},
 }
 
 

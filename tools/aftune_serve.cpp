@@ -1,4 +1,5 @@
-// Answers requests with a model, records the answers, and gives a signed receipt for each.
+// Answers requests with a model, of a file or over HTTP, records the answers, and gives a signed receipt for
+// each.
 
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
+#include "http/server.h"
 #include "serve/served.h"
 #include "serve/service.h"
 
@@ -24,10 +26,17 @@ namespace {
 
 constexpr std::int64_t kMany = std::int64_t{1} << 40;
 constexpr std::uint64_t kMaxLineage = std::uint64_t{1} << 20;
+constexpr std::chrono::milliseconds kTick{100};
 
 struct Args {
   fs::path model, trace, key, lineage;
-  fs::path in = "-", out = "-";
+  fs::path in, out;
+  std::string listen, name;
+  fs::path tokens;
+  int connections = 128;
+  std::int64_t max_queue = 1024, timeout = 30;
+  std::uint64_t max_body = serve::Limits().bytes;
+  bool no_auth = false;
   std::string numerics = "i14", device = "cpu", run_id;
   int layers_per_block = 1, threads = 0, batch = 32;
   std::int64_t max_tokens = 4096, default_tokens = 256, pass_tokens = 512, merge_delay = 60;
@@ -36,11 +45,29 @@ struct Args {
   bool no_record = false, resume = false, keep_open = false, quiet = false;
 };
 
+void server_flags(CLI::App& app, Args& args) {
+  const auto server = [](CLI::Option* option) { return option->group("server"); };
+  server(cli::text(app, "--listen", "ADDRESS", args.listen,
+                   "answer over HTTP: a port, ADDRESS:PORT or [ADDRESS]:PORT; 127.0.0.1 if only a port is "
+                   "given; port 0 is any that is free"));
+  server(cli::text(app, "--name", "NAME", args.name, "the model's name for clients [the folder's name]"));
+  server(cli::path(app, "--tokens", "FILE", args.tokens,
+                   "bearer tokens that clients must have one of, one a line; only the owner may read it"));
+  server(cli::toggle(app, "--no-auth", args.no_auth, "without --tokens on other addresses than loopback"));
+  server(cli::integer(app, "--max-queue", args.max_queue, "answers that may wait for room", 1, 1 << 20));
+  server(cli::size(app, "--max-body", args.max_body, "largest request; K, M as suffix; 4M at most"));
+  server(cli::integer(app, "--connections", args.connections, "connections at once, a thread for each", 1,
+                      1 << 12));
+  server(cli::integer(app, "--timeout", args.timeout,
+                      "seconds for a request to come whole, and for what is written to be taken", 1, 3600));
+}
+
 void flags(CLI::App& app, Args& args) {
   const auto input = [](CLI::Option* option) { return option->group("inputs and outputs"); };
   input(cli::model(app, args.model))->required();
   input(cli::path(app, "--in", "FILE", args.in, "requests, JSON objects one a line, - for stdin [-]"));
   input(cli::out(app, args.out, "FILE", "answers to write, in the order of the requests, - for stdout [-]"));
+  server_flags(app, args);
   const auto limit = [](CLI::Option* option) { return option->group("answers"); };
   limit(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
   limit(cli::integer(app, "--default-tokens", args.default_tokens,
@@ -70,18 +97,42 @@ void flags(CLI::App& app, Args& args) {
   run(cli::quiet(app, args.quiet));
 }
 
+// Not a standard stream.
+bool is_file(const fs::path& path) {
+  return !path.empty() && path != "-";
+}
+
+void require_server(const Args& args) {
+  const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
+  if (args.listen.empty()) {
+    if (!args.name.empty() || !args.tokens.empty() || args.no_auth)
+      wrong("--name, --tokens and --no-auth go with --listen");
+    return;
+  }
+  if (!args.in.empty() || !args.out.empty()) wrong("--in and --out do not go with --listen");
+  if (!args.tokens.empty() && args.no_auth) wrong("give one of --tokens and --no-auth");
+  if (args.max_body == 0 || args.max_body > serve::Limits().bytes)
+    wrong("--max-body: ", args.max_body, " is not within 1 and ", serve::Limits().bytes);
+  const auto address = within("--listen", [&] { return http::Address::parse(args.listen); });
+  if (!address.is_loopback() && args.tokens.empty() && !args.no_auth)
+    wrong("--listen: ", address.host, " can be reached by others; hint: give --tokens, or --no-auth");
+}
+
 void require_consistent(const Args& args) {
   const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
   if (args.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
   if (args.trace.empty() != args.key.empty()) wrong("--trace and --key go together");
   if (args.no_record && (args.resume || args.keep_open || !args.run_id.empty() || !args.lineage.empty()))
     wrong("--no-record goes with no flag about a trace");
+  require_server(args);
   if (args.default_tokens > args.max_tokens) wrong("--default-tokens is more than --max-tokens");
   if (!kernels::profile_from_name(args.numerics))
     wrong("--numerics: ", args.numerics,
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
   if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
-  cli::require_not_input("--out", args.out, {args.in == "-" ? fs::path() : args.in, args.key, args.lineage});
+  if (is_file(args.out))
+    cli::require_not_input("--out", args.out,
+                           {is_file(args.in) ? args.in : fs::path(), args.key, args.lineage});
 }
 
 // The proof must be of the model that is served, or the log would contradict itself.
@@ -202,7 +253,7 @@ class Batch {
   template <class Ready>
   bool wait(std::unique_lock<std::mutex>& lock, const Ready& ready) {
     while (!interrupted())
-      if (wake_.wait_for(lock, std::chrono::milliseconds(100), ready)) return true;
+      if (wake_.wait_for(lock, kTick, ready)) return true;
     return false;
   }
   void refuse(std::int64_t row, const std::string& why) {
@@ -246,17 +297,17 @@ class Batch {
 
 cli::Exit answer_rows(const Args& args, serve::Service& service) {
   std::ifstream file;
-  if (args.in != "-") {
+  if (is_file(args.in)) {
     file.open(args.in);
     if (!file) fail(Fault::kUsage, args.in.native(), ": cannot be read");
   }
   std::ofstream to;
-  if (args.out != "-") {
+  if (is_file(args.out)) {
     to.open(args.out, std::ios::trunc);
     if (!to) fail(Fault::kUsage, args.out.native(), ": cannot be written");
   }
-  std::istream& in = args.in == "-" ? std::cin : file;
-  Batch batch(service, args.out == "-" ? std::cout : to, 4 * static_cast<std::size_t>(args.batch));
+  std::istream& in = is_file(args.in) ? file : std::cin;
+  Batch batch(service, is_file(args.out) ? to : std::cout, 4 * static_cast<std::size_t>(args.batch));
   for (std::string line; !interrupted() && std::getline(in, line);) batch.take(line);
   const bool all = batch.finish();
   service.close(!args.keep_open && !interrupted());
@@ -264,14 +315,49 @@ cli::Exit answer_rows(const Args& args, serve::Service& service) {
   return all ? cli::Exit::kDone : cli::Exit::kFailed;
 }
 
+http::ServerOptions server_options(const Args& args) {
+  http::ServerOptions options{
+      .address = http::Address::parse(args.listen),
+      .api = {.name = args.name,
+              .tokens = std::nullopt,
+              .most_waiting = static_cast<std::size_t>(args.max_queue),
+              .now = [] { return cli::current_time(kMaxJsonInteger); }},
+      .connection = {.patience = std::chrono::seconds(args.timeout), .most_body = args.max_body},
+      .connections = args.connections};
+  if (args.name.empty()) options.api.name = fs::canonical(args.model).filename().native();
+  if (!args.tokens.empty()) options.api.tokens = http::BearerTokens::read(args.tokens);
+  return options;
+}
+
+// The first signal lets what runs come to its end, the second gives it up; both are how a server is to end.
+void listen_until_told(const http::ServerOptions& options, serve::Service& service) {
+  http::Server server(service, options);
+  cli::print(cat("listening on http://", server.address().to_text(), "\n"));
+  while (!interrupted()) std::this_thread::sleep_for(kTick);
+  server.stop();
+  while (!server.is_done()) {
+    if (interrupts() > 1) server.cancel();
+    std::this_thread::sleep_for(kTick);
+  }
+}
+
+cli::Exit serve_over_http(const Args& args, const http::ServerOptions& options, serve::Service& service) {
+  listen_until_told(options, service);
+  service.close(!args.keep_open);
+  return cli::Exit::kDone;
+}
+
 cli::Exit serve_requests(const Args& args) {
   require_consistent(args);
-  catch_interrupts();
+  const bool listens = !args.listen.empty();
+  catch_interrupts(listens ? 2 : 1);
+  http::ServerOptions server;
+  if (listens) server = server_options(args);
   std::optional<seal::SecretKey> key;
   if (!args.key.empty())
     key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
   serve::Service service(options_of(args, key ? &*key : nullptr));
-  return answer_rows(args, service);
+  return listens ? serve_over_http(args, server, service) : answer_rows(args, service);
 }
 
 }  // namespace
