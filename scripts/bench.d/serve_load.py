@@ -171,8 +171,11 @@ def main():
             [bench_model.tool(args.build, "aftune-verify"), "--trace", os.path.join(work, "trace"), "--model", model,
              "--pubkey", os.path.join(work, "acme.vkey"), "--receipt", receipts, "--challenge-seed", os.urandom(32).hex(),
              "--cells", "64", "--json"], capture_output=True, text=True)
-        print(f"aftune-verify of all {len(load.answers)} receipts and 64 cells: exit {verdict.returncode}")
-        print(verdict.stderr or verdict.stdout[:2000])
+        if verdict.returncode not in (0, 1, 3):
+            sys.exit(verdict.stderr)
+        said = json.loads(verdict.stdout)
+        print(f"aftune-verify of all {len(load.answers)} receipts and 64 cells: {said['verdict']}; receipts "
+              f"{said['log_checks']['receipt']}; {said['reasons'][:5]}")
         sys.exit(1 if load.lost or load.wrong or code or verdict.returncode else 0)
     finally:
         shutil.rmtree(work)
