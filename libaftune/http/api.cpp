@@ -26,7 +26,7 @@ std::string random_hex() {
 }
 
 std::string sse(const Json& json) {
-  return "data: " + json_text(json) + "\n\n";
+  return std::string("data: ").append(json_text(json)).append("\n\n");
 }
 
 Reply plain(std::string text) {
@@ -98,7 +98,7 @@ Api::Api(serve::Service& service, ApiOptions options, std::function<int()> conne
       options_(std::move(options)),
       connections_(std::move(connections)),
       id_prefix_(random_hex()),
-      fingerprint_("fp_" + to_hex(service.manifest().base.root).substr(0, 16)) {}
+      fingerprint_(cat("fp_", to_hex(service.manifest().base.root).substr(0, 16))) {}
 
 const std::vector<Api::Route>& Api::routes() {
   static const std::vector<Route> all{
