@@ -317,7 +317,6 @@ cli::Exit answer_rows(const Args& args, serve::Service& service) {
 
 http::ServerOptions server_options(const Args& args) {
   http::ServerOptions options{
-      .address = http::Address::parse(args.listen),
       .api = {.name = args.name,
               .tokens = std::nullopt,
               .most_waiting = static_cast<std::size_t>(args.max_queue),
@@ -330,8 +329,9 @@ http::ServerOptions server_options(const Args& args) {
 }
 
 // The first signal lets what runs come to its end, the second gives it up; both are how a server is to end.
-void listen_until_told(const http::ServerOptions& options, serve::Service& service) {
-  http::Server server(service, options);
+void listen_until_told(http::ListeningSocket socket, const http::ServerOptions& options,
+                       serve::Service& service) {
+  http::Server server(service, std::move(socket), options);
   cli::print(cat("listening on http://", server.address().to_text(), "\n"));
   while (!interrupted()) std::this_thread::sleep_for(kTick);
   server.stop();
@@ -341,23 +341,33 @@ void listen_until_told(const http::ServerOptions& options, serve::Service& servi
   }
 }
 
-cli::Exit serve_over_http(const Args& args, const http::ServerOptions& options, serve::Service& service) {
-  listen_until_told(options, service);
+std::optional<seal::SecretKey> read_key(const Args& args) {
+  if (args.key.empty()) return std::nullopt;
+  return seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
+}
+
+// What the server needs besides a service comes first: a trace is begun only if all is there.
+cli::Exit serve_over_http(const Args& args) {
+  catch_interrupts(2);
+  const http::ServerOptions options = server_options(args);
+  http::ListeningSocket socket(http::Address::parse(args.listen));
+  const auto key = read_key(args);
+  serve::Service service(options_of(args, key ? &*key : nullptr));
+  listen_until_told(std::move(socket), options, service);
   service.close(!args.keep_open);
   return cli::Exit::kDone;
 }
 
+cli::Exit serve_rows(const Args& args) {
+  catch_interrupts();
+  const auto key = read_key(args);
+  serve::Service service(options_of(args, key ? &*key : nullptr));
+  return answer_rows(args, service);
+}
+
 cli::Exit serve_requests(const Args& args) {
   require_consistent(args);
-  const bool listens = !args.listen.empty();
-  catch_interrupts(listens ? 2 : 1);
-  http::ServerOptions server;
-  if (listens) server = server_options(args);
-  std::optional<seal::SecretKey> key;
-  if (!args.key.empty())
-    key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
-  serve::Service service(options_of(args, key ? &*key : nullptr));
-  return listens ? serve_over_http(args, server, service) : answer_rows(args, service);
+  return args.listen.empty() ? serve_rows(args) : serve_over_http(args);
 }
 
 }  // namespace

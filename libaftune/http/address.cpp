@@ -85,21 +85,25 @@ std::string Address::to_text() const {
   return host.find(':') == host.npos ? cat(host, ':', port) : cat('[', host, "]:", port);
 }
 
-int listen_at(Address& address) {
+ListeningSocket::ListeningSocket(const Address& address) : address_(address) {
   Raw raw;
   AFTUNE_CHECK(convert(address, raw));
-  const int fd = ::socket(raw.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  fd_ = ::socket(raw.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   // A server that ends leaves connections that the next one must not wait for.
   const int on = 1;
-  if (fd >= 0 && ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-      ::bind(fd, reinterpret_cast<const sockaddr*>(&raw.storage), raw.size) == 0 &&
-      ::listen(fd, kBacklog) == 0) {
-    address.port = port_in_use(fd);
-    return fd;
+  if (fd_ >= 0 && ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+      ::bind(fd_, reinterpret_cast<const sockaddr*>(&raw.storage), raw.size) == 0 &&
+      ::listen(fd_, kBacklog) == 0) {
+    address_.port = port_in_use(fd_);
+    return;
   }
   const std::string why = std::strerror(errno);
-  if (fd >= 0) ::close(fd);
+  if (fd_ >= 0) ::close(fd_);
   fail(Fault::kUsage, address.to_text(), ": cannot listen there: ", why);
+}
+
+ListeningSocket::~ListeningSocket() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace aftune::http

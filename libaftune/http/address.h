@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace aftune::http {
 
@@ -18,8 +19,23 @@ struct Address {
   std::string to_text() const;
 };
 
-/// A socket that listens at `address`, whose port becomes the one in use. Throws Error{kUsage} if it cannot
-/// be had.
-int listen_at(Address& address);
+/// A socket that listens: clients may connect, and wait until somebody accepts them.
+class ListeningSocket {
+ public:
+  /// Throws Error{kUsage} if it cannot listen there.
+  explicit ListeningSocket(const Address& address);
+  ListeningSocket(ListeningSocket&& other) noexcept
+      : address_(other.address_), fd_(std::exchange(other.fd_, -1)) {}
+  ListeningSocket& operator=(ListeningSocket&&) = delete;
+  ~ListeningSocket();
+
+  /// With the port in use.
+  const Address& address() const { return address_; }
+  int fd() const { return fd_; }
+
+ private:
+  Address address_;
+  int fd_ = -1;
+};
 
 }  // namespace aftune::http

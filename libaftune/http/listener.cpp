@@ -13,13 +13,9 @@ constexpr std::chrono::milliseconds kTick{100};
 
 }  // namespace
 
-Listener::Listener(const Address& address, Answerer& answerer, const ConnectionOptions& options,
+Listener::Listener(ListeningSocket socket, Answerer& answerer, const ConnectionOptions& options,
                    int connections)
-    : address_(address),
-      answerer_(answerer),
-      options_(options),
-      most_(connections),
-      fd_(listen_at(address_)) {
+    : socket_(std::move(socket)), answerer_(answerer), options_(options), most_(connections) {
   for (int i = 0; i < most_; ++i) threads_.emplace_back([this] { work(); });
   acceptor_ = std::thread([this] { accept_all(); });
 }
@@ -27,7 +23,6 @@ Listener::Listener(const Address& address, Answerer& answerer, const ConnectionO
 Listener::~Listener() {
   stop();
   acceptor_.join();
-  ::close(fd_);
   for (std::thread& thread : threads_) thread.join();
 }
 
@@ -47,7 +42,7 @@ int Listener::connections() const {
 bool Listener::must_leave() const {
   if (stop_) return true;
   if (connections() < most_) return false;
-  pollfd one{.fd = fd_, .events = POLLIN, .revents = 0};
+  pollfd one{.fd = socket_.fd(), .events = POLLIN, .revents = 0};
   return ::poll(&one, 1, 0) > 0;
 }
 
@@ -58,9 +53,9 @@ void Listener::accept_all() {
       wake_.wait(lock, [&] { return stop_ || open_ < most_; });
     }
     if (stop_) return;
-    pollfd one{.fd = fd_, .events = POLLIN, .revents = 0};
+    pollfd one{.fd = socket_.fd(), .events = POLLIN, .revents = 0};
     if (::poll(&one, 1, static_cast<int>(kTick.count())) <= 0) continue;
-    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int fd = ::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0)
       take(fd);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)

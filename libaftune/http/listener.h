@@ -16,15 +16,14 @@ namespace aftune::http {
 /// next wait in the kernel, and for them those must go that have their answers.
 class Listener {
  public:
-  /// Throws Error{kUsage} if it cannot listen there. Keeps a reference to the answerer.
-  Listener(const Address& address, Answerer& answerer, const ConnectionOptions& options, int connections);
+  /// Keeps a reference to the answerer.
+  Listener(ListeningSocket socket, Answerer& answerer, const ConnectionOptions& options, int connections);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   /// Waits until all connections are closed.
   ~Listener();
 
-  /// With the port in use.
-  const Address& address() const { return address_; }
+  const Address& address() const { return socket_.address(); }
   /// Takes no more connections, and lets those there are go once they have their answers. Does not wait.
   void stop();
   int connections() const;
@@ -36,11 +35,10 @@ class Listener {
   // It is time, or others wait for the place.
   bool must_leave() const;
 
-  Address address_;
+  const ListeningSocket socket_;
   Answerer& answerer_;
   const ConnectionOptions options_;
   const int most_;
-  const int fd_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<int> taken_;  // connections that no thread has yet

@@ -6,7 +6,6 @@
 namespace aftune::http {
 
 struct ServerOptions {
-  Address address;
   ApiOptions api;
   ConnectionOptions connection;
   int connections = 128;  ///< at once, a thread for each
@@ -15,10 +14,9 @@ struct ServerOptions {
 /// Answers over HTTP with a service. It goes before the service does.
 class Server {
  public:
-  /// Listens once it is made. Throws Error{kUsage} if it cannot.
-  Server(serve::Service& service, ServerOptions options)
+  Server(serve::Service& service, ListeningSocket socket, ServerOptions options)
       : api_(service, std::move(options.api), [this] { return listener_.connections(); }),
-        listener_(options.address, api_, options.connection, options.connections) {}
+        listener_(std::move(socket), api_, options.connection, options.connections) {}
 
   const Address& address() const { return listener_.address(); }
   /// Takes nothing more; what was taken is answered.

@@ -6,9 +6,11 @@ usage: http_test.py BIN-DIR DEMO-DIR SCRATCH [unittest argument...]
 import base64
 import concurrent.futures
 import contextlib
+import gzip
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -256,6 +258,23 @@ class Refusals(Served):
             with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as client:
                 client.sendall(sent)
                 self.assertEqual(client.recv(1000).split()[1], status, sent[:60])
+
+    def test_compressed_bodies(self):
+        body = gzip.compress(b'{"prompt":"x","max_tokens":2}')
+        status, _, text = self.server.ask("POST", COMPLETIONS, body, {"Content-Encoding": "gzip"})
+        self.assertEqual(status, 200)
+        self.answers.append(json.loads(text))
+        # Small as it is sent, large as it is.
+        self.refused(413, gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"})
+
+    def test_a_body_that_drips(self):
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as client:
+            client.sendall(b"POST /v1/completions HTTP/1.1\r\nContent-Length: 50000\r\n\r\n")
+            start = time.monotonic()
+            while not select.select([client], [], [], 0.1)[0]:
+                client.sendall(b" ")
+                self.assertLess(time.monotonic() - start, 10)
+            self.assertEqual(client.recv(1000).split()[1], b"408")
 
     def test_slow_clients(self):
         for sent in (b"POST /v1/compl", b"POST /v1/completions HTTP/1.1\r\nContent-Length: 50\r\n\r\n{"):

@@ -1,7 +1,6 @@
 #include "http/address.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/error.h"
 
@@ -31,12 +30,9 @@ TEST(AddressTest, RefusesWhatIsNone) {
 }
 
 TEST(AddressTest, ListensAtAnyPortAndAtNoneTwice) {
-  Address first = Address::parse("0");
-  const int fd = listen_at(first);
-  EXPECT_GT(first.port, 0);
-  Address second = first;
-  EXPECT_THROW(listen_at(second), Error);
-  ::close(fd);
+  const ListeningSocket first(Address::parse("0"));
+  EXPECT_GT(first.address().port, 0);
+  EXPECT_THROW(ListeningSocket(first.address()), Error);
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ std::string post(std::string_view path, std::string_view body) {
 class ListenerTest : public testing::Test {
  protected:
   std::unique_ptr<Listener> listen(int connections) {
-    return std::make_unique<Listener>(Address{}, echo_, options_, connections);
+    return std::make_unique<Listener>(ListeningSocket(Address{}), echo_, options_, connections);
   }
   Echo echo_;
   ConnectionOptions options_{
