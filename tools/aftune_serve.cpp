@@ -105,8 +105,10 @@ bool is_file(const fs::path& path) {
 void require_server(const Args& args) {
   const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
   if (args.listen.empty()) {
-    if (!args.name.empty() || !args.tokens.empty() || args.no_auth)
-      wrong("--name, --tokens and --no-auth go with --listen");
+    const Args usual;
+    if (!args.name.empty() || !args.tokens.empty() || args.no_auth || args.connections != usual.connections ||
+        args.max_queue != usual.max_queue || args.timeout != usual.timeout || args.max_body != usual.max_body)
+      wrong("a flag of the server is given without --listen");
     return;
   }
   if (!args.in.empty() || !args.out.empty()) wrong("--in and --out do not go with --listen");
