@@ -33,6 +33,18 @@ Reply plain(std::string text) {
   return {.type = "text/plain; charset=utf-8", .body = std::move(text)};
 }
 
+/// One of those that a semaphore lets in.
+class Turn {
+ public:
+  explicit Turn(std::counting_semaphore<>& semaphore) : semaphore_(semaphore) { semaphore_.acquire(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { semaphore_.release(); }
+
+ private:
+  std::counting_semaphore<>& semaphore_;
+};
+
 // Why an answer did not come to its end.
 Refusal refusal_of(const serve::AnswerEnd& end) {
   if (end.how == generate::Ended::kCancelled) return {503, "the server is stopping", "stopping"};
@@ -171,7 +183,8 @@ Reply Api::chat(const Call& call, std::string_view) {
   return generate(call, serve::Endpoint::kChat);
 }
 
-serve::Request Api::parse(const Call& call, serve::Endpoint endpoint) const {
+serve::Request Api::parse(const Call& call, serve::Endpoint endpoint) {
+  const Turn turn(parsing_);
   try {
     serve::Request request = service_.parse(call.body, endpoint);
     if (!request.model.empty() && request.model != options_.name)

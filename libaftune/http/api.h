@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,7 +64,7 @@ class Api : public Answerer {
   Reply receipt(const Call& call, std::string_view rest);
 
   Reply generate(const Call& call, serve::Endpoint endpoint);
-  serve::Request parse(const Call& call, serve::Endpoint endpoint) const;
+  serve::Request parse(const Call& call, serve::Endpoint endpoint);
   std::shared_ptr<Running> start(const Call& call, serve::Endpoint endpoint, const serve::Request& request);
   Reply collect(Running& running);
   bool stream(Running& running, const Write& write);
@@ -77,6 +78,8 @@ class Api : public Answerer {
   const std::string id_prefix_, fingerprint_;
   std::atomic<std::uint64_t> ids_ = 0;
   std::atomic<bool> stopping_ = false, cancelling_ = false;
+  // A body takes many times its size while it is parsed, so that few are at once.
+  std::counting_semaphore<> parsing_{4};
   std::mutex submitting_;  // so that the queue is looked at and joined in one
   // The listeners of answers that nobody waits for have it too.
   const std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();

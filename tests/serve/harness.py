@@ -56,13 +56,13 @@ def make_model():
 class Server:
     """aftune-serve on a port of its own choice."""
 
-    def __init__(self, trace, *flags):
+    def __init__(self, trace, *flags, **how):
         self.trace = trace
         record = ["--trace", path(trace), "--key", path("acme.key")] if trace else ["--no-record"]
         with open(self.errors(), "w") as errors:
             self.process = subprocess.Popen(
                 [os.path.join(BIN, "aftune-serve"), "--model", path("small"), "--listen", "0", "--threads", "1",
-                 *record, *map(str, flags)], stdout=subprocess.PIPE, stderr=errors, text=True)
+                 *record, *map(str, flags)], stdout=subprocess.PIPE, stderr=errors, text=True, **how)
         line = self.process.stdout.readline()
         match = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
         assert match, (line, self.stderr())

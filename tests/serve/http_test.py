@@ -10,6 +10,7 @@ import gzip
 import http.client
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -389,6 +390,31 @@ class Ends(unittest.TestCase):
             self.assertEqual(whole.result()[0], 503)
             self.assertIn(b'"code":"stopping"', streamed.result()[2])
         self.assertEqual(server.stderr(), "")
+
+    # No answer is given that is not in the log, and what was given stays in it.
+    def test_a_log_that_cannot_be_written(self):
+        def little_room():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        # Python ignores the signal that comes with the limit, and so does then what it starts.
+        server = harness.Server("full", restore_signals=False, preexec_fn=little_room)
+        answers, status = [], 200
+        while status == 200:
+            self.assertLess(len(answers), 100)
+            status, _, text = server.ask("POST", COMPLETIONS, {"prompt": "x"})
+            if status == 200:
+                answers.append(json.loads(text))
+        self.assertEqual((status, json.loads(text)["error"]["code"]), (500, "answer_failed"))
+        self.assertIn("could not be recorded", json.loads(text)["error"]["message"])
+        status, _, text = server.ask("POST", COMPLETIONS, {"prompt": "x"})
+        self.assertEqual((status, json.loads(text)["error"]["code"]), (500, "recording_failed"))
+        self.assertEqual(server.ask("GET", "/healthz")[0], 503)
+        self.assertEqual(server.stop(), 2)
+        self.assertIn("aftune-serve: error: ", server.stderr())
+        server = harness.Server("full", "--resume")
+        answers.append(server.post(COMPLETIONS, {"prompt": "x"}))
+        self.assertEqual(server.stop(), 0)
+        self.assertGreater(len(answers), 3)
+        self.assertEqual(harness.verify("full", answers)["verdict"], "ACCEPT")
 
     # Every answer that a client has is in the log that is gone on with, whenever the process was killed.
     def test_killed_and_resumed(self):
