@@ -170,6 +170,8 @@ TEST_F(ListenerTest, StopLetsAnswersEndAndIdleClientsGo) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   listener->stop();
   EXPECT_EQ(idle.receive("never"), "|closed");
+  for (int i = 0; i < 500 && listener->connections() > 1; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(listener->connections(), 1);
   waiting.reset();
   listener.reset();
