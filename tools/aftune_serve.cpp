@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <ctime>
@@ -200,6 +201,18 @@ class Batch {
   Batch(serve::Service& service, std::ostream& out, std::size_t ahead)
       : service_(service), out_(out), ahead_(ahead) {}
 
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  /// What still runs reports here, so it is waited for.
+  ~Batch() {
+    std::unique_lock lock(mutex_);
+    if (!open_.empty())
+      for (const generate::AskId id : asked_) service_.cancel(id);
+    wake_.wait(lock, [&] {
+      return std::all_of(open_.begin(), open_.end(), [](const auto& row) { return row.second.left == 0; });
+    });
+  }
+
   /// Takes one row; waits while too many are under way.
   void take(const std::string& line) {
     const std::int64_t row = rows_++;
@@ -297,20 +310,28 @@ class Batch {
   std::int64_t rows_ = 0, printed_ = 0, refused_ = 0;
 };
 
-cli::Exit answer_rows(const Args& args, serve::Service& service) {
+/// What rows are read from and answers written to, opened before a trace is begun.
+struct Files {
+  explicit Files(const Args& args) {
+    if (is_file(args.in)) {
+      file.open(args.in);
+      if (!file) fail(Fault::kUsage, args.in.native(), ": cannot be read");
+    }
+    if (is_file(args.out)) {
+      to.open(args.out, std::ios::trunc);
+      if (!to) fail(Fault::kUsage, args.out.native(), ": cannot be written");
+    }
+  }
+  std::istream& in() { return file.is_open() ? file : std::cin; }
+  std::ostream& out() { return to.is_open() ? to : std::cout; }
+
   std::ifstream file;
-  if (is_file(args.in)) {
-    file.open(args.in);
-    if (!file) fail(Fault::kUsage, args.in.native(), ": cannot be read");
-  }
   std::ofstream to;
-  if (is_file(args.out)) {
-    to.open(args.out, std::ios::trunc);
-    if (!to) fail(Fault::kUsage, args.out.native(), ": cannot be written");
-  }
-  std::istream& in = is_file(args.in) ? file : std::cin;
-  Batch batch(service, is_file(args.out) ? to : std::cout, 4 * static_cast<std::size_t>(args.batch));
-  for (std::string line; !interrupted() && std::getline(in, line);) batch.take(line);
+};
+
+cli::Exit answer_rows(const Args& args, Files& files, serve::Service& service) {
+  Batch batch(service, files.out(), 4 * static_cast<std::size_t>(args.batch));
+  for (std::string line; !interrupted() && std::getline(files.in(), line);) batch.take(line);
   const bool all = batch.finish();
   service.close(!args.keep_open && !interrupted());
   if (interrupted()) return cli::Exit::kInterrupted;
@@ -362,9 +383,10 @@ cli::Exit serve_over_http(const Args& args) {
 
 cli::Exit serve_rows(const Args& args) {
   catch_interrupts();
+  Files files(args);
   const auto key = read_key(args);
   serve::Service service(options_of(args, key ? &*key : nullptr));
-  return answer_rows(args, service);
+  return answer_rows(args, files, service);
 }
 
 cli::Exit serve_requests(const Args& args) {
