@@ -121,11 +121,12 @@ class AnswerReplay {
   /// Makes the blocks ready, in place of those that are. Throws Rejection.
   void load(const std::set<int>& blocks) {
     blocks_.clear();
+    Bytes space;
     for (const int index : blocks) {
       auto block = model::make_block(engine_, index);
       for (model::Parameter& p : block->parameters()) {
         const TensorSpec spec{p.spec.name, log_.manifest().base.dtype, p.spec.shape};
-        const Bytes bytes = source_.read_tensor(spec);
+        const ByteView bytes = source_.read_tensor(spec, space);
         const Digest found = hash::blake3(bytes, engine_.pool), expected = log_.tensor_digest(spec.name);
         if (found != expected)
           throw Rejection(Code::kEvidence, served_tensor_dataset(spec.name), expected_found(expected, found));

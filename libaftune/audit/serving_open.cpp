@@ -148,10 +148,11 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
       ++index.cost.replayed_steps;
       index.cost.replayed_tokens += answer.prompt_tokens + answer.answer_tokens - 1;
     }
+    Bytes space;
     for (const int block : blocks)
       for (const TensorSpec& spec : model::block_parameter_specs(view.config(), view.grid(), block)) {
         const TensorSpec served{spec.name, view.manifest().base.dtype, spec.shape};
-        const Bytes bytes = source.read_tensor(served);
+        const ByteView bytes = source.read_tensor(served, space);
         index.cost.stored_bytes += bytes.size();
         evidence.add(served_tensor_dataset(spec.name), served.dtype, served.shape, bytes,
                      trace::Packing::kRaw);

@@ -46,11 +46,11 @@ void ServingTrace::read_boundary(std::int64_t leaf, int boundary, std::int64_t, 
   throw Rejection(Code::kAbsent, name_of(leaf, cat("boundary ", boundary)), "not stored in a trace");
 }
 
-Bytes ServingTrace::read_tensor(const TensorSpec& spec) {
+ByteView ServingTrace::read_tensor(const TensorSpec& spec, Bytes&) {
   const model::Checkpoint::Entry* found = checkpoint_.find(spec.name);
   if (found == nullptr || found->spec != spec)
     fail(Fault::kUsage, model_.native(), ": has no tensor ", describe(spec));
-  return {found->bytes.begin(), found->bytes.end()};
+  return found->bytes;
 }
 
 std::string ServingTrace::read_tokenizer() {
@@ -75,10 +75,10 @@ void ServingEvidence::read_boundary(std::int64_t leaf, int boundary, std::int64_
   file_.read_rows(answer_boundary_dataset(leaf, boundary), tokens, first, out);
 }
 
-Bytes ServingEvidence::read_tensor(const TensorSpec& spec) {
-  Bytes bytes(byte_size(spec));
-  file_.read_tensor(served_tensor_dataset(spec.name), spec, bytes);
-  return bytes;
+ByteView ServingEvidence::read_tensor(const TensorSpec& spec, Bytes& space) {
+  space.resize(byte_size(spec));
+  file_.read_tensor(served_tensor_dataset(spec.name), spec, space);
+  return space;
 }
 
 std::string ServingEvidence::name_of(std::int64_t leaf, const std::string& what) const {

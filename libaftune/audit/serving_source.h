@@ -25,8 +25,8 @@ class ServingSource {
   /// [tokens, out.cols], rows [first, first + out.rows).
   virtual void read_boundary(std::int64_t leaf, int boundary, std::int64_t tokens, std::int64_t first,
                              Matrix& out) = 0;
-  /// The bytes of a served tensor, as stored.
-  virtual Bytes read_tensor(const TensorSpec& spec) = 0;
+  /// The bytes of a served tensor, as stored: in `space`, or where they lie already.
+  virtual ByteView read_tensor(const TensorSpec& spec, Bytes& space) = 0;
   virtual std::string read_tokenizer() = 0;
   /// Of what the leaf says is salted. May throw.
   virtual const record::Salts& salts() const = 0;
@@ -45,7 +45,7 @@ class ServingTrace : public ServingSource {
   record::Exchange exchange(std::int64_t leaf) override;
   void read_boundary(std::int64_t leaf, int boundary, std::int64_t tokens, std::int64_t first,
                      Matrix& out) override;
-  Bytes read_tensor(const TensorSpec& spec) override;
+  ByteView read_tensor(const TensorSpec& spec, Bytes& space) override;
   std::string read_tokenizer() override;
   const record::Salts& salts() const override { return salts_; }
   std::string name_of(std::int64_t leaf, const std::string& what) const override;
@@ -66,7 +66,7 @@ class ServingEvidence : public ServingSource {
   record::Exchange exchange(std::int64_t leaf) override;
   void read_boundary(std::int64_t leaf, int boundary, std::int64_t tokens, std::int64_t first,
                      Matrix& out) override;
-  Bytes read_tensor(const TensorSpec& spec) override;
+  ByteView read_tensor(const TensorSpec& spec, Bytes& space) override;
   std::string read_tokenizer() override { return file_.read_tokenizer(); }
   const record::Salts& salts() const override { return salts_; }
   std::string name_of(std::int64_t leaf, const std::string& what) const override;
