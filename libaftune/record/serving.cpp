@@ -13,13 +13,6 @@ constexpr std::int64_t kMaxBlockLayers = 1 << 20;
 // A journal line holds the bytes that came, once, and text that follows from so many tokens.
 constexpr JsonLimits kJournalLimits{.max_bytes = std::size_t{64} << 20, .max_depth = 4};
 
-std::string run_id(Fields& fields) {
-  std::string run = fields.text("run", 32);
-  within("run", [&] { return from_hex(run); });
-  if (run.size() != 32) fail(Fault::kEvidence, "serving-manifest: \"run\" is not 32 hex digits");
-  return run;
-}
-
 std::vector<std::int32_t> ids(Fields& fields, std::string_view key) {
   std::vector<std::int32_t> out;
   for (const Json& item : fields.array(key)) {
@@ -128,7 +121,9 @@ ServingManifest parse_serving_manifest(std::string_view leaf) {
     m.lineage = read_lineage(fields);
     m.merge_delay = fields.integer("merge_delay", 1);
     read_numerics(fields, m.ops, m.profile);
-    m.run = run_id(fields);
+    m.run = fields.text("run", 32);
+    within("run", [&] { from_hex(m.run); });
+    if (m.run.size() != 32) fail(Fault::kEvidence, "serving-manifest: \"run\" is not 32 hex digits");
     m.software = fields.text("software", 256);
     m.template_ = fields.text("template");
     m.tokenizer = fields.digest("tokenizer");
