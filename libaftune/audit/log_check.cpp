@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "audit/block_lists.h"
+#include "audit/readable.h"
 #include "base/error.h"
 #include "hash/blake3.h"
 #include "optim/optimizer.h"
@@ -15,20 +16,6 @@ namespace aftune::audit {
 namespace {
 
 using record::Manifest;
-
-// Runs body; an Error about the provider's bytes becomes a `closing` finding at that line.
-template <class Body>
-bool readable(Findings& findings, std::int64_t leaf, const Body& body) {
-  try {
-    body();
-    findings.held(Check::kClosing);
-    return true;
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence && e.fault() != Fault::kUsage) throw;
-    findings.failed(Check::kClosing, Code::kClosing, LogView::line(leaf), e.what());
-    return false;
-  }
-}
 
 template <class T>
 void require_equal(std::string_view what, const T& expected, const T& found) {

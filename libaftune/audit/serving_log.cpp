@@ -1,25 +1,12 @@
 #include "audit/serving_log.h"
 
 #include "audit/log_view.h"
+#include "audit/readable.h"
 #include "base/error.h"
 #include "hash/merkle.h"
 
 namespace aftune::audit {
 namespace {
-
-// Runs body; an Error about the provider's bytes becomes a `closing` finding at that line.
-template <class Body>
-bool readable(Findings& findings, std::int64_t leaf, const Body& body) {
-  try {
-    body();
-    findings.held(Check::kClosing);
-    return true;
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence && e.fault() != Fault::kUsage) throw;
-    findings.failed(Check::kClosing, Code::kClosing, LogView::line(leaf), e.what());
-    return false;
-  }
-}
 
 void check_base(const ServingLog& log) {
   const record::TensorList& base = log.manifest().base;
