@@ -5,6 +5,7 @@
 
 #include "audit/block_state.h"
 #include "audit/judge.h"
+#include "audit/limits.h"
 #include "audit/log_view.h"
 #include "base/error.h"
 #include "generate/answer.h"
@@ -353,6 +354,17 @@ std::int64_t longest(const ServingLog& log, const Batch& batch) {
 }
 
 }  // namespace
+
+model::EngineOptions engine_of(const ServingLog& log, ThreadPool& pool) {
+  record::Recipe recipe;
+  recipe.optimizer = "sgd";  // no moments
+  return {.config = log.config(),
+          .grid = log.grid(),
+          .recipe = recipe,
+          .profile = profile_of(log.manifest().profile),
+          .recompute = false,
+          .pool = &pool};
+}
 
 std::uint64_t answer_replay_bytes(const ServingLog& log, const std::set<int>& blocks,
                                   std::int64_t positions) {

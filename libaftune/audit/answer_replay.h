@@ -17,6 +17,9 @@
 
 namespace aftune::audit {
 
+/// What answers of this log are replayed with. Of a supported arithmetic.
+model::EngineOptions engine_of(const ServingLog& log, ThreadPool& pool);
+
 struct AnswerReplayOptions {
   std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
   Digest key;                    ///< of the replay values

@@ -120,14 +120,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
   Verdict verdict;
   Findings findings(verdict);
   Progress progress("open", std::ssize(index.cells), options.quiet);
-  record::Recipe recipe;
-  recipe.optimizer = "sgd";  // no moments
-  const model::EngineOptions engine{.config = view.config(),
-                                    .grid = view.grid(),
-                                    .recipe = recipe,
-                                    .profile = profile_of(view.manifest().profile),
-                                    .recompute = false,
-                                    .pool = &pool};
+  const model::EngineOptions engine = engine_of(view, pool);
   try {
     // One run of the whole model for each answer; the cells are checked on the way.
     replay_answers(view, source, engine, index.cells,

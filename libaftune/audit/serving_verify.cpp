@@ -223,14 +223,7 @@ void ServingAudit::replay() {
     source = std::make_unique<ServingTrace>(layout_, *options_.model, *salts_);
   }
   const std::vector<Cell> cells = answerable(share_of(all));
-  record::Recipe recipe;
-  recipe.optimizer = "sgd";  // no moments
-  const model::EngineOptions engine{.config = log_->config(),
-                                    .grid = grid,
-                                    .recipe = recipe,
-                                    .profile = profile_of(log_->manifest().profile),
-                                    .recompute = false,
-                                    .pool = &pool_};
+  const model::EngineOptions engine = engine_of(*log_, pool_);
   Progress progress("verify", std::ssize(cells), options_.quiet);
   for (const CellVerdict& result : replay_answers(
            *log_, *source, engine, cells,
