@@ -4,17 +4,31 @@
 #include <memory>
 
 #include "audit/evidence_check.h"
+#include "audit/rejection.h"
 #include "base/error.h"
 #include "base/version.h"
 #include "hash/blake3.h"
 
 namespace aftune::audit {
 
-AuditRun::AuditRun(const VerifyOptions& options, Growth growth)
+OpenedEvidence open_evidence_of(const VerifyOptions& options) {
+  OpenedEvidence opened;
+  if (!options.evidence) return opened;
+  try {
+    opened.file = std::make_unique<EvidenceFile>(*options.evidence);
+  } catch (const Error& e) {
+    if (e.fault() != Fault::kEvidence) throw;
+    opened.problem = without_path(e.what(), *options.evidence);
+  }
+  return opened;
+}
+
+AuditRun::AuditRun(const VerifyOptions& options, OpenedEvidence evidence, Growth growth)
     : options_(options),
       findings_(verdict_),
       history_(options, growth),
-      pool_(std::max(1, options.threads)) {}
+      pool_(std::max(1, options.threads)),
+      opened_(std::move(evidence)) {}
 
 Verdict AuditRun::run() {
   verdict_.seed_kind = options_.challenge ? options_.challenge->seed_kind : options_.seed_kind;
@@ -56,11 +70,9 @@ bool AuditRun::open_evidence() {
     if (!known) known = evidence_->is_signed_by(options_.key, sealed_.checkpoint.origin);
     return *known;
   });
-  try {
-    evidence_.emplace(*options_.evidence);
-  } catch (const Error& e) {
-    if (e.fault() != Fault::kEvidence) throw;
-    findings_.add(Code::kFormat, "evidence", without_path(e.what(), *options_.evidence));
+  evidence_ = std::move(opened_.file);
+  if (evidence_ == nullptr) {
+    findings_.add(Code::kFormat, "evidence", opened_.problem);
     return false;
   }
   verdict_.bound["evidence"] = to_hex(evidence_->digest());

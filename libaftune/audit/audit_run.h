@@ -1,6 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "audit/evidence_file.h"
@@ -12,11 +14,18 @@
 
 namespace aftune::audit {
 
+/// What options.evidence names, opened once: also to see whose audit it is.
+struct OpenedEvidence {
+  std::unique_ptr<EvidenceFile> file;  ///< null if there is none, or
+  std::string problem;                 ///< why it could not be read; evidence, not usage
+};
+OpenedEvidence open_evidence_of(const VerifyOptions& options);
+
 /// One audit, from the checkpoint to the verdict: what is the same whatever the log is of. Each step returns
 /// false when what follows has nothing to stand on.
 class AuditRun {
  public:
-  explicit AuditRun(const VerifyOptions& options, Growth growth = Growth::kEnded);
+  AuditRun(const VerifyOptions& options, OpenedEvidence evidence, Growth growth = Growth::kEnded);
   virtual ~AuditRun() = default;
   AuditRun(const AuditRun&) = delete;
   AuditRun& operator=(const AuditRun&) = delete;
@@ -48,11 +57,13 @@ class AuditRun {
   History history_;
   ThreadPool pool_;
   Sealed sealed_;
-  std::optional<EvidenceFile> evidence_;
+  std::unique_ptr<EvidenceFile> evidence_;  ///< null without any, and while it was not looked at
 
  private:
   bool check_seal();
   bool open_evidence();
+
+  OpenedEvidence opened_;
 };
 
 }  // namespace aftune::audit

@@ -34,8 +34,8 @@ constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 
 class ServingAudit : public AuditRun {
  public:
-  explicit ServingAudit(const VerifyOptions& options)
-      : AuditRun(options, Growth::kGoesOn), layout_{options.trace} {}
+  ServingAudit(const VerifyOptions& options, OpenedEvidence evidence)
+      : AuditRun(options, std::move(evidence), Growth::kGoesOn), layout_{options.trace} {}
 
  private:
   bool obtain_log() override;
@@ -297,6 +297,9 @@ void ServingAudit::say_what_was_not_checked() {
       "delay");
   if (options_.receipts.empty())
     findings_.unchecked("receipt: no --receipt; that the answers of this log are those that clients got");
+  else if (!options_.requests)
+    findings_.unchecked(
+        "request: no --requests; that the receipts are for what the client sent, and nothing else");
   if (unsealed_ > 0) findings_.unchecked(cat("unsealed: ", unsealed_, " lines follow the checkpoint"));
   if (log_ && !log_->whole())
     findings_.unchecked(cat("unopened-leaves: ", log_->size() - log_->leaves_at_hand(), " of ", log_->size(),
@@ -321,15 +324,15 @@ bool is_serving_manifest(const std::string& leaf) {
 
 // What cannot be read so far is judged by the audit that takes what the client brings: damage must not end in
 // "receipts do not go with this".
-bool is_of_serving(const VerifyOptions& options) {
+bool is_of_serving(const VerifyOptions& options, const OpenedEvidence& opened) {
   const bool otherwise = !options.receipts.empty() || options.lineage.has_value();
   try {
     if (!options.evidence) {
       const auto line = trace::first_line(trace::Layout{options.trace}.log());
       return line ? is_serving_manifest(*line) : otherwise;
     }
-    const EvidenceFile evidence(*options.evidence);
-    const auto& leaves = evidence.index().leaves;
+    if (opened.file == nullptr) return otherwise;
+    const auto& leaves = opened.file->index().leaves;
     const bool begins = !leaves.empty() && leaves.front().index == 0;
     return begins ? is_serving_manifest(leaves.front().text) : otherwise;
   } catch (const Error& e) {
@@ -338,11 +341,11 @@ bool is_of_serving(const VerifyOptions& options) {
   }
 }
 
-Verdict verify_serving(const VerifyOptions& options) {
+Verdict verify_serving(const VerifyOptions& options, OpenedEvidence evidence) {
   if (options.data || options.exported || options.policy || !options.parts.empty())
     fail(Fault::kUsage,
          "rows, export, policy and merging are of training runs, and this log is of a serving period");
-  return ServingAudit(options).run();
+  return ServingAudit(options, std::move(evidence)).run();
 }
 
 }  // namespace aftune::audit

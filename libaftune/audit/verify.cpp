@@ -57,7 +57,8 @@ std::optional<record::RunSecret> read_run_secret(const trace::Layout& layout,
 // The audit of a training run.
 class Audit : public AuditRun {
  public:
-  explicit Audit(const VerifyOptions& options) : AuditRun(options), layout_{options.trace} {}
+  Audit(const VerifyOptions& options, OpenedEvidence evidence)
+      : AuditRun(options, std::move(evidence)), layout_{options.trace} {}
 
  private:
   bool obtain_log() override;
@@ -410,10 +411,11 @@ Verdict verify(const VerifyOptions& given) {
     options.witness_threshold = options.policy->witness_threshold;
   }
   require_usable(options);
-  if (is_of_serving(options)) return verify_serving(options);
-  if (!options.receipts.empty() || options.lineage)
+  OpenedEvidence evidence = open_evidence_of(options);
+  if (is_of_serving(options, evidence)) return verify_serving(options, std::move(evidence));
+  if (!options.receipts.empty() || options.lineage || options.requests || !options.time_witnesses.empty())
     fail(Fault::kUsage, "receipts and lineage are of a serving period, and this log is of a training run");
-  return Audit(options).run();
+  return Audit(options, std::move(evidence)).run();
 }
 
 }  // namespace aftune::audit

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,10 @@ struct VerifyOptions {
   /// Of a serving period: what the client was promised. Without a challenge, cells are drawn from these
   /// answers.
   std::vector<HeldReceipt> receipts = {};
+  /// Of a serving period: digests of the requests that the client sent, of which each receipt must be.
+  std::optional<std::set<Digest>> requests = std::nullopt;
+  /// Of a serving period: vkeys of those whose word the auditor takes for when a checkpoint was there.
+  std::vector<std::string> time_witnesses = {};
   /// Of a serving period: shows that the weights are those of a training run, see Lineage.
   std::optional<std::string> lineage = std::nullopt;
   std::vector<std::string> witnesses = {};  ///< vkeys, of which `witness_threshold` must have cosigned
