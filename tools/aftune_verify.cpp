@@ -21,7 +21,7 @@ constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
   fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
-  std::vector<fs::path> merge, receipts;
+  std::vector<fs::path> merge, receipts, requests, witnesses;
   fs::path lineage;
   std::string seed, cells;
   bool all = false, json = false, quiet = false;
@@ -59,6 +59,10 @@ void flags(CLI::App& app, Args& args) {
   cli::known(app, args.known);
   cli::paths(app, "--receipt", "FILES", args.receipts,
              "receipts, or answers with theirs, of a serving period; cells are then of these answers");
+  cli::paths(app, "--requests", "FILES", args.requests,
+             "with --receipt: the rows or bodies that the client sent; a receipt for another one is refused");
+  cli::paths(app, "--witness", "FILES", args.witnesses,
+             "with --receipt: vkeys of witnesses whose time says when the checkpoint was there");
   cli::path(app, "--lineage", "FILE", args.lineage,
             "proof of the training run that the served model is of (aftune-inspect --lineage)");
   cli::real(app, "--tampered", args.tampered,
@@ -91,6 +95,8 @@ void require_consistent(const Args& args) {
     wrong("--all needs no --challenge-seed and no --cells");
   if (args.challenge.empty() && !args.all && (args.cells.empty() || args.seed.empty()))
     wrong("give --challenge, or --challenge-seed and --cells, or --all");
+  if (args.receipts.empty() && !(args.requests.empty() && args.witnesses.empty()))
+    wrong("--requests and --witness go with --receipt");
   if (!args.merge.empty() && args.challenge.empty()) wrong("--merge needs the --challenge that was answered");
   if (!args.merge.empty() && !args.cells.empty())
     wrong("--merge takes the cells of its verdicts, not --cells");
@@ -176,6 +182,12 @@ audit::VerifyOptions options_of(const Args& args) {
     for (audit::HeldReceipt& held :
          audit::read_receipts(file.native(), cli::read_input(file, audit::kMaxReceiptBytes)))
       options.receipts.push_back(std::move(held));
+  for (const fs::path& file : args.requests) {
+    if (!options.requests) options.requests.emplace();
+    audit::add_requests(cli::read_input(file, audit::kMaxReceiptBytes), *options.requests);
+  }
+  for (const fs::path& file : args.witnesses)
+    options.time_witnesses.push_back(seal::PublicKey::read(file, seal::KeyUse::kWitness).vkey());
   if (!args.lineage.empty()) options.lineage = cli::read_input(args.lineage, kMaxText);
   return options;
 }
@@ -211,12 +223,12 @@ void print_verdict(const Args& args, const audit::Verdict& verdict) {
 
 // Of what else a verification takes, nothing says anything about one operation.
 void require_alone(const Args& args, const char* flag) {
-  const bool others = args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() ||
-                      !args.data.empty() || !args.model.empty() || !args.exported.empty() ||
-                      !args.checkpoint.empty() || !args.seed.empty() || !args.cells.empty() ||
-                      !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
-                      !args.merge.empty() || !args.receipts.empty() || !args.lineage.empty() ||
-                      !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
+  const bool others =
+      args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() || !args.data.empty() ||
+      !args.model.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
+      !args.cells.empty() || !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
+      !args.merge.empty() || !args.receipts.empty() || !args.requests.empty() || !args.witnesses.empty() ||
+      !args.lineage.empty() || !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
   if (others) fail(Fault::kUsage, flag, " goes with no flag that is about a whole audit");
 }
 

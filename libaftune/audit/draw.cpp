@@ -115,13 +115,13 @@ record::Grid population_of(const Challenge& challenge, const record::Grid& grid)
 
 std::vector<Cell> draw_cells(const Challenge& challenge, const record::Grid& grid) {
   AFTUNE_CHECK(grid.blocks() > 0 && grid.step_blocks() > 0);
+  if (!challenge.answers.empty() && challenge.answers.back() > grid.step_blocks())
+    fail(Fault::kUsage, "challenge: \"answers\": the log has no answer in leaf ", challenge.answers.back());
   const record::Grid population = population_of(challenge, grid);
   std::vector<Cell> cells = challenge.plan.all ? every_cell(population) : draw_strata(challenge, population);
   for (Cell& cell : cells) {
     if (challenge.answers.empty()) break;
     cell.step_block = challenge.answers[static_cast<std::size_t>(cell.step_block)] - 1;
-    if (cell.step_block >= grid.step_blocks())
-      fail(Fault::kUsage, "challenge: \"answers\": the log has no answer in leaf ", cell.step_block + 1);
   }
   for (const Cell& cell : challenge.must) {
     if (cell.block >= grid.blocks() || cell.step_block >= grid.step_blocks())

@@ -6,7 +6,10 @@
 #include "audit/log_view.h"
 #include "audit/rejection.h"
 #include "base/error.h"
+#include "hash/blake3.h"
 #include "hash/merkle.h"
+#include "seal/cosignature.h"
+#include "seal/note.h"
 
 namespace aftune::audit {
 namespace {
@@ -32,6 +35,19 @@ void require_own_answer(const Json& json, const seal::SignedReceipt& receipt) {
   exchange.tokens = json["tokens"].get<std::vector<std::int32_t>>();
   if (answer_digest(exchange) != receipt.receipt.answer)
     fail(Fault::kUsage, "the answer is not the one that its receipt is for");
+}
+
+// The latest second at which one of them saw this checkpoint.
+std::optional<std::int64_t> time_of(const Sealed& sealed, const std::vector<std::string>& witnesses,
+                                    const seal::PublicKey& provider) {
+  std::optional<std::int64_t> made;
+  const auto keys = seal::parse_witnesses(witnesses);
+  for (const seal::PublicKey& witness : keys)
+    if (witness.key() == provider.key())
+      fail(Fault::kUsage, "witness ", witness.name(), " has the provider's own key");
+  for (const seal::Cosignature& line : seal::check_cosignatures(seal::Note::parse(sealed.text), keys))
+    if (line.valid) made = std::max(made.value_or(0), static_cast<std::int64_t>(line.time));
+  return made;
 }
 
 void take(const std::string& where, const Json& json, std::vector<HeldReceipt>& out) {
@@ -78,9 +94,20 @@ std::vector<HeldReceipt> read_receipts(const std::string& where, std::string_vie
   return out;
 }
 
-void check_receipts(const std::vector<HeldReceipt>& receipts, const ServingLog& log, const Sealed& sealed,
-                    const seal::PublicKey& key, std::optional<std::int64_t> made, Findings& findings) {
-  for (const auto& [where, held] : receipts) {
+void add_requests(std::string_view text, std::set<Digest>& requests) {
+  requests.insert(hash::blake3(text));
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    requests.insert(hash::blake3(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+void check_receipts(const VerifyOptions& options, const ServingLog& log, const Sealed& sealed,
+                    Findings& findings) {
+  const seal::PublicKey& key = options.key;
+  const std::optional<std::int64_t> made = time_of(sealed, options.time_witnesses, key);
+  for (const auto& [where, held] : options.receipts) {
     const seal::Receipt& r = held.receipt;
     if (!held.verify(key)) {
       // Anybody can write one.
@@ -89,6 +116,12 @@ void check_receipts(const std::vector<HeldReceipt>& receipts, const ServingLog& 
     }
     if (r.origin != sealed.checkpoint.origin) {
       findings.add(Code::kAbsent, where, cat("is of ", r.origin, ", not of ", sealed.checkpoint.origin));
+      continue;
+    }
+    // Only the client knows what it sent; to others its word is as good as the provider's.
+    if (options.requests && options.requests->count(r.request) == 0) {
+      findings.add(Code::kUnattributed, where,
+                   cat("is for none of the requests that were sent: ", to_hex(r.request)));
       continue;
     }
     if (!findings.expect(r.model == log.manifest().base.root, Check::kReceipt, Code::kReceipt, where,

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +19,15 @@ namespace aftune::audit {
 inline constexpr std::uint64_t kMaxReceiptBytes = std::uint64_t{256} << 20;
 std::vector<HeldReceipt> read_receipts(const std::string& where, std::string_view text);
 
-/// `receipt`: signed by the provider, for this log and these weights, and its leaf is in the log at its
-/// index. A leaf that is not at hand, or not sealed yet, is `absent`; one that a checkpoint made after
-/// merge_by does not seal is fraud. `made` is when the checkpoint existed at the latest unix second that a
-/// witness vouches for; nullopt: unknown.
-void check_receipts(const std::vector<HeldReceipt>& receipts, const ServingLog& log, const Sealed& sealed,
-                    const seal::PublicKey& key, std::optional<std::int64_t> made, Findings& findings);
+/// What receipts of requests in `text` are for: its digest, for the body of a request over HTTP, and that of
+/// each of its lines without LF, for rows of a batch.
+void add_requests(std::string_view text, std::set<Digest>& requests);
+
+/// `receipt`: signed by the provider, for this log, these weights and a request that the client sent, and its
+/// leaf is in the log at its index. A leaf that is not at hand, or not sealed yet, is `absent`; if a witness
+/// cosigned this checkpoint after merge_by, one that it does not seal is fraud.
+void check_receipts(const VerifyOptions& options, const ServingLog& log, const Sealed& sealed,
+                    Findings& findings);
 
 /// The receipts of one leaf against what was opened of it: the same request, the same answer.
 void check_promise(const std::vector<HeldReceipt>& receipts, std::int64_t leaf,

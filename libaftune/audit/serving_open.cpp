@@ -95,19 +95,28 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
   index.note = options.challenge.note;
   index.challenge = hash::blake3(to_text(options.challenge));
   index.cells = draw_cells(options.challenge, view.grid());
-  std::set<std::int64_t> leaves{0, view.size() - 1};
+  std::set<std::int64_t> leaves{0, view.size() - 1}, answered;
   std::set<int> blocks;
   std::map<std::int64_t, std::set<int>> given;
   bool reads_text = false;
   for (const Cell& cell : index.cells) {
     const std::int64_t leaf = ServingLog::leaf_of(cell.step_block);
     leaves.insert(leaf);
+    answered.insert(leaf);
     blocks.insert(cell.block);
     for (const int stage : view.grid().stages_of_block(cell.block)) {
       if (stage > 0) given[leaf].insert(stage - 1);
       reads_text |= stage == 0 || stage + 1 == view.grid().stages();
     }
     open_salts(view, salts, cell, index.salts);
+  }
+  // Whoever named an answer has a receipt of it, sampled or not: with these, its promise can be checked.
+  for (const std::int64_t leaf : options.challenge.answers) {
+    leaves.insert(leaf);
+    for (const record::Role role : {record::Role::kRequest, record::Role::kAnswer}) {
+      const record::SaltName name{leaf, role};
+      index.salts[to_text(name)] = salts.salt(name);
+    }
   }
   const hash::MerkleTree tree = log.tree();
   for (const std::int64_t leaf : leaves) {
@@ -131,11 +140,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
                    findings, progress);
     if (!verdict.reasons.empty()) refuse(verdict.reasons.front());
     for (const auto& [leaf, wanted] : given) boundaries.write(leaf);
-    for (const std::int64_t leaf : leaves) {
-      if (leaf < 1 || leaf > view.grid().steps) continue;
-      if (std::none_of(index.cells.begin(), index.cells.end(),
-                       [&](const Cell& cell) { return ServingLog::leaf_of(cell.step_block) == leaf; }))
-        continue;
+    for (const std::int64_t leaf : answered) {
       write_text(evidence, answer_dataset(leaf), record::to_journal(leaf, source.exchange(leaf)));
       const record::RequestLeaf answer = view.answer(leaf);
       ++index.cost.replayed_steps;

@@ -89,7 +89,7 @@ bool ServingAudit::check_log() {
   findings_.expect(origin == sealed_.checkpoint.origin, Check::kClosing, Code::kClosing, LogView::line(0),
                    cat("origin: expected ", origin, ", found ", sealed_.checkpoint.origin));
   obtain_salts();
-  check_receipts(options_.receipts, *log_, sealed_, options_.key, std::nullopt, findings_);
+  check_receipts(options_, *log_, sealed_, findings_);
   if (!check_arithmetic()) return false;
   // All that the log alone decides has been decided; from here on a wrong salt looks like a wrong tensor.
   if (options_.evidence) findings_.doubt({Code::kForward});

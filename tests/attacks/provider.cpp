@@ -119,8 +119,14 @@ audit::VerifyOptions Served::options() const {
 }
 
 audit::VerifyOptions Served::evidence(const audit::Plan& plan) const {
-  const audit::Challenge challenge{
-      .note = read_file(trace::Layout{trace}.checkpoint(), 1 << 16), .seed = {1}, .plan = plan};
+  return evidence(plan, {});
+}
+
+audit::VerifyOptions Served::evidence(const audit::Plan& plan, std::vector<std::int64_t> answers) const {
+  const audit::Challenge challenge{.note = read_file(trace::Layout{trace}.checkpoint(), 1 << 16),
+                                   .seed = {1},
+                                   .plan = plan,
+                                   .answers = std::move(answers)};
   const fs::path file = new_path(".h5");
   const seal::SecretKey key = provider_key();
   audit::open(

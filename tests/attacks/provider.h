@@ -61,6 +61,8 @@ struct Served {
   audit::VerifyOptions options() const;
   /// The same from evidence, which the provider has signed.
   audit::VerifyOptions evidence(const audit::Plan& plan = {.all = true}) const;
+  /// The same of a challenge that is about these answers.
+  audit::VerifyOptions evidence(const audit::Plan& plan, std::vector<std::int64_t> answers) const;
 };
 /// Records answers with this manifest, whatever they are. The model is the one that is shown to the auditor.
 Served record_answers(const std::vector<Made>& answers, const record::ServingManifest& manifest,

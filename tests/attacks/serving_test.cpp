@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/merkle.h"
+#include "seal/cosignature.h"
 #include "serve/served.h"
 #include "trace/segment.h"
 
@@ -276,6 +277,69 @@ TEST_F(Serving, AnAnswerThatIsNotSealed) {
   options.receipts = {{"receipt", seal::sign_receipt(served.receipts[6].receipt,
                                                      seal::SecretKey::from_seed("x.example/y", {4}))}};
   expect_only(audit::verify(options), Code::kUnattributed, "receipt");
+}
+
+// All that a client was promised is checked, of however few answers cells are drawn.
+TEST_F(Serving, ASampleOfManyReceipts) {
+  rows({31});
+  const Served served = record(honest_);
+  audit::VerifyOptions options = served.evidence({.uniform = 2}, {1, 3, 4, 6});
+  for (const std::size_t leaf : {1u, 3u, 4u, 6u})
+    options.receipts.push_back({cat("receipt ", leaf), served.receipts[leaf - 1]});
+  const audit::Verdict verdict = audit::verify(options);
+  EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
+  EXPECT_EQ(verdict.checked, 2);
+  for (const std::size_t wrong : {0u, 1u, 2u, 3u}) {
+    audit::VerifyOptions lied = options;
+    seal::Receipt r = lied.receipts[wrong].signed_receipt.receipt;
+    r.answer.bytes[0] ^= 1;
+    lied.receipts[wrong].signed_receipt = seal::sign_receipt(r, provider_key());
+    expect_only(audit::verify(lied), Code::kReceipt, "receipt");
+  }
+  EXPECT_THROW(served.evidence({.uniform = 2}, {1, 99}), Error);
+}
+
+// Receipt, log and answer agree, and all are of a request that the client never sent.
+TEST_F(Serving, AnotherRequestThroughout) {
+  rows({29, 31});
+  const std::string sent = R"({"prompt":"row 9 of","max_tokens":12,"temperature":0})";
+  const Served served = record(honest_);
+  audit::VerifyOptions options = served.options();
+  options.receipts.push_back({"receipt", served.receipts[0]});
+  EXPECT_TRUE(leaves_open(audit::verify(options), "request:"));
+  options.requests.emplace();
+  audit::add_requests(sent, *options.requests);
+  const audit::Verdict other = audit::verify(options);
+  EXPECT_NE(find_reason(other, Code::kUnattributed), nullptr) << describe(other);
+  EXPECT_EQ(other.outcome, audit::Outcome::kIncomplete) << describe(other);
+  cheat(other.outcome == audit::Outcome::kIncomplete);
+  audit::add_requests(requests()[1] + "\n" + requests()[0] + "\n", *options.requests);
+  const audit::Verdict verdict = audit::verify(options);
+  EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
+  EXPECT_FALSE(leaves_open(verdict, "request:"));
+}
+
+TEST_F(Serving, APromiseThatIsOverdue) {
+  rows({31});
+  const Served served = record(honest_);
+  const auto witness = seal::SecretKey::from_seed("witness.example/w", {9}, seal::KeyUse::kWitness);
+  const auto judged = [&](std::uint64_t seen, std::uint64_t index) {
+    const fs::path path = trace::Layout{served.trace}.checkpoint();
+    seal::Note note = seal::Note::parse(read_file(path, 1 << 16));
+    note.signatures.push_back(seal::cosign(note, witness, seen));
+    audit::VerifyOptions options = served.options();
+    options.checkpoint = new_path();
+    write_file(*options.checkpoint, note.to_text());
+    options.time_witnesses = {witness.public_key().vkey()};
+    seal::Receipt r = served.receipts[6].receipt;
+    r.index = index;
+    options.receipts = {{"kept", served.receipts[0]}, {"receipt", seal::sign_receipt(r, provider_key())}};
+    return audit::verify(options);
+  };
+  const auto due = static_cast<std::uint64_t>(served.receipts[6].receipt.merge_by);
+  expect_only(judged(due + 1, 40), Code::kReceipt, "receipt");
+  expect_only(judged(due, 40), Code::kAbsent, "receipt");
+  EXPECT_EQ(judged(due + 1, served.receipts[6].receipt.index).outcome, audit::Outcome::kAccept);
 }
 
 TEST_F(Serving, CompanyCutsAndThreadsChangeNoBit) {

@@ -16,3 +16,13 @@ jq -r '.receipt | "aftune-receipt/1", .origin, .index, .leaf, .model, .request, 
 { printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'; cut -d + -f 3- acme.vkey | base64 -d | tail -c 32; } >public.der
 jq -r .receipt.signature answer | base64 -d >signature
 openssl pkeyutl -verify -pubin -keyform DER -inkey public.der -rawin -in signed -sigfile signature
+# The receipt is for what was sent, and not for something else that agrees with the log.
+judge() { aftune-verify --trace serve.aft --model tuned --pubkey acme.vkey --all --json --quiet "$@" >verdict; rc=$?
+  jq -r '.verdict, (.reasons[] | "\(.code) (\(.class))"), (.unchecked[] | select(startswith("request:")))' verdict
+  echo "exit $rc"; }
+judge --receipt answer
+judge --receipt answer --requests request
+echo '{"prompt":"row 2 of","max_tokens":6,"temperature":0}' >other
+judge --receipt answer --requests other
+aftune-verify --trace serve.aft --model tuned --pubkey acme.vkey --all --requests request
+aftune-verify --trace serve.aft --model tuned --pubkey acme.vkey --all --receipt answer --witness acme.vkey
