@@ -1,10 +1,6 @@
 // Plans a sample of cells and writes the challenge.
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <initializer_list>
 #include <optional>
 #include <set>
@@ -17,6 +13,7 @@
 #include "audit/sealed_log.h"
 #include "audit/seed_check.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "cli/cli.h"
 #include "seal/keys.h"
 #include "seal/note.h"
@@ -207,8 +204,7 @@ std::vector<std::int64_t> answers_of(const Args& args, const std::string& note) 
 
 std::array<std::uint8_t, 32> fresh_seed() {
   std::array<std::uint8_t, 32> seed;
-  if (::getentropy(seed.data(), seed.size()) != 0)
-    fail(Fault::kSystem, "random numbers: ", std::strerror(errno));
+  random_bytes(std::as_writable_bytes(std::span(seed)));
   return seed;
 }
 

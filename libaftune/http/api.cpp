@@ -1,13 +1,11 @@
 #include "http/api.h"
 
-#include <sys/random.h>
-
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "http/refusal.h"
 
 namespace aftune::http {
@@ -17,13 +15,6 @@ constexpr std::chrono::milliseconds kTick{100};
 // What may lie ready for a client who does not fetch it.
 constexpr std::size_t kMaxBacklog = std::size_t{1} << 20;
 constexpr int kClientGone = 499;  // as nginx counts them; nobody gets it
-
-std::string random_hex() {
-  std::byte bytes[8];
-  if (::getrandom(bytes, sizeof(bytes), 0) != static_cast<ssize_t>(sizeof(bytes)))
-    fail(Fault::kSystem, "no random numbers: ", std::strerror(errno));
-  return to_hex(bytes);
-}
 
 std::string sse(const Json& json) {
   return std::string("data: ").append(json_text(json)).append("\n\n");
@@ -109,7 +100,7 @@ Api::Api(serve::Service& service, ApiOptions options, std::function<int()> conne
     : service_(service),
       options_(std::move(options)),
       connections_(std::move(connections)),
-      id_prefix_(random_hex()),
+      id_prefix_(random_hex(8)),
       fingerprint_(cat("fp_", to_hex(service.manifest().base.root).substr(0, 16))) {}
 
 const std::vector<Api::Route>& Api::routes() {

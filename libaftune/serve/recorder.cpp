@@ -1,14 +1,11 @@
 #include "serve/recorder.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "trace/hiding_key.h"
 
 namespace aftune::serve {
@@ -17,13 +14,6 @@ namespace {
 constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 // How often the time rule for checkpoints is looked at.
 constexpr std::chrono::milliseconds kTick{200};
-
-std::string random_run_id() {
-  std::byte id[16];
-  if (::getrandom(id, sizeof(id), 0) != static_cast<ssize_t>(sizeof(id)))
-    fail(Fault::kSystem, "no random numbers: ", std::strerror(errno));
-  return to_hex(id);
-}
 
 std::string origin_of(const seal::SecretKey& key, const record::ServingManifest& manifest) {
   return cat(key.public_key().name(), '/', manifest.run);
@@ -66,7 +56,7 @@ void Recorder::start_trace(record::ServingManifest manifest) {
   salts_.emplace(secret);
   manifest_ = std::move(manifest);
   manifest_.hiding_key = record::secret_check(secret);
-  if (manifest_.run.empty()) manifest_.run = random_run_id();
+  if (manifest_.run.empty()) manifest_.run = random_hex(16);
   const std::string leaf = to_leaf(manifest_);
   origin_ = origin_of(*options_.key, manifest_);
   manifest_hash_ = hash::leaf_hash(leaf);

@@ -1,11 +1,7 @@
 #include "trace/hiding_key.h"
 
-#include <sys/random.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "base/error.h"
+#include "base/random.h"
 
 namespace aftune::trace {
 
@@ -23,8 +19,7 @@ void write_hiding_key(const fs::path& path, const record::RunSecret& secret) {
 
 record::RunSecret new_hiding_key() {
   record::RunSecret secret;
-  if (::getrandom(&secret, sizeof(secret), 0) != static_cast<ssize_t>(sizeof(secret)))
-    fail(Fault::kSystem, "no random numbers: ", std::strerror(errno));
+  random_bytes(std::as_writable_bytes(std::span(secret.bytes)));
   return secret;
 }
 

@@ -1,12 +1,10 @@
 #include "train/manifest.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
@@ -14,13 +12,6 @@
 
 namespace aftune::train {
 namespace {
-
-std::string random_run_id() {
-  std::byte id[16];
-  if (::getrandom(id, sizeof(id), 0) != static_cast<ssize_t>(sizeof(id)))
-    fail(Fault::kSystem, "no random numbers: ", std::strerror(errno));
-  return to_hex(id);
-}
 
 void check_hex(const std::string& text, std::string_view flag, bool right_length) {
   try {
@@ -94,7 +85,7 @@ void settle_free_fields(record::Manifest& m, const TrainOptions& options) {
   if (options.record && options.record->resume) recorded = recorded_manifest(options.record->trace);
   if (recorded) m.created = recorded->created;
   if (recorded && m.run.empty()) m.run = recorded->run;
-  if (m.run.empty()) m.run = random_run_id();
+  if (m.run.empty()) m.run = random_hex(16);
 }
 
 }  // namespace aftune::train
