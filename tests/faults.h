@@ -20,4 +20,16 @@ std::string usage(Body&& body) {
   return "accepted";
 }
 
+/// Whose fault body says it is. A failure if it does not fail.
+template <class Body>
+Fault fault_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    return e.fault();
+  }
+  ADD_FAILURE() << "no error";
+  return Fault::kDevice;
+}
+
 }  // namespace aftune::testing_support

@@ -8,18 +8,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "digests.h"
 #include "hash/blake3.h"
 #include "hash/merkle.h"
 
 namespace aftune::record {
 namespace {
 
-Digest digest(int fill) {
-  Digest d;
-  d.bytes.fill(static_cast<std::uint8_t>(fill));
-  return d;
-}
-
+using testing_support::digest;
 std::vector<Digest> digests(int count) {
   std::vector<Digest> list;
   for (int i = 0; i < count; ++i) list.push_back(digest(i));

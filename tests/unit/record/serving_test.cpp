@@ -4,17 +4,15 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "digests.h"
+#include "faults.h"
 #include "hash/blake3.h"
 
 namespace aftune::record {
 namespace {
 
-Digest digest(int fill) {
-  Digest d;
-  d.bytes.fill(static_cast<std::uint8_t>(fill));
-  return d;
-}
-
+using testing_support::digest;
+using testing_support::fault_of;
 ServingManifest small_manifest() {
   ServingManifest m;
   m.run = "000102030405060708090a0b0c0d0e0f";
@@ -43,16 +41,6 @@ Exchange small_exchange() {
           .tokens = {5, 2},
           .text = "a\n\xe2\x82\xac",
           .finish = "stop"};
-}
-
-Fault fault_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.fault();
-  }
-  ADD_FAILURE() << "no error";
-  return Fault::kSystem;
 }
 
 TEST(ServingManifest, ReadsWhatItWrites) {

@@ -5,17 +5,13 @@
 #include <functional>
 
 #include "base/error.h"
+#include "digests.h"
 #include "seal/note.h"
 
 namespace aftune::seal {
 namespace {
 
-Digest digest(int fill) {
-  Digest d;
-  d.bytes.fill(static_cast<std::uint8_t>(fill));
-  return d;
-}
-
+using testing_support::digest;
 SecretKey key() {
   return SecretKey::from_seed("audit.example/acme", {1, 2, 3});
 }

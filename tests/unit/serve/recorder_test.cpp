@@ -6,18 +6,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "digests.h"
 #include "scratch.h"
 
 namespace aftune::serve {
 namespace {
 
+using testing_support::digest;
 using testing_support::Scratch;
-
-Digest digest(int fill) {
-  Digest d;
-  d.bytes.fill(static_cast<std::uint8_t>(fill));
-  return d;
-}
 
 record::ServingManifest small_manifest() {
   record::ServingManifest m;

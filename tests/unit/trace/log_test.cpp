@@ -6,22 +6,14 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "faults.h"
 #include "scratch.h"
 
 namespace aftune::trace {
 namespace {
 
+using testing_support::fault_of;
 using testing_support::Scratch;
-
-Fault fault_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.fault();
-  }
-  ADD_FAILURE() << "no error";
-  return Fault::kUsage;
-}
 
 TEST(Log, WhatIsAppendedIsRead) {
   const Scratch scratch("log");
