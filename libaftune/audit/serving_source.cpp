@@ -33,8 +33,13 @@ std::string served_tensor_dataset(const std::string& name) {
   return "/tensors/" + name;
 }
 
-ServingTrace::ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts)
-    : model_(model), journal_(layout), checkpoint_(model::Checkpoint::open(model)), salts_(salts) {}
+ServingTrace::ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts,
+                           bool compared)
+    : model_(model),
+      journal_(layout),
+      checkpoint_(model::Checkpoint::open(model)),
+      salts_(salts),
+      compared_(compared) {}
 
 record::Exchange ServingTrace::exchange(std::int64_t leaf) {
   if (leaf > journal_.size())

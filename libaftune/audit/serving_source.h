@@ -27,6 +27,8 @@ class ServingSource {
                              Matrix& out) = 0;
   /// The bytes of a served tensor, as stored: in `space`, or where they lie already.
   virtual ByteView read_tensor(const TensorSpec& spec, Bytes& space) = 0;
+  /// Whether all of them were compared with the manifest before.
+  virtual bool tensors_compared() const { return false; }
   virtual std::string read_tokenizer() = 0;
   /// Of what the leaf says is salted. May throw.
   virtual const record::Salts& salts() const = 0;
@@ -38,14 +40,16 @@ class ServingSource {
 /// The provider's own, or an auditor's who was given the trace and holds the model.
 class ServingTrace : public ServingSource {
  public:
-  /// `salts` are kept by reference.
-  ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts);
+  /// `salts` are kept by reference. `compared`: the folder's tensors are known to be the manifest's.
+  ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts,
+               bool compared = false);
 
   bool holds_boundaries() const override { return false; }
   record::Exchange exchange(std::int64_t leaf) override;
   void read_boundary(std::int64_t leaf, int boundary, std::int64_t tokens, std::int64_t first,
                      Matrix& out) override;
   ByteView read_tensor(const TensorSpec& spec, Bytes& space) override;
+  bool tensors_compared() const override { return compared_; }
   std::string read_tokenizer() override;
   const record::Salts& salts() const override { return salts_; }
   std::string name_of(std::int64_t leaf, const std::string& what) const override;
@@ -55,6 +59,7 @@ class ServingTrace : public ServingSource {
   trace::Journal journal_;
   model::Checkpoint checkpoint_;
   const record::Salts& salts_;
+  bool compared_;
 };
 
 /// An answer to a challenge (docs/audit.answers.md, "Evidence").

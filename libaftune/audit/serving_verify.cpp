@@ -57,6 +57,7 @@ class ServingAudit : public AuditRun {
   std::unique_ptr<const record::Salts> salts_;
   std::int64_t unsealed_ = 0;
   bool lineage_held_ = false;
+  bool tensors_compared_ = false;  // those of options_.model are the manifest's
 };
 
 bool ServingAudit::obtain_log() {
@@ -138,14 +139,16 @@ void ServingAudit::check_model() {
   findings_.expect(text == m.template_, Check::kLineage, Code::kLineage, cat(LogView::line(0), " template"),
                    expected_found(hash::blake3(text), hash::blake3(m.template_)));
   const model::Checkpoint checkpoint = model::Checkpoint::open(*options_.model);
+  tensors_compared_ = true;
   for (const TensorSpec& spec : log_->tensors()) {
     const auto* entry = checkpoint.find(spec.name);
     if (entry == nullptr) fail(Fault::kUsage, options_.model->native(), ": no tensor ", spec.name);
     const Digest expected = hash::blake3(entry->bytes, &pool_);
-    findings_.expect(entry->spec == spec && expected == log_->tensor_digest(spec.name), Check::kLineage,
-                     Code::kLineage, cat(LogView::line(0), " base ", spec.name),
-                     cat("expected ", describe(entry->spec), " ", to_hex(expected), ", found ",
-                         describe(spec), " ", to_hex(log_->tensor_digest(spec.name))));
+    tensors_compared_ &=
+        findings_.expect(entry->spec == spec && expected == log_->tensor_digest(spec.name), Check::kLineage,
+                         Code::kLineage, cat(LogView::line(0), " base ", spec.name),
+                         cat("expected ", describe(entry->spec), " ", to_hex(expected), ", found ",
+                             describe(spec), " ", to_hex(log_->tensor_digest(spec.name))));
   }
 }
 
@@ -220,7 +223,7 @@ void ServingAudit::replay() {
     source = std::make_unique<ServingEvidence>(*evidence_, *salts_);
   } else {
     if (!options_.model) fail(Fault::kUsage, "the trace of a serving period has no weights: give --model");
-    source = std::make_unique<ServingTrace>(layout_, *options_.model, *salts_);
+    source = std::make_unique<ServingTrace>(layout_, *options_.model, *salts_, tensors_compared_);
   }
   const std::vector<Cell> cells = answerable(share_of(all));
   const model::EngineOptions engine = engine_of(*log_, pool_);
