@@ -29,7 +29,8 @@ std::span<std::byte> raw(T& value) {
 }
 
 // The list of datasets as it goes from one process to the other: of each the length of its path (u16), the
-// path, the type (u8), the rank (u8), the dimensions and the stored bytes (u64). Never longer than the index.
+// path, the type (u8), the rank (u8), the dimensions, the stored bytes (u64) and, of one whose elements lie in
+// the file as they are, where (u64); else 0. Never longer than the index.
 Bytes list_of(const std::vector<DatasetEntry>& entries) {
   Bytes list;
   for (const DatasetEntry& entry : entries) {
@@ -41,17 +42,19 @@ Bytes list_of(const std::vector<DatasetEntry>& entries) {
     append_le(list, static_cast<std::uint8_t>(d.shape.size()));
     for (const std::int64_t dimension : d.shape) append_le(list, dimension);
     append_le(list, d.stored);
+    append_le(list, entry.chunk.empty() ? entry.extents[0].offset : std::uint64_t{0});
   }
   return list;
 }
 
-// Reads such a list; Error{kEvidence} if there is less of it than it says.
+// Reads such a list about a file of `size` bytes; Error{kEvidence} if there is less of it than it says, or if
+// elements lie beyond the file.
 class ListReader {
  public:
-  explicit ListReader(ByteView list) : rest_(list) {}
+  ListReader(ByteView list, std::uint64_t size) : rest_(list), size_(size) {}
   bool done() const { return rest_.empty(); }
 
-  Dataset next() {
+  Dataset next(std::uint64_t& at) {
     Dataset d;
     d.path = as_text(bytes(number<std::uint16_t>()));
     require(is_dataset_path(d.path));
@@ -63,6 +66,8 @@ class ListReader {
     for (int i = 0; i < rank; ++i) d.shape.push_back(number<std::int64_t>());
     element_count(d.shape);  // refuses what is negative or overflows
     d.stored = number<std::uint64_t>();
+    at = number<std::uint64_t>();
+    require(at == 0 || (at <= size_ && byte_size({d.path, d.dtype, d.shape}) <= size_ - at));
     return d;
   }
 
@@ -82,6 +87,7 @@ class ListReader {
   }
 
   ByteView rest_;
+  std::uint64_t size_;
 };
 
 // The child's side.
@@ -156,8 +162,8 @@ ForeignSegment::ForeignSegment(const fs::path& path, const LockedChild::Limits& 
 
 void ForeignSegment::take_datasets(ByteView list) {
   try {
-    for (ListReader reader(list); !reader.done();) {
-      datasets_.push_back(reader.next());
+    for (ListReader reader(list, opened_.file().size); !reader.done();) {
+      datasets_.push_back(reader.next(places_.emplace_back()));
       const std::size_t count = datasets_.size();
       if (count > kMaxDatasets || (count > 1 && datasets_[count - 2].path >= datasets_[count - 1].path))
         fail(Fault::kEvidence, "no list");
@@ -169,6 +175,10 @@ void ForeignSegment::take_datasets(ByteView list) {
 
 std::size_t ForeignSegment::read(std::size_t dataset, std::int64_t first, std::uint64_t wanted,
                                  std::span<std::byte> out) const {
+  if (const std::uint64_t at = places_[dataset]; at != 0) {
+    opened_.file().read_at(at + static_cast<std::uint64_t>(first) * size_of(datasets_[dataset].dtype), out);
+    return out.size();
+  }
   const std::size_t most = std::min(out.size(), child_.window().size());
   const std::lock_guard lock(mutex_);
   const std::uint64_t size = ask(

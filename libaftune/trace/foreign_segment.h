@@ -9,11 +9,12 @@
 namespace aftune::trace {
 
 /// A segment that somebody else wrote. All that depends on what its bytes mean (user block, index, chunk
-/// frames, zstd) is done in a LockedChild; this process opens the file, hashes it and copies plain elements.
+/// frames, zstd) is done in a LockedChild; this process opens the file, hashes it, copies decoded elements
+/// and reads those that lie in the file as they are.
 /// What the child says is held to the bounds that the caller expects, so a child that was taken over can give
 /// wrong elements, as the file itself could, and nothing else.
 ///
-/// May be read from several threads, one at a time.
+/// May be read from several threads; what has to be decoded, one at a time.
 class ForeignSegment : public SegmentContent {
  public:
   using Child = std::function<void(LockedChild::Line&)>;
@@ -54,6 +55,7 @@ class ForeignSegment : public SegmentContent {
   void take_datasets(ByteView list);
 
   OpenedSegment opened_;
+  std::vector<std::uint64_t> places_;  // of each dataset's elements, where they are not decoded; else 0
   mutable std::mutex mutex_;
   mutable LockedChild child_;
 };

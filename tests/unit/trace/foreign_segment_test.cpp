@@ -153,7 +153,7 @@ void answer(Line& line, ByteView bytes) {
   answer(line, Outcome::kDone, bytes, bytes.size());
 }
 
-Bytes listed(std::string_view path, std::uint8_t dtype, const Shape& shape) {
+Bytes listed(std::string_view path, std::uint8_t dtype, const Shape& shape, std::uint64_t at = 0) {
   Bytes list;
   append_le(list, static_cast<std::uint16_t>(path.size()));
   for (const std::byte byte : as_bytes(path)) list.push_back(byte);
@@ -161,6 +161,7 @@ Bytes listed(std::string_view path, std::uint8_t dtype, const Shape& shape) {
   append_le(list, static_cast<std::uint8_t>(shape.size()));
   for (const std::int64_t dimension : shape) append_le(list, dimension);
   append_le(list, std::uint64_t{40});
+  append_le(list, at);
   return list;
 }
 
@@ -228,6 +229,9 @@ TEST_F(ForeignSegmentLies, AboutTheDatasets) {
   listing(listed("/a", i32, {-1}));
   listing(listed("/a", i32, {std::int64_t{1} << 40, std::int64_t{1} << 40}));
   listing(listed("/a", i32, Shape(9, 1)));
+  const std::uint64_t size = fs::file_size(scratch_ / "s.h5");
+  for (const std::uint64_t at : {size - 39, size, size + 1, ~std::uint64_t{0}, ~std::uint64_t{0} - 39})
+    listing(listed("/a", i32, {10}, at));
   Bytes twice = listed("/a", i32, {10});
   twice.insert(twice.end(), twice.begin(), twice.end());
   listing(twice);
@@ -237,6 +241,16 @@ TEST_F(ForeignSegmentLies, AboutTheDatasets) {
   expect_impossible(Ask::kIndex, [](Line& line, const Request&) {
     answer(line, Outcome::kDone, {}, std::uint64_t{1} << 60);  // no memory is taken for it
   });
+}
+
+TEST_F(ForeignSegmentLies, AboutWhereElementsLie) {
+  // Bytes of the file, if not the right ones: as wrong as the file itself could be.
+  const auto i32 = static_cast<std::uint8_t>(DType::kI32);
+  const std::string whole = read_file(scratch_ / "s.h5", 1 << 20);
+  for (const std::uint64_t at : {std::size_t{1}, std::size_t{17}, whole.size() - 40})
+    EXPECT_EQ(told(Ask::kIndex,
+                   [&](Line& line, const Request&) { answer(line, listed("/a", i32, {10}, at)); }),
+              "read " + to_hex(as_bytes(std::string_view(whole).substr(at, 40))));
 }
 
 TEST_F(ForeignSegmentLies, AboutElements) {
