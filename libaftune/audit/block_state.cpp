@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <cstring>
+#include <exception>
+#include <utility>
+#include <vector>
 
 #include "audit/rejection.h"
 #include "base/error.h"
@@ -55,10 +58,23 @@ std::string expected_found(const Digest& expected, const Digest& found) {
   return cat("expected ", to_hex(expected), ", found ", to_hex(found));
 }
 
-void load_state(const LogView& log, TensorSource& source, model::LayerBlock& block, std::int64_t s) {
-  each_tensor(log, block, [&](const TensorSpec& spec, Buffer& buffer) {
-    source.read_state(s, spec, buffer.mutable_bytes());
+void load_state(const LogView& log, TensorSource& source, model::LayerBlock& block, std::int64_t s,
+                ThreadPool& pool) {
+  std::vector<std::pair<TensorSpec, Buffer*>> tensors;
+  each_tensor(log, block,
+              [&](const TensorSpec& spec, Buffer& buffer) { tensors.emplace_back(spec, &buffer); });
+  // Which of several reasons is given must not depend on which thread comes first.
+  std::vector<std::exception_ptr> refusals(tensors.size());
+  pool.run(std::ssize(tensors), [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    try {
+      source.read_state(s, tensors[at].first, tensors[at].second->mutable_bytes());
+    } catch (...) {
+      refusals[at] = std::current_exception();
+    }
   });
+  for (const std::exception_ptr& refusal : refusals)
+    if (refusal) std::rethrow_exception(refusal);
   const Digest expected = committed(log, block, s);
   const Digest found = log.published_block(s, block.index(), block.state());
   if (found != expected)

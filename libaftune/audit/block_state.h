@@ -13,9 +13,10 @@
 
 namespace aftune::audit {
 
-/// Fills a block from the snapshot of state s and compares it with that state's leaf. Throws Rejection:
-/// `evidence` if it differs.
-void load_state(const LogView& log, TensorSource& source, model::LayerBlock& block, std::int64_t s);
+/// Fills a block from the snapshot of state s, on the pool's threads, and compares it with that state's leaf.
+/// Throws Rejection: `evidence` if it differs.
+void load_state(const LogView& log, TensorSource& source, model::LayerBlock& block, std::int64_t s,
+                ThreadPool& pool);
 
 /// Before load_state of state 0, which overwrites what this computes: with --init, state 0 must follow from
 /// the recipe's seed. Throws Rejection `state-before`.

@@ -55,9 +55,9 @@ class CellReplay::Passes {
   std::vector<double> row_losses;
 
   void run_and_hash() {
-    const auto into = [](auto& digests) {
-      return [&digests](Side side, int boundary, std::int64_t, const Matrix& tensor) {
-        digests[{side, boundary}].update(tensor.bytes());
+    const auto into = [pool = replay_.options_.pool](auto& digests) {
+      return [&digests, pool](Side side, int boundary, std::int64_t, const Matrix& tensor) {
+        digests[{side, boundary}].update(tensor.bytes(), pool);
       };
     };
     run(into(given_digests), into(computed_digests));
@@ -116,7 +116,7 @@ std::string CellReplay::where(const std::string& what) const {
 
 void CellReplay::load(std::int64_t s) {
   if (s == 0) check_initialised(log_, options_, *block_, findings_);
-  load_state(log_, source_, *block_, s);
+  load_state(log_, source_, *block_, s, *options_.pool);
   findings_.held(Check::kStateBefore);
   if (s == 0) check_widened(log_, *block_, findings_);
 }

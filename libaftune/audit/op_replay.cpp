@@ -89,7 +89,7 @@ class OpReplay {
  public:
   OpReplay(const LogView& log, TensorSource& source, const model::EngineOptions& engine, const Cell& cell,
            Inputs inputs, const OpSink& sink)
-      : log_(log), source_(source), cell_(cell), watch_(*engine.pool, inputs, sink) {
+      : log_(log), source_(source), cell_(cell), pool_(*engine.pool), watch_(pool_, inputs, sink) {
     model::EngineOptions observed = engine;
     observed.recompute = false;
     observed.ops = &watch_;
@@ -98,7 +98,7 @@ class OpReplay {
   }
 
   void run() {
-    load_state(log_, source_, *block_, cell_.step_block);
+    load_state(log_, source_, *block_, cell_.step_block, pool_);
     const record::Grid& grid = log_.grid();
     for (std::int64_t t = grid.step_begin(cell_.step_block); t < grid.step_end(cell_.step_block); ++t)
       run_step(log_.step(t));
@@ -216,6 +216,7 @@ class OpReplay {
   const LogView& log_;
   TensorSource& source_;
   const Cell cell_;
+  ThreadPool& pool_;
   Watch watch_;
   std::unique_ptr<model::LayerBlock> block_;
   std::vector<int> stages_;

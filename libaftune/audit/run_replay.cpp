@@ -57,7 +57,7 @@ void RunReplay::keep(std::function<bool(Side, std::int64_t, int)> wanted, Sink s
 void RunReplay::load(std::int64_t s) {
   for (const auto& block : engine_.blocks()) {
     if (s == 0) check_initialised(log_, engine_.options(), *block, findings_);
-    load_state(log_, source_, *block, s);
+    load_state(log_, source_, *block, s, *engine_.options().pool);
     findings_.held(Check::kStateBefore);
     if (s == 0) check_widened(log_, *block, findings_);
   }
