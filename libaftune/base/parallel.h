@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -49,7 +50,8 @@ class ThreadPool {
   const TaskRef* task_ = nullptr;
   std::int64_t next_ = 0;
   std::int64_t count_ = 0;
-  int active_ = 0;
+  std::atomic<int> active_ = 0;          // changed under the lock, as the next; looked at without it
+  std::atomic<std::uint64_t> runs_ = 0;  // so far
   bool stop_ = false;
   std::exception_ptr error_;
   std::vector<std::thread> workers_;
