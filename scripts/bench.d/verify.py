@@ -15,12 +15,12 @@ import tempfile
 
 import bench_model
 
-HIDDEN, LAYERS, INTER, VOCAB, SEQ, BATCH, PER_BLOCK, PER_CELL = 512, 8, 1376, 4096, 256, 8, 2, 4
+HIDDEN, LAYERS, INTER, VOCAB, SEQ, BATCH, PER_BLOCK, PER_CELL = 512, 8, 1376, 4096, 256, 8, 2, 8
 
 parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--steps", type=int, default=8)
+parser.add_argument("--steps", type=int, default=16)
 parser.add_argument("--threads", type=int, default=2)
 args = parser.parse_args()
 
