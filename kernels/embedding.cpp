@@ -5,6 +5,7 @@
 
 #include "kernels/chunks.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/device.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -26,6 +27,8 @@ std::vector<std::int64_t> sort_positions(ThreadPool& pool, std::int64_t rows, co
 
 void embedding_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                     const std::int32_t* ids, const float* dy, float* dtable) {
+  if (Device* const device = device_of(pool))
+    return device->embedding_grad(rows, row_starts, h, ids, dy, dtable);
   constexpr std::int64_t kColumnGrain = 256;
   const RowTable& table = row_table(active_isa());
   const std::vector<std::int64_t> order = sort_positions(pool, rows, row_starts, ids);

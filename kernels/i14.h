@@ -24,6 +24,7 @@ bool is_i14_group(std::int64_t group);
 enum class Side { kLeft, kRight };
 
 struct PackedFactor;
+class DeviceFactor;
 
 /// One operand of products, quantised and laid out for the processor. It takes about half of the operand's
 /// memory, keeps it when it is quantised anew, and may be used in any number of products, by several threads.
@@ -53,6 +54,7 @@ class I14Factor {
  private:
   friend void multiply_i14(ThreadPool&, const I14Factor&, const I14Factor&, float*, Into);
   std::unique_ptr<PackedFactor> packed_;
+  std::unique_ptr<DeviceFactor> on_device_;  ///< in place of it, if a device quantised
 };
 
 /// c[left.extent, right.extent]: the product is stored or added; of several chains each is added, in order.

@@ -6,6 +6,7 @@
 #include "base/philox.h"
 #include "kernels/chunks.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/device.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -32,6 +33,7 @@ void random_words(std::uint64_t seed, std::uint64_t name_hash, std::int64_t firs
 
 void init_normal(ThreadPool& pool, std::uint64_t seed, std::uint64_t name_hash, float std, std::int64_t n,
                  float* x) {
+  if (Device* const device = device_of(pool)) return device->init_normal(seed, name_hash, std, n, x);
   const RowTable& table = row_table(active_isa());
   for_chunks(pool, n, kWordsAtOnce * 32, [&](std::int64_t first, std::int64_t last) {
     std::array<std::uint32_t, kWordsAtOnce> words;

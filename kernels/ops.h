@@ -145,8 +145,11 @@ double cos64(double x);
 /// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
 std::vector<std::string> op_names(const Profile& profile);
 
-/// Runs known answers through the kernels in use, once in a process. Returns false, and names the first op
-/// that differs in *op. Recording and verifying refuse to start if it fails.
-bool self_test(const char** op);
+/// Runs known answers through the kernels in use, once in a process, and through the accelerator if there is
+/// one. Returns false, and names the first op that differs in *op. Recording and verifying refuse to start if
+/// it fails.
+bool self_test(const char** op, Accelerator* accelerator = nullptr);
+/// Throws Error{kDevice} that names the op if self_test fails.
+void require_self_test(Accelerator* accelerator);
 
 }  // namespace aftune::kernels

@@ -6,6 +6,7 @@
 
 #include "kernels/chunks.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/device.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -31,6 +32,7 @@ const RowTable& row_table(Isa isa) {
 
 void rmsnorm(ThreadPool& pool, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
              float* y, float* inv_rms) {
+  if (Device* const device = device_of(pool)) return device->rmsnorm(n, h, eps, x, w, y, inv_rms);
   for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
     active().rmsnorm(b - a, h, eps, x + a * h, w, y + a * h, inv_rms + a);
   });
@@ -38,6 +40,8 @@ void rmsnorm(ThreadPool& pool, std::int64_t n, std::int64_t h, float eps, const 
 
 void rmsnorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* x, const float* w,
                         const float* inv_rms, const float* dy, float* dx, Into into) {
+  if (Device* const device = device_of(pool))
+    return device->rmsnorm_grad_input(n, h, x, w, inv_rms, dy, dx, into);
   for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
     active().rmsnorm_grad_input(b - a, h, x + a * h, w, inv_rms + a, dy + a * h, dx + a * h,
                                 into == Into::kAdd);
@@ -46,6 +50,8 @@ void rmsnorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const 
 
 void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                          const float* x, const float* inv_rms, const float* dy, float* dw) {
+  if (Device* const device = device_of(pool))
+    return device->rmsnorm_grad_weight(rows, row_starts, h, x, inv_rms, dy, dw);
   for_chunks(pool, h, kColumnGrain, [&](std::int64_t a, std::int64_t b) {
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t start = row_starts[r], at = start * h + a;
@@ -56,18 +62,21 @@ void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t
 }
 
 void swiglu(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, float* y) {
+  if (Device* const device = device_of(pool)) return device->swiglu(n, gate, up, y);
   for_chunks(pool, n, kElementGrain,
              [&](std::int64_t a, std::int64_t b) { active().swiglu(b - a, gate + a, up + a, y + a); });
 }
 
 void swiglu_grad(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, const float* dy,
                  float* dgate, float* dup) {
+  if (Device* const device = device_of(pool)) return device->swiglu_grad(n, gate, up, dy, dgate, dup);
   for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
     active().swiglu_grad(b - a, gate + a, up + a, dy + a, dgate + a, dup + a);
   });
 }
 
 void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float* y) {
+  if (Device* const device = device_of(pool)) return device->add(n, a, b, y);
   for_chunks(pool, n, kElementGrain, [&](std::int64_t first, std::int64_t last) {
     active().add(last - first, a + first, b + first, y + first);
   });
@@ -75,6 +84,8 @@ void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float
 
 void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x) {
+  if (Device* const device = device_of(pool))
+    return device->rope(n, heads, head_dim, positions, cos, sin, inverse, x);
   const std::int64_t width = heads * head_dim;
   for_chunks(pool, n, rows_per_chunk(width), [&](std::int64_t a, std::int64_t b) {
     active().rope(b - a, heads, head_dim, positions + a, cos, sin, inverse, x + a * width);
@@ -83,6 +94,7 @@ void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t hea
 
 void embedding(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
                float* y) {
+  if (Device* const device = device_of(pool)) return device->embedding(n, h, ids, table, y);
   for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
     active().embedding(b - a, h, ids + a, table, y + a * h);
   });
@@ -90,6 +102,8 @@ void embedding(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int3
 
 void cross_entropy(ThreadPool& pool, std::int64_t n, std::int64_t vocab, float* logits,
                    const std::int32_t* labels, float inv_predicted, bool grad, float* loss) {
+  if (Device* const device = device_of(pool))
+    return device->cross_entropy(n, vocab, logits, labels, inv_predicted, grad, loss);
   for_chunks(pool, n, rows_per_chunk(vocab), [&](std::int64_t a, std::int64_t b) {
     active().cross_entropy(b - a, vocab, logits + a * vocab, labels + a, inv_predicted, grad, loss + a);
   });
@@ -100,6 +114,7 @@ float rowsum(std::int64_t n, const float* x) {
 }
 
 double sum_squares(ThreadPool& pool, std::int64_t n, const float* x) {
+  if (Device* const device = device_of(pool)) return device->sum_squares(n, x);
   constexpr std::int64_t kBlock = 1024;
   std::vector<float> partials(static_cast<std::size_t>((n + kBlock - 1) / kBlock));
   for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
@@ -111,6 +126,7 @@ double sum_squares(ThreadPool& pool, std::int64_t n, const float* x) {
 }
 
 bool any_nonfinite(ThreadPool& pool, std::int64_t n, const float* x) {
+  if (Device* const device = device_of(pool)) return device->any_nonfinite(n, x);
   std::atomic<bool> found = false;
   for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
     if (active().any_nonfinite(b - a, x + a)) found = true;
@@ -119,6 +135,7 @@ bool any_nonfinite(ThreadPool& pool, std::int64_t n, const float* x) {
 }
 
 bool adamw(ThreadPool& pool, const AdamW& op, std::int64_t n, float* p, float* m, float* v, const float* g) {
+  if (Device* const device = device_of(pool)) return device->adamw(op, n, p, m, v, g);
   std::atomic<bool> finite = true;
   for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
     if (!active().adamw(op, b - a, p + a, m + a, v + a, g + a)) finite = false;
@@ -127,6 +144,7 @@ bool adamw(ThreadPool& pool, const AdamW& op, std::int64_t n, float* p, float* m
 }
 
 bool sgd(ThreadPool& pool, const Sgd& op, std::int64_t n, float* p, float* momentum_buffer, const float* g) {
+  if (Device* const device = device_of(pool)) return device->sgd(op, n, p, momentum_buffer, g);
   std::atomic<bool> finite = true;
   for_chunks(pool, n, kElementGrain, [&](std::int64_t a, std::int64_t b) {
     float* const buffer = momentum_buffer == nullptr ? nullptr : momentum_buffer + a;

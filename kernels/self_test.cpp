@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
+#include <new>
 #include <vector>
 
+#include "base/accelerator.h"
+#include "base/error.h"
 #include "base/philox.h"
 #include "kernels/adamw.h"
 #include "kernels/add.h"
@@ -22,7 +26,33 @@
 namespace aftune::kernels {
 namespace {
 
-using Floats = std::vector<float>;
+// What computes the answers; null if the processor does.
+thread_local Accelerator* computing = nullptr;
+
+/// Memory that what computes the answers reaches. An answer's vectors die before it is another's turn.
+template <class T>
+struct Reachable {
+  using value_type = T;
+  Reachable() = default;
+  template <class U>
+  explicit Reachable(const Reachable<U>&) {}
+
+  T* allocate(std::size_t count) {
+    if (computing == nullptr) return std::allocator<T>().allocate(count);
+    void* const block = computing->take(count * sizeof(T));
+    if (block == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(block);
+  }
+  void deallocate(T* block, std::size_t count) noexcept {
+    if (computing == nullptr)
+      std::allocator<T>().deallocate(block, count);
+    else
+      computing->give(block);
+  }
+  friend bool operator==(const Reachable&, const Reachable&) { return true; }
+};
+
+using Floats = std::vector<float, Reachable<float>>;
 
 /// FNV-1a by words. It guards against wrong arithmetic, not against an adversary.
 class Digest {
@@ -236,6 +266,10 @@ std::span<const KnownAnswer> known_answers() {
 }
 
 const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answers) {
+  const struct Computing {
+    explicit Computing(Accelerator* accelerator) { computing = accelerator; }
+    ~Computing() { computing = nullptr; }
+  } by(pool.accelerator());
   for (const KnownAnswer& answer : answers)
     if (answer.compute(pool) != answer.digest) return answer.op;
   return nullptr;
@@ -248,14 +282,25 @@ std::vector<std::string> op_names(const Profile& profile) {
   return names;
 }
 
-bool self_test(const char** op) {
+bool self_test(const char** op, Accelerator* accelerator) {
   // Once: the instruction set in use does not change in a process, and a batch of audits is one process.
-  static const char* const differs = [] {
+  static const char* const on_processor = [] {
     ThreadPool pool(1);
     return first_difference(pool, kAnswers);
   }();
+  const char* differs = on_processor;
+  if (differs == nullptr && accelerator != nullptr) {
+    ThreadPool pool(1, accelerator);
+    differs = first_difference(pool, kAnswers);
+  }
   if (differs != nullptr) *op = differs;
   return differs == nullptr;
+}
+
+void require_self_test(Accelerator* accelerator) {
+  const char* op = nullptr;
+  if (!self_test(&op, accelerator))
+    fail(Fault::kDevice, "self-test: ", op, " does not give the known answer on this machine");
 }
 
 }  // namespace aftune::kernels

@@ -8,6 +8,7 @@
 #include "audit/policy.h"
 #include "base/error.h"
 #include "cli/cli.h"
+#include "device/device.h"
 
 namespace aftune {
 namespace {
@@ -20,6 +21,7 @@ struct Args {
   std::string ops;
   bool json = false, quiet = false, export_salts = false, final_params = false;
   int threads = 0;
+  std::string device = "cpu";
   std::uint64_t max_memory = 0;
 };
 
@@ -44,6 +46,7 @@ void flags(CLI::App& app, Args& args) {
               "of a run with hiding: let the shipped files be compared with the log");
   cli::size(app, "--max-memory", args.max_memory, "make nothing again that needs more; K, M, G, T as suffix");
   cli::threads(app, args.threads);
+  cli::device(app, args.device);
   cli::json(app, args.json);
   cli::quiet(app, args.quiet);
 }
@@ -97,12 +100,14 @@ cli::Exit sign_ops(const Args& args, const audit::Challenge& challenge,
   if (fs::exists(args.out)) fail(Fault::kUsage, args.out.native(), ": exists");
   fs::path scratch = args.out;
   scratch += ".cell";
+  const device::Chosen device(args.device);
   const audit::OpList list = audit::sign_op_list({.trace = args.trace,
                                                   .challenge = challenge,
                                                   .cell = cell_of(args.ops),
                                                   .key = *key,
                                                   .scratch = scratch,
                                                   .threads = cli::thread_count(args.threads),
+                                                  .accelerator = device.accelerator(),
                                                   .max_memory = args.max_memory,
                                                   .quiet = args.quiet});
   const std::string text = audit::to_text(list);
@@ -138,11 +143,13 @@ cli::Exit open(const Args& args) {
   if (!args.policy.empty())
     policy = within(args.policy.native(),
                     [&] { return audit::parse_policy(cli::read_input(args.policy, kMaxPolicy)); });
+  const device::Chosen device(args.device);
   const audit::Opened opened = audit::open({.trace = args.trace,
                                             .challenge = challenge,
                                             .out = args.out,
                                             .key = key ? &*key : nullptr,
                                             .threads = cli::thread_count(args.threads),
+                                            .accelerator = device.accelerator(),
                                             .max_memory = args.max_memory,
                                             .quiet = args.quiet,
                                             .data = given(args.data),

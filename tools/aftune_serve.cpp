@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
+#include "device/device.h"
 #include "http/server.h"
 #include "serve/served.h"
 #include "serve/service.h"
@@ -132,7 +133,6 @@ void require_consistent(const Args& args) {
   if (!kernels::profile_from_name(args.numerics))
     wrong("--numerics: ", args.numerics,
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
-  if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
   if (is_file(args.out))
     cli::require_not_input("--out", args.out,
                            {is_file(args.in) ? args.in : fs::path(), args.key, args.lineage});
@@ -150,11 +150,12 @@ void read_lineage(const Args& args, serve::ServiceOptions& options) {
   });
 }
 
-serve::ServiceOptions options_of(const Args& args, const seal::SecretKey* key) {
+serve::ServiceOptions options_of(const Args& args, const seal::SecretKey* key, Accelerator* accelerator) {
   serve::ServiceOptions options{.model = args.model,
                                 .profile = *kernels::profile_from_name(args.numerics),
                                 .layers_per_block = args.layers_per_block,
                                 .threads = cli::thread_count(args.threads),
+                                .accelerator = accelerator,
                                 .default_tokens = args.default_tokens,
                                 .most_tokens = args.max_tokens,
                                 .merge_delay = args.merge_delay,
@@ -375,7 +376,8 @@ cli::Exit serve_over_http(const Args& args) {
   const http::ServerOptions options = server_options(args);
   http::ListeningSocket socket(http::Address::parse(args.listen));
   const auto key = read_key(args);
-  serve::Service service(options_of(args, key ? &*key : nullptr));
+  const device::Chosen device(args.device);
+  serve::Service service(options_of(args, key ? &*key : nullptr, device.accelerator()));
   listen_until_told(std::move(socket), options, service);
   service.close(!args.keep_open);
   return cli::Exit::kDone;
@@ -385,7 +387,8 @@ cli::Exit serve_rows(const Args& args) {
   catch_interrupts();
   Files files(args);
   const auto key = read_key(args);
-  serve::Service service(options_of(args, key ? &*key : nullptr));
+  const device::Chosen device(args.device);
+  serve::Service service(options_of(args, key ? &*key : nullptr, device.accelerator()));
   return answer_rows(args, files, service);
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
+#include "device/device.h"
 #include "train/trainer.h"
 
 namespace aftune {
@@ -110,7 +111,6 @@ void require_consistent(const Args& args) {
   if (!kernels::profile_from_name(args.numerics))
     wrong("--numerics: ", args.numerics,
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
-  if (args.device != "cpu") wrong("--device: ", args.device, " is not in this version, only cpu is");
 }
 
 train::TrainOptions job_of(const Args& args) {
@@ -175,8 +175,11 @@ cli::Exit fine_tune(const Args& args) {
   require_consistent(args);
   catch_interrupts();
   Reporter reporter(args);
+  const device::Chosen device(args.device);
+  train::TrainOptions job = job_of(args);
+  job.accelerator = device.accelerator();
   const train::TrainSummary summary =
-      train::train(job_of(args), [&](const train::StepReport& step) { reporter.step(step); });
+      train::train(job, [&](const train::StepReport& step) { reporter.step(step); });
   reporter.done(summary);
   return summary.interrupted ? cli::Exit::kInterrupted : cli::Exit::kDone;
 }

@@ -10,6 +10,7 @@
 #include "audit/receipt_check.h"
 #include "base/error.h"
 #include "cli/cli.h"
+#include "device/device.h"
 #include "report/attestation.h"
 #include "report/junit.h"
 
@@ -23,7 +24,7 @@ struct Args {
   fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
   std::vector<fs::path> merge, receipts, requests, witnesses;
   fs::path lineage;
-  std::string seed, cells;
+  std::string seed, cells, device = "cpu";
   bool all = false, json = false, quiet = false;
   double tampered = 0;
   int threads = 0, jobs = 1;
@@ -74,6 +75,7 @@ void flags(CLI::App& app, Args& args) {
             "write the verdict as a signed in-toto statement");
   cli::key(app, args.key)->description("the auditor's secret key (aftune-key), which signs the attestation");
   cli::threads(app, args.threads);
+  cli::device(app, args.device);
   cli::json(app, args.json);
   cli::quiet(app, args.quiet);
 }
@@ -236,9 +238,11 @@ cli::Exit check_proof(const Args& args) {
   require_alone(args, "--proof");
   if (!args.bisect.empty() || !args.proof_out.empty() || !args.evidence.empty() || !args.challenge.empty())
     fail(Fault::kUsage, "--proof holds all it needs; --evidence, --challenge and --bisect do not go with it");
+  const device::Chosen device(args.device);
   const audit::Verdict verdict = audit::check_op_proof({.proof = args.proof,
                                                         .key = seal::PublicKey::read(args.pubkey),
                                                         .threads = cli::thread_count(args.threads),
+                                                        .accelerator = device.accelerator(),
                                                         .max_memory = args.max_memory});
   print_verdict(args, verdict);
   return exit_of(verdict.outcome);
@@ -267,6 +271,7 @@ cli::Exit bisect(const Args& args) {
     fail(Fault::kUsage, "--bisect needs --evidence, --challenge and --proof-out");
   cli::require_not_input("--proof-out", args.proof_out, inputs(args));
   const std::string list = cli::read_input(args.bisect, audit::kMaxOpListBytes);
+  const device::Chosen device(args.device);
   const audit::Bisection result =
       audit::bisect({.list = within(args.bisect.native(), [&] { return audit::parse_op_list(list); }),
                      .evidence = args.evidence,
@@ -274,6 +279,7 @@ cli::Exit bisect(const Args& args) {
                      .key = seal::PublicKey::read(args.pubkey),
                      .proof = args.proof_out,
                      .threads = cli::thread_count(args.threads),
+                     .accelerator = device.accelerator(),
                      .max_memory = args.max_memory});
   args.json ? cli::print_json(audit::to_json(result)) : cli::print(describe(result, args.proof_out));
   if (result.result == audit::Bisection::Result::kRefused) return cli::Exit::kIncomplete;
@@ -289,6 +295,8 @@ cli::Exit verify(const Args& args) {
   if (!args.key.empty())
     key = seal::SecretKey::read(args.key, [] { return cli::ask_passphrase("passphrase"); });
   audit::VerifyOptions options = options_of(args);
+  const device::Chosen device(args.device);
+  options.accelerator = device.accelerator();
   if (key) options.replay_secret = audit::replay_secret(*key);
   const audit::Verdict verdict = audit::verify(options);
   write_reports(args, verdict, key);

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
+#include "kernels/device.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -213,6 +214,8 @@ void attention_backward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, 
 void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t documents,
                const std::int64_t* doc_starts, const float* q, const float* k, const float* v, float* o,
                float* max, float* sum) {
+  if (Device* const device = device_of(pool))
+    return device->attention(shape, documents, doc_starts, q, k, v, o, max, sum);
   attention_forward(
       pool, active_isa(),
       {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v}, o, max,
@@ -222,6 +225,8 @@ void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t docum
 void attention_continued(ThreadPool& pool, const AttentionShape& shape,
                          std::span<const AttentionContinuation> documents, const float* q, float* o,
                          float* max, float* sum) {
+  if (Device* const device = device_of(pool))
+    return device->attention_continued(shape, documents, q, o, max, sum);
   attention_continuation(pool, active_isa(), shape, std::ssize(documents), documents.data(), q, o, max, sum);
 }
 
@@ -229,6 +234,8 @@ void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t 
                     const std::int64_t* doc_starts, const float* q, const float* k, const float* v,
                     const float* o, const float* max, const float* sum, const float* d_o, float* dq,
                     float* dk, float* dv) {
+  if (Device* const device = device_of(pool))
+    return device->attention_grad(shape, documents, doc_starts, q, k, v, o, max, sum, d_o, dq, dk, dv);
   attention_backward(
       pool, active_isa(),
       {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v},

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernels/cpu/i14_factor.h"
 #include "kernels/cpu/tasks.h"
+#include "kernels/device.h"
 #include "kernels/i14_ops.h"
 
 namespace aftune::kernels {
@@ -209,6 +210,10 @@ I14Factor::~I14Factor() = default;
 
 void I14Factor::quantise_rows(ThreadPool& pool, Side side, std::int64_t n, std::int64_t depth, const float* x,
                               int group) {
+  if (Device* const device = device_of(pool)) {
+    packed_->extent = n;
+    return device->quantise_rows(on_device_, n, depth, x, group);
+  }
   const std::int64_t chain[] = {0, depth};
   quantise_i14(pool, i14_table(active_isa()), side, {x, depth, false}, n, 1, chain, group, *packed_);
 }
@@ -221,6 +226,10 @@ void I14Factor::quantise_columns(ThreadPool& pool, Side side, std::int64_t n, st
 
 void I14Factor::quantise_columns(ThreadPool& pool, Side side, std::int64_t n, std::int64_t chains,
                                  const std::int64_t* chain_starts, const float* x, int group) {
+  if (Device* const device = device_of(pool)) {
+    packed_->extent = n;
+    return device->quantise_columns(on_device_, n, chains, chain_starts, x, group);
+  }
   quantise_i14(pool, i14_table(active_isa()), side, {x, n, true}, n, chains, chain_starts, group, *packed_);
 }
 
@@ -229,11 +238,19 @@ std::int64_t I14Factor::extent() const {
 }
 
 void multiply_i14(ThreadPool& pool, const I14Factor& left, const I14Factor& right, float* c, Into into) {
+  if (Device* const device = device_of(pool))
+    return device->multiply_i14(*left.on_device_, *right.on_device_, c, into);
   multiply_i14(pool, *left.packed_, *right.packed_, into == Into::kAdd, c, right.extent());
 }
 
 void linear_i14(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out, const float* x,
                 const float* w, float* y, Into into, int group) {
+  if (device_of(pool) != nullptr) {
+    I14Factor left, right;
+    left.quantise_rows(pool, Side::kLeft, n, in, x, group);
+    right.quantise_rows(pool, Side::kRight, out, in, w, group);
+    return multiply_i14(pool, left, right, y, into);
+  }
   const std::int64_t chain[] = {0, in};
   multiply_i14(pool, i14_table(active_isa()),
                {n, out, {x, in, false}, {w, in, false}, 1, chain, group, y, into == Into::kAdd});
@@ -241,6 +258,12 @@ void linear_i14(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t 
 
 void linear_grad_input_i14(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out,
                            const float* dy, const float* w, float* dx, Into into, int group) {
+  if (device_of(pool) != nullptr) {
+    I14Factor left, right;
+    left.quantise_rows(pool, Side::kLeft, n, out, dy, group);
+    right.quantise_columns(pool, Side::kRight, in, out, w, group);
+    return multiply_i14(pool, left, right, dx, into);
+  }
   const std::int64_t chain[] = {0, out};
   multiply_i14(pool, i14_table(active_isa()),
                {n, in, {dy, out, false}, {w, in, true}, 1, chain, group, dx, into == Into::kAdd});
@@ -249,6 +272,12 @@ void linear_grad_input_i14(ThreadPool& pool, std::int64_t n, std::int64_t in, st
 void linear_grad_weight_i14(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts,
                             std::int64_t in, std::int64_t out, const float* dy, const float* x, float* dw,
                             int group) {
+  if (device_of(pool) != nullptr) {
+    I14Factor left, right;
+    left.quantise_columns(pool, Side::kLeft, out, rows, row_starts, dy, group);
+    right.quantise_columns(pool, Side::kRight, in, rows, row_starts, x, group);
+    return multiply_i14(pool, left, right, dw, Into::kAdd);
+  }
   multiply_i14(pool, i14_table(active_isa()),
                {out, in, {dy, out, true}, {x, in, true}, rows, row_starts, group, dw, true});
 }

@@ -6,6 +6,7 @@
 #include "kernels/cpu/few_rows.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
+#include "kernels/device.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -147,6 +148,7 @@ void multiply(ThreadPool& pool, const ProductTable& table, const Product& produc
 
 void linear(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out, const float* x,
             const float* w, float* y, Into into) {
+  if (Device* const device = device_of(pool)) return device->linear(n, in, out, x, w, y, into);
   if (n <= kFewRows)
     return multiply_few(pool, active_isa(), x, {n, out, in, nullptr, w, in, into == Into::kAdd, y, out});
   const std::int64_t chain[] = {0, in};
@@ -156,6 +158,7 @@ void linear(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out,
 
 void linear_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t in, std::int64_t out, const float* dy,
                        const float* w, float* dx, Into into) {
+  if (Device* const device = device_of(pool)) return device->linear_grad_input(n, in, out, dy, w, dx, into);
   const std::int64_t chain[] = {0, out};
   multiply(pool, product_table(active_isa()),
            {n, in, {dy, out, false}, {w, in, true}, 1, chain, dx, into == Into::kAdd});
@@ -163,6 +166,8 @@ void linear_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t in, std::i
 
 void linear_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t in,
                         std::int64_t out, const float* dy, const float* x, float* dw) {
+  if (Device* const device = device_of(pool))
+    return device->linear_grad_weight(rows, row_starts, in, out, dy, x, dw);
   multiply(pool, product_table(active_isa()),
            {out, in, {dy, out, true}, {x, in, true}, rows, row_starts, dw, true});
 }

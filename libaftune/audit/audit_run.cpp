@@ -27,7 +27,7 @@ AuditRun::AuditRun(const VerifyOptions& options, OpenedEvidence evidence, Growth
     : options_(options),
       findings_(verdict_),
       history_(options, growth),
-      pool_(std::max(1, options.threads)),
+      pool_(std::max(1, options.threads), options.accelerator),
       opened_(std::move(evidence)) {}
 
 Verdict AuditRun::run() {

@@ -44,11 +44,6 @@ std::uint64_t bytes_of_replay(const LogView& log, const Cell& cell) {
   return 2 * replay_bytes(log, cell.block) + 8 * byte_size(boundary);
 }
 
-void require_arithmetic() {
-  const char* op = nullptr;
-  if (!kernels::self_test(&op)) fail(Fault::kDevice, "self-test: ", op, " differs from its known answer");
-}
-
 // What differs is said by throwing this through the replay, which has nothing left to do.
 struct Differs {
   std::int64_t index;
@@ -58,7 +53,7 @@ struct Differs {
 class Bisector {
  public:
   explicit Bisector(const BisectOptions& options)
-      : options_(options), findings_(verdict_), pool_(std::max(1, options.threads)) {
+      : options_(options), findings_(verdict_), pool_(std::max(1, options.threads), options.accelerator) {
     result_.cell = options.list.cell;
     result_.operations = std::ssize(options.list.entries);
   }
@@ -283,6 +278,7 @@ OpList sign_op_list(const OpsOptions& options) {
                               .out = scratch.path(),
                               .key = &options.key,
                               .threads = options.threads,
+                              .accelerator = options.accelerator,
                               .max_memory = options.max_memory,
                               .quiet = options.quiet,
                               .discloses = false});
@@ -293,7 +289,7 @@ OpList sign_op_list(const OpsOptions& options) {
   if (std::find(asked.begin(), asked.end(), options.cell) == asked.end())
     fail(Fault::kUsage, "the challenge does not ask for cell ", options.cell.block, ",",
          options.cell.step_block);
-  ThreadPool pool(std::max(1, options.threads));
+  ThreadPool pool(std::max(1, options.threads), options.accelerator);
   OpList list{.cell = options.cell, .entries = {}, .signature = ""};
   try {
     replay_ops(log, evidence, engine_of(log, pool), options.cell, Inputs::kForget,
@@ -309,7 +305,7 @@ OpList sign_op_list(const OpsOptions& options) {
 
 Bisection bisect(const BisectOptions& options) {
   if (fs::exists(options.proof)) fail(Fault::kUsage, options.proof.native(), ": exists");
-  require_arithmetic();
+  kernels::require_self_test(options.accelerator);
   return Bisector(options).run();
 }
 

@@ -6,6 +6,7 @@
 
 #include "audit/challenge.h"
 #include "audit/op_list.h"
+#include "base/accelerator.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "seal/keys.h"
@@ -19,6 +20,7 @@ struct OpsOptions {
   const seal::SecretKey& key;
   fs::path scratch;  ///< the cell's evidence is kept here meanwhile; must not exist
   int threads = 1;
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
   std::uint64_t max_memory = 0;
   bool quiet = false;
 };
@@ -35,7 +37,8 @@ struct BisectOptions {
   seal::PublicKey key;
   fs::path proof;  ///< written if an operation differs; must not exist
   int threads = 1;
-  std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
+  std::uint64_t max_memory = 0;        ///< bytes; 0: what the machine has
 };
 
 struct Bisection {

@@ -8,6 +8,7 @@
 #include "audit/evidence.h"
 #include "audit/op_list.h"
 #include "audit/verdict.h"
+#include "base/accelerator.h"
 #include "base/files.h"
 #include "seal/keys.h"
 #include "tensor/tensor.h"
@@ -44,7 +45,8 @@ struct ProofOptions {
   fs::path proof;
   seal::PublicKey key;
   int threads = 1;
-  std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
+  std::uint64_t max_memory = 0;        ///< bytes; 0: what the machine has
   trace::Origin origin = trace::Origin::kForeign;
 };
 

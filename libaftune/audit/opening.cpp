@@ -357,8 +357,7 @@ void require_usable(const OpenOptions& options, const seal::Checkpoint& checkpoi
   if (options.discloses) require_countable(count_file(options));
   if (options.key != nullptr && !checkpoint.origin.starts_with(options.key->public_key().name() + "/"))
     fail(Fault::kUsage, "the key is ", options.key->public_key().name(), ", the run is ", checkpoint.origin);
-  const char* op = nullptr;
-  if (!kernels::self_test(&op)) fail(Fault::kDevice, "self-test: ", op, " differs from its known answer");
+  kernels::require_self_test(options.accelerator);
 }
 
 }  // namespace
@@ -390,7 +389,7 @@ Opened open(const OpenOptions& options) {
     const auto i = static_cast<std::uint64_t>(leaf);
     index.leaves.push_back({leaf, log.leaves[i], tree.inclusion(i, checkpoint.size)});
   }
-  ThreadPool pool(std::max(1, options.threads));
+  ThreadPool pool(std::max(1, options.threads), options.accelerator);
   TraceSource source(layout, view, trace::Origin::kOwn, trace::Scan::kWhole);
   Progress progress("open", std::ssize(index.cells), options.quiet);
   HandedOut answer{

@@ -5,6 +5,7 @@
 #include "audit/challenge.h"
 #include "audit/disclosure.h"
 #include "audit/evidence.h"
+#include "base/accelerator.h"
 #include "base/files.h"
 #include "seal/keys.h"
 
@@ -16,7 +17,8 @@ struct OpenOptions {
   fs::path out;
   const seal::SecretKey* key = nullptr;  ///< signs the evidence
   int threads = 1;
-  std::uint64_t max_memory = 0;  ///< bytes; 0: what the machine has
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
+  std::uint64_t max_memory = 0;        ///< bytes; 0: what the machine has
   bool quiet = false;
   bool discloses = true;  ///< false: the file does not leave the provider, and is not counted
   /// The rows that were trained on, and the model folder whose tokenizer.json cut them: those of the cells

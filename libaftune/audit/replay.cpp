@@ -210,6 +210,7 @@ class CellReplayer {
   }
 
   int jobs_for(const std::vector<Task>& tasks) const {
+    if (engine_.pool->accelerator() != nullptr) return 1;  // it takes one thing after the other
     std::uint64_t most = 1;
     for (const Task& task : tasks) most = std::max(most, replay_bytes(log_, task.block));
     auto jobs = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(1, options_.jobs)), tasks.size());

@@ -124,7 +124,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
     index.leaves.push_back({leaf, log.leaves[i], tree.inclusion(i, checkpoint.size)});
   }
 
-  ThreadPool pool(std::max(1, options.threads));
+  ThreadPool pool(std::max(1, options.threads), options.accelerator);
   Boundaries boundaries(evidence, given);
   Verdict verdict;
   Findings findings(verdict);

@@ -9,6 +9,7 @@
 #include "audit/challenge.h"
 #include "audit/policy.h"
 #include "audit/verdict.h"
+#include "base/accelerator.h"
 #include "base/files.h"
 #include "seal/keys.h"
 #include "seal/receipt.h"
@@ -55,7 +56,8 @@ struct VerifyOptions {
   int witness_threshold = 0;
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell
   int threads = 1;
-  int jobs = 1;  ///< cells replayed side by side
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
+  int jobs = 1;                        ///< cells replayed side by side
   /// Only these of the drawn cells, by their place among them, from 0; empty: all.
   std::vector<std::int64_t> only = {};
   /// Only every share_of-th of them, from place `share` on: perhaps none.

@@ -48,7 +48,7 @@ int available_threads() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, Accelerator* accelerator) : accelerator_(accelerator) {
   AFTUNE_CHECK(threads >= 1);
   check_float_mode();
   workers_.reserve(static_cast<std::size_t>(threads - 1));

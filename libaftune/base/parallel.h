@@ -25,17 +25,23 @@ class TaskRef {
   void (*call_)(const void*, std::int64_t);
 };
 
-/// A fixed set of threads that share indexed tasks. Which thread runs a task never decides a bit.
+class Accelerator;
+
+/// A fixed set of threads that share indexed tasks, or that leave the arithmetic to a device. Which thread
+/// runs a task, and whether a device does, never decides a bit.
 /// OpenMP is not used because its runtime is opaque to ThreadSanitizer, which our tests rely on.
 class ThreadPool {
  public:
   /// `threads` >= 1 counts the caller, which works too. Every thread checks its floating-point mode at start.
-  explicit ThreadPool(int threads);
+  /// The accelerator, if any, must live as long.
+  explicit ThreadPool(int threads, Accelerator* accelerator = nullptr);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  /// What computes in place of the threads where it can (kernels::device_of); null if nothing does.
+  Accelerator* accelerator() const { return accelerator_; }
   /// Runs task(0) ... task(count - 1), each once, in any order; returns when all are done. The first
   /// exception is rethrown here. Must not be called from inside a task, nor from two threads at once.
   void run(std::int64_t count, TaskRef task);
@@ -44,6 +50,7 @@ class ThreadPool {
   void work();
   void take_tasks(std::unique_lock<std::mutex>& lock);
 
+  Accelerator* const accelerator_;
   std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;

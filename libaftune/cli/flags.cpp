@@ -240,7 +240,7 @@ CLI::Option* threads(CLI::App& app, int& to) {
 }
 
 CLI::Option* device(CLI::App& app, std::string& to) {
-  return text(app, "--device", "cpu", to, cat("where to compute [", to, "]"));
+  return text(app, "--device", "DEVICE", to, cat("where to compute: cpu, cuda or cuda:N [", to, "]"));
 }
 
 std::int64_t current_time(std::int64_t latest) {

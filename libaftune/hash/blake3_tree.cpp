@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/accelerator.h"
+
 namespace aftune::hash {
 namespace {
 
@@ -66,6 +68,20 @@ Blake3Node top(const Blake3Mode& mode, std::byte* cvs, std::size_t count) {
   return blake3_parent(mode, cvs);
 }
 
+// The same by a device, which takes whole pieces; what is left of the last one is hashed here.
+Blake3Node subtree_on_device(const Blake3Mode& mode, ByteView bytes, std::uint64_t counter,
+                             Accelerator& device) {
+  constexpr std::size_t kPiece = Accelerator::kHashPiece;
+  const std::size_t pieces = bytes.size() / kPiece;
+  const ByteView rest = bytes.subspan(pieces * kPiece);
+  std::vector<std::byte> cvs((pieces + 1) * kCvBytes);
+  device.blake3_values(bytes.first(pieces * kPiece), counter, cvs.data());
+  if (rest.empty()) return top(mode, cvs.data(), pieces);
+  blake3_subtree(mode, rest, counter + pieces * kPiece / kChunkBytes, nullptr)
+      .chaining_value(mode, cvs.data() + pieces * kCvBytes);
+  return top(mode, cvs.data(), pieces + 1);
+}
+
 // Equal shares of a power of two of chunks are subtrees, so their roots are one level of this one.
 Blake3Node subtree_by_shares(const Blake3Mode& mode, ByteView bytes, std::uint64_t counter,
                              ThreadPool& pool) {
@@ -98,8 +114,12 @@ Blake3Node blake3_parent(const Blake3Mode& mode, const std::byte* children) {
 
 Blake3Node blake3_subtree(const Blake3Mode& mode, ByteView bytes, std::uint64_t counter, ThreadPool* pool) {
   if (bytes.size() <= kChunkBytes) return chunk(mode, bytes, counter);
-  if (pool != nullptr && pool->threads() > 1 && bytes.size() >= 2 * kLeastShare)
-    return subtree_by_shares(mode, bytes, counter, *pool);
+  if (pool != nullptr && bytes.size() >= 2 * kLeastShare) {
+    Accelerator* const device = pool->accelerator();
+    if (device != nullptr && mode.is_plain() && device->holds(bytes.data()))
+      return subtree_on_device(mode, bytes, counter, *device);
+    if (pool->threads() > 1) return subtree_by_shares(mode, bytes, counter, *pool);
+  }
   std::byte cvs[kGroup * kCvBytes];
   const std::size_t count = level_of_subtree(mode, bytes, counter, cvs);
   return top(mode, cvs, count);

@@ -18,6 +18,8 @@ struct Blake3Mode {
   const Blake3Lanes* lanes;
   std::array<std::uint32_t, 8> key;  ///< the IV unless keyed
   std::uint32_t flags;               ///< of the mode
+
+  bool is_plain() const { return flags == 0; }
 };
 
 /// The mode of the plain hash, or of deriving its key's context by `flags`.

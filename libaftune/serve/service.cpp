@@ -35,10 +35,8 @@ model::EngineOptions engine_of(const model::Config& config, const ServiceOptions
 
 }  // namespace
 
-Service::Service(const ServiceOptions& options) : pool_(options.threads) {
-  const char* op = nullptr;
-  if (!kernels::self_test(&op))
-    fail(Fault::kDevice, "self-test: ", op, " does not give the known answer on this machine");
+Service::Service(const ServiceOptions& options) : pool_(options.threads, options.accelerator) {
+  kernels::require_self_test(options.accelerator);
   read_model(options);
   if (options.record) {
     recorder_ = std::make_unique<Recorder>(*options.record, manifest_);

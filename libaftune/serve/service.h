@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/accelerator.h"
 #include "generate/scheduler.h"
 #include "kernels/profile.h"
 #include "model/folder.h"
@@ -23,6 +24,7 @@ struct ServiceOptions {
   kernels::Profile profile;
   int layers_per_block = 1;
   int threads = 1;
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
   std::int64_t default_tokens = 256;
   std::int64_t most_tokens = 4096;
   std::int64_t merge_delay = 60;  ///< seconds

@@ -32,17 +32,37 @@ void* BlockCache::take(std::size_t bytes) {
     }
     evict_until(peak_bytes_ + peak_bytes_ / 16 - live_bytes_);
   }
-  void* block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block != MAP_FAILED) {
-    // Optimisations only. Where the first fails the child has the pages too; where the second does, they are
-    // small: a step touches more memory than their translations can be kept for.
-    ::madvise(block, size, MADV_DONTFORK);
-    ::madvise(block, size, MADV_HUGEPAGE);
-    return block;
+  void* const block = map(size);
+  if (block == nullptr) {
+    const std::lock_guard lock(mutex_);
+    live_bytes_ -= size;
   }
+  return block;
+}
+
+void* BlockCache::map(std::size_t size) const {
+  if (accelerator_ != nullptr) return accelerator_->take(size);
+  void* const block = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return nullptr;
+  // Optimisations only. Where the first fails the child has the pages too; where the second does, they are
+  // small: a step touches more memory than their translations can be kept for.
+  ::madvise(block, size, MADV_DONTFORK);
+  ::madvise(block, size, MADV_HUGEPAGE);
+  return block;
+}
+
+void BlockCache::unmap(void* block, std::size_t size) const {
+  if (accelerator_ != nullptr)
+    accelerator_->give(block);
+  else
+    ::munmap(block, size);
+}
+
+void BlockCache::use_memory_of(Accelerator* accelerator) {
+  drop();
   const std::lock_guard lock(mutex_);
-  live_bytes_ -= size;
-  return nullptr;
+  AFTUNE_CHECK(live_bytes_ == 0);
+  accelerator_ = accelerator;
 }
 
 void BlockCache::give(void* block, std::size_t bytes) {
@@ -65,7 +85,7 @@ void BlockCache::forget_if_forked() {
 void BlockCache::evict_until(std::uint64_t kept) {
   while (kept_bytes_ > kept) {
     const auto largest = std::prev(kept_.end());
-    ::munmap(largest->second.back(), largest->first);
+    unmap(largest->second.back(), largest->first);
     kept_bytes_ -= largest->first;
     largest->second.pop_back();
     if (largest->second.empty()) kept_.erase(largest);

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/accelerator.h"
+
 namespace aftune::tensor {
 
 /// Keeps large blocks of memory that were freed, so that a training step finds its activations' pages mapped
@@ -22,6 +24,8 @@ namespace aftune::tensor {
 ///
 /// A forked child does not get the blocks: whoever reads foreign bytes there has no business with tensors,
 /// and pages that it shared would be copied, and so be there twice, when this process writes to them again.
+///
+/// With an accelerator the blocks come from its memory in place of the system's.
 class BlockCache {
  public:
   static constexpr std::size_t kLeast = std::size_t{256} << 10;  ///< smaller blocks are not for this class
@@ -38,11 +42,16 @@ class BlockCache {
   void give(void* block, std::size_t bytes);
   /// Returns everything kept to the system.
   void drop();
+  /// Where blocks come from after this; null is the system. No block may be live.
+  void use_memory_of(Accelerator* accelerator);
+  bool is_accelerated() const { return accelerator_ != nullptr; }
   std::uint64_t kept_bytes() const;
 
  private:
   void forget_if_forked();
   void evict_until(std::uint64_t kept);
+  void* map(std::size_t size) const;
+  void unmap(void* block, std::size_t size) const;
 
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> kept_;  // by class size
@@ -50,6 +59,7 @@ class BlockCache {
   std::uint64_t live_bytes_ = 0;
   std::uint64_t peak_bytes_ = 0;  // of live bytes alone
   pid_t owner_ = ::getpid();      // whose blocks kept_ are
+  Accelerator* accelerator_ = nullptr;
 };
 
 /// The cache of the process. Never destroyed, so buffers in statics may outlive main().

@@ -19,16 +19,21 @@ constexpr bool kKeepsBlocks = false;
 constexpr bool kKeepsBlocks = true;
 #endif
 
+// A device reaches its own blocks only, however small a buffer is.
 bool is_kept(std::size_t bytes) {
-  return kKeepsBlocks && bytes >= tensor::BlockCache::kLeast;
+  return tensor::block_cache().is_accelerated() || (kKeepsBlocks && bytes >= tensor::BlockCache::kLeast);
+}
+
+std::size_t block_bytes(std::size_t bytes) {
+  return std::max(bytes, tensor::BlockCache::kLeast);
 }
 
 float* allocate(std::int64_t count) {
   AFTUNE_CHECK(count >= 0 && count < std::int64_t{1} << 60);
   const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
   if (bytes == 0) return nullptr;
-  void* block =
-      is_kept(bytes) ? tensor::block_cache().take(bytes) : ::operator new(bytes, kAlignment, std::nothrow);
+  void* block = is_kept(bytes) ? tensor::block_cache().take(block_bytes(bytes))
+                               : ::operator new(bytes, kAlignment, std::nothrow);
   if (block == nullptr) fail(Fault::kSystem, "no memory for a buffer of ", bytes, " bytes");
   return static_cast<float*>(block);
 }
@@ -37,7 +42,7 @@ void release(float* data, std::int64_t count) {
   const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
   if (data == nullptr) return;
   if (is_kept(bytes))
-    tensor::block_cache().give(data, bytes);
+    tensor::block_cache().give(data, block_bytes(bytes));
   else
     ::operator delete(data, kAlignment);
 }
@@ -86,6 +91,10 @@ Buffer Buffer::clone() const {
 
 Buffer Buffer::clone(ThreadPool& pool) const {
   Buffer out(size_);
+  if (Accelerator* const device = pool.accelerator()) {
+    device->copy(out.mutable_bytes().data(), bytes().data(), bytes().size());
+    return out;
+  }
   each_piece(pool, bytes().size(), [&](std::size_t from, std::size_t size) {
     std::memcpy(out.mutable_bytes().data() + from, bytes().data() + from, size);
   });
@@ -93,6 +102,8 @@ Buffer Buffer::clone(ThreadPool& pool) const {
 }
 
 void Buffer::clear(ThreadPool& pool) {
+  if (Accelerator* const device = pool.accelerator())
+    return device->clear(mutable_bytes().data(), bytes().size());
   each_piece(pool, bytes().size(), [&](std::size_t from, std::size_t size) {
     std::memset(mutable_bytes().data() + from, 0, size);
   });
@@ -100,6 +111,10 @@ void Buffer::clear(ThreadPool& pool) {
 
 void drop_kept_buffers() {
   tensor::block_cache().drop();
+}
+
+void use_memory_of(Accelerator* accelerator) {
+  tensor::block_cache().use_memory_of(accelerator);
 }
 
 }  // namespace aftune

@@ -74,6 +74,10 @@ class Buffer {
 /// the system, for instance before memory is measured or a phase with other sizes begins.
 void drop_kept_buffers();
 
+/// From now on buffers lie where the accelerator reaches them; null: in the system's memory again. No buffer
+/// may exist meanwhile that was made before.
+void use_memory_of(Accelerator* accelerator);
+
 /// A row-major f32 matrix [rows, cols]: activations of `rows` tokens.
 struct Matrix {
   std::int64_t rows = 0;

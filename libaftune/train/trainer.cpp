@@ -16,12 +16,6 @@
 namespace aftune::train {
 namespace {
 
-void check_kernels() {
-  const char* op = nullptr;
-  if (!kernels::self_test(&op))
-    fail(Fault::kDevice, "self-test: ", op, " does not give the known answer on this machine");
-}
-
 Engine make_engine(const TrainOptions& options, const Inputs& inputs, ThreadPool& pool) {
   return Engine({.config = inputs.config,
                  .grid = inputs.grid,
@@ -45,7 +39,7 @@ class Job {
   Job(const TrainOptions& options, const std::function<void(const StepReport&)>& on_step)
       : options_(options),
         on_step_(on_step),
-        pool_(options.threads),
+        pool_(options.threads, options.accelerator),
         inputs_(Inputs::read(options, pool_)),
         encoder_(inputs_.encoder()),
         order_(inputs_.recipe.seed, inputs_.dataset.rows()),
@@ -146,7 +140,7 @@ void Job::finish() {
 TrainSummary train(const TrainOptions& options, const std::function<void(const StepReport&)>& on_step) {
   check_output(options);
   if (options.record) check_trace(*options.record);
-  check_kernels();
+  kernels::require_self_test(options.accelerator);
   return Job(options, on_step).run();
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/accelerator.h"
 #include "base/files.h"
 #include "kernels/i14.h"
 #include "kernels/profile.h"
@@ -31,6 +32,7 @@ struct TrainOptions {
   std::int64_t micro_batch = 0;         ///< 0: default_micro_batch
   bool recompute = false;
   int threads = 1;
+  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
   bool quiet = false;
 };
 

@@ -11,7 +11,7 @@ try serve --no-record --keep-open
 try serve --no-record --lineage lineage.json
 try serve --no-record --run-id 00
 try serve --no-record --numerics i14:64
-try serve --no-record --device cuda:0
+try serve --no-record --device tpu
 try serve --no-record --default-tokens 9 --max-tokens 8
 try serve --no-record --batch 0
 try serve --no-record --cache 3X

@@ -9,7 +9,7 @@ try train --eval-every 4
 try train --momentum 0.9
 try train --numerics i14:64
 try train --numerics native
-try train --device cuda:0
+try train --device tpu
 try train --optimizer adam
 try train --store everything
 try train --json --json

@@ -248,9 +248,9 @@ TEST_F(ForeignSegmentLies, AboutWhereElementsLie) {
   const auto i32 = static_cast<std::uint8_t>(DType::kI32);
   const std::string whole = read_file(scratch_ / "s.h5", 1 << 20);
   for (const std::uint64_t at : {std::size_t{1}, std::size_t{17}, whole.size() - 40})
-    EXPECT_EQ(told(Ask::kIndex,
-                   [&](Line& line, const Request&) { answer(line, listed("/a", i32, {10}, at)); }),
-              "read " + to_hex(as_bytes(std::string_view(whole).substr(at, 40))));
+    EXPECT_EQ(
+        told(Ask::kIndex, [&](Line& line, const Request&) { answer(line, listed("/a", i32, {10}, at)); }),
+        "read " + to_hex(as_bytes(std::string_view(whole).substr(at, 40))));
 }
 
 TEST_F(ForeignSegmentLies, AboutElements) {
