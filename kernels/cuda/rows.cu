@@ -1,13 +1,11 @@
 // Drivers only: a warp takes a row, or 1024 elements, or 32 columns. The arithmetic is in the headers of the
 // ops.
 
-#include <cuda_runtime.h>
-
 #include "kernels/adamw.h"
 #include "kernels/add.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/rows.h"
-#include "kernels/cuda/warp_lanes.cuh"
+#include "kernels/cuda/warps.cuh"
 #include "kernels/embedding.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -16,43 +14,6 @@
 #include "kernels/swiglu.h"
 
 namespace aftune::kernels::cuda {
-namespace {
-
-constexpr int kWarps = 4;  // in a block
-
-/// body(i) for i in [0, n), each by one warp.
-template <class Body>
-__global__ void warps(std::int64_t n, Body body) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / kLanes;
-  if (i < n) body(i);
-}
-
-template <class Body>
-void launch_warps(Stream stream, std::int64_t n, const Body& body) {
-  if (n == 0) return;
-  const auto blocks = static_cast<unsigned>((n + kWarps - 1) / kWarps);
-  warps<<<blocks, kWarps * kLanes, 0, stream>>>(n, body);
-}
-
-/// body(first, count) for ranges of 1024 elements of [0, n), each by one warp.
-template <class Body>
-void launch_ranges(Stream stream, std::int64_t n, const Body& body) {
-  launch_warps(stream, (n + kSumBlock - 1) / kSumBlock, [=] __device__(std::int64_t range) {
-    const std::int64_t first = range * kSumBlock;
-    body(first, n - first < kSumBlock ? n - first : kSumBlock);
-  });
-}
-
-/// body(first, count) for 32 columns of [0, h) each, by one warp.
-template <class Body>
-void launch_columns(Stream stream, std::int64_t h, const Body& body) {
-  launch_warps(stream, (h + kLanes - 1) / kLanes, [=] __device__(std::int64_t tile) {
-    const std::int64_t first = tile * kLanes;
-    body(first, h - first < kLanes ? h - first : kLanes);
-  });
-}
-
-}  // namespace
 
 void rmsnorm(Stream stream, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
              float* y, float* inv_rms) {
@@ -189,6 +150,32 @@ void sgd(Stream stream, const Sgd& scalars, std::int64_t n, float* p, float* mom
       p[a + i] = op.moved(p[a + i], direction);
       if (!(finite32(p[a + i]) & finite32(direction))) atomicOr(bad, 1u);
     });
+  });
+}
+
+void gather_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                 float* to) {
+  launch_warps(stream, n, [=] __device__(std::int64_t i) {
+    WarpLanes{}.each(h, [=](std::int64_t c) { to[i * h + c] = from[rows[i] * h + c]; });
+  });
+}
+
+void scatter_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                  float* to) {
+  launch_warps(stream, n, [=] __device__(std::int64_t i) {
+    WarpLanes{}.each(h, [=](std::int64_t c) { to[rows[i] * h + c] = from[i * h + c]; });
+  });
+}
+
+void copy(Stream stream, std::int64_t n, const float* from, float* to) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    WarpLanes{}.each(count, [=](std::int64_t i) { to[a + i] = from[a + i]; });
+  });
+}
+
+void fill_zero(Stream stream, std::int64_t n, float* x) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    WarpLanes{}.each(count, [=](std::int64_t i) { x[a + i] = 0.0f; });
   });
 }
 

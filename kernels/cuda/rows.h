@@ -6,13 +6,10 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/stream.h"
 #include "kernels/optimizer_scalars.h"
 
-struct CUstream_st;
-
 namespace aftune::kernels::cuda {
-
-using Stream = CUstream_st*;
 
 void rmsnorm(Stream stream, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
              float* y, float* inv_rms);
@@ -47,5 +44,18 @@ void adamw(Stream stream, const AdamW& op, std::int64_t n, float* p, float* m, f
 /// momentum_buffer may be null when momentum is 0.
 void sgd(Stream stream, const Sgd& op, std::int64_t n, float* p, float* momentum_buffer, const float* g,
          std::uint32_t* bad);
+
+/// to[i] = from[rows[i]] for i < n, rows of h elements: what scatter_rows takes apart again.
+void gather_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                 float* to);
+/// to[rows[i]] = from[i] for i < n; no row is named twice.
+void scatter_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                  float* to);
+void copy(Stream stream, std::int64_t n, const float* from, float* to);
+/// +0 in all elements.
+void fill_zero(Stream stream, std::int64_t n, float* x);
+/// Element i is that of init_normal in ops.h.
+void init_normal(Stream stream, std::uint64_t seed, std::uint64_t name_hash, float std, std::int64_t n,
+                 float* x);
 
 }  // namespace aftune::kernels::cuda

@@ -29,7 +29,7 @@ struct WarpLanes {
       const std::int64_t last = n - first < kSumBlock ? n : first + kSumBlock;
       float acc = 0.0f;
       for (std::int64_t i = first + lane(); i < last; i += kLanes) acc = step(acc, i);
-      total = total + join(acc, [](float a, float b) { return a + b; });
+      total = total + sum_of_lanes(acc);
     }
     return total;
   }
@@ -38,11 +38,15 @@ struct WarpLanes {
   AFTUNE_OP float largest_finite(std::int64_t n, const F& f) const {
     float most = -kInfinity32;
     for (std::int64_t i = lane(); i < n; i += kLanes) {
-      const float value = f(i);
-      const float larger = value > most ? value : most;
-      most = finite32(value) ? larger : kNan32;
+      most = larger_finite(most, f(i));
     }
-    return join(most, [](float a, float b) { return a > b || a != a ? a : b; }) + 0.0f;
+    return largest_of_lanes(most);
+  }
+
+  /// The step of largest_finite.
+  AFTUNE_OP static float larger_finite(float most, float value) {
+    const float larger = value > most ? value : most;
+    return finite32(value) ? larger : kNan32;
   }
 
   template <class Step, class Finish>
@@ -55,15 +59,23 @@ struct WarpLanes {
     }
   }
 
- private:
-  // Both lanes of a pair join the same two values, so all lanes end with the value of lane 0.
-  template <class Join>
-  AFTUNE_OP static float join(float value, const Join& join_two) {
+  /// One value of all lanes' by the tree 16, 8, 4, 2, 1, in every lane: both lanes of a pair join the same
+  /// two values in the same order.
+  template <class T, class Join>
+  AFTUNE_OP static T join(T value, const Join& join_two) {
     for (int distance = kLanes / 2; distance > 0; distance /= 2) {
-      const float other = __shfl_xor_sync(kAll, value, distance);
+      const T other = __shfl_xor_sync(kAll, value, distance);
       value = (lane() & distance) == 0 ? join_two(value, other) : join_two(other, value);
     }
     return value;
+  }
+
+  AFTUNE_OP static float sum_of_lanes(float value) {
+    return join(value, [](float a, float b) { return a + b; });
+  }
+  /// As largest_finite's last step: NaN if any lane's is.
+  AFTUNE_OP static float largest_of_lanes(float value) {
+    return join(value, [](float a, float b) { return a > b || a != a ? a : b; }) + 0.0f;
   }
 };
 

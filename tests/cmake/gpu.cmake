@@ -1,0 +1,52 @@
+# The kernels for CUDA, run without a GPU: compiled as plain C++ against the cuda_runtime.h of tests/gpu/emulator, which
+# makes every thread of a block a fiber. See tests/gpu/emulator/emulator.h for what this can show.
+file(GLOB gpu_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/gpu/*_test.cpp)
+find_package(Boost COMPONENTS context)
+if(Boost_FOUND)
+  set(emulator ${CMAKE_CURRENT_SOURCE_DIR}/gpu/emulator)
+  add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/cuda_runtime.cpp)
+  target_include_directories(cuda_emulator PUBLIC ${emulator} ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(cuda_emulator PRIVATE Boost::context Threads::Threads)
+  if(AFTUNE_SANITIZE MATCHES "thread")
+    set_source_files_properties(${emulator}/emulator.cpp PROPERTIES
+      COMPILE_OPTIONS -fno-sanitize=thread COMPILE_DEFINITIONS AFTUNE_EMULATOR_TSAN)
+  endif()
+
+  file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu)
+  set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX)
+  file(GLOB cuda_host_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
+  add_library(kernels_emulated STATIC ${cuda_sources} ${cuda_host_sources})
+  # Their namespace is that of the code that nvcc makes.
+  target_compile_definitions(kernels_emulated PRIVATE AFTUNE_ISA_NAMESPACE=cuda)
+  target_include_directories(kernels_emulated PUBLIC ${PROJECT_SOURCE_DIR}/libaftune ${PROJECT_SOURCE_DIR})
+  target_link_libraries(kernels_emulated PUBLIC cuda_emulator)
+
+  foreach(source IN LISTS gpu_tests)
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    add_executable(test_gpu_${name} ${source})
+    target_link_libraries(test_gpu_${name} PRIVATE kernels_emulated aftune_kernels aftune_hash GTest::gtest GTest::gtest_main)
+    add_test(NAME gpu.${name} COMMAND test_gpu_${name} --gtest_brief=1)
+    set_tests_properties(gpu.${name} PROPERTIES LABELS "sanitize;threads")
+    add_dependencies(threaded-tests test_gpu_${name})
+  endforeach()
+else()
+  message(STATUS "CUDA kernels: not tested, for want of Boost.Context (libboost-context-dev)")
+endif()
+
+# The same tests for a GPU, where nvcc is found; without a GPU they are skipped.
+if(AFTUNE_HAS_CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  list(FILTER gpu_tests EXCLUDE REGEX "emulator_test")
+  foreach(source IN LISTS gpu_tests)
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    add_executable(test_cuda_${name} ${source} ${CMAKE_CURRENT_SOURCE_DIR}/gpu/on_gpu_main.cpp)
+    target_compile_definitions(test_cuda_${name} PRIVATE AFTUNE_ON_GPU)
+    target_include_directories(test_cuda_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    target_link_libraries(test_cuda_${name} PRIVATE
+      aftune_kernels_cuda aftune_kernels aftune_hash CUDA::cudart_static GTest::gtest)
+    add_test(NAME cuda.${name} COMMAND test_cuda_${name} --gtest_brief=1)
+    set_tests_properties(cuda.${name} PROPERTIES LABELS gpu SKIP_RETURN_CODE 77)
+  endforeach()
+endif()
