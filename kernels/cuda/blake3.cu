@@ -276,6 +276,13 @@ void Blake3::finish(Stream stream, void* digest) const {
          static_cast<unsigned>(root_count_), static_cast<std::uint8_t*>(digest));
 }
 
+void blake3_values(Stream stream, const void* bytes, std::int64_t pieces, std::uint64_t counter,
+                   void* values) {
+  if (pieces == 0) return;
+  launch(hash_chunks, static_cast<unsigned>(pieces), kThreads, 0, stream, octets(bytes),
+         static_cast<unsigned>(pieces * kThreads), counter, static_cast<Cv*>(values));
+}
+
 void blake3(Stream stream, const void* bytes, std::size_t size, void* workspace, void* digest) {
   Blake3 hash(workspace);
   hash.update(stream, bytes, size);

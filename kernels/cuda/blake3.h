@@ -38,6 +38,11 @@ class Blake3 {
   std::uint64_t pending_ = 0;  ///< bytes
 };
 
+/// Chaining values, of 32 bytes each, of `pieces` pieces of 128 chunks, the first of which is number
+/// `counter`: of a subtree of several, or of the whole it is the host that joins them.
+void blake3_values(Stream stream, const void* bytes, std::int64_t pieces, std::uint64_t counter,
+                   void* values);
+
 /// BLAKE3 of one buffer.
 void blake3(Stream stream, const void* bytes, std::size_t size, void* workspace, void* digest);
 

@@ -2,6 +2,14 @@
 # makes every thread of a block a fiber. See tests/gpu/emulator/emulator.h for what this can show.
 file(GLOB gpu_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/gpu/*_test.cpp)
 find_package(Boost COMPONENTS context)
+
+# For the test that trains.
+function(runs_jobs test)
+  target_link_libraries(${test} PRIVATE aftune_train)
+  target_compile_definitions(${test} PRIVATE
+    AFTUNE_TESTS_DIR="${CMAKE_CURRENT_SOURCE_DIR}" AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
+endfunction()
+
 if(Boost_FOUND)
   set(emulator ${CMAKE_CURRENT_SOURCE_DIR}/gpu/emulator)
   add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/cuda_runtime.cpp)
@@ -19,24 +27,40 @@ if(Boost_FOUND)
   # Their namespace is that of the code that nvcc makes.
   target_compile_definitions(kernels_emulated PRIVATE AFTUNE_ISA_NAMESPACE=cuda)
   target_include_directories(kernels_emulated PUBLIC ${PROJECT_SOURCE_DIR}/libaftune ${PROJECT_SOURCE_DIR})
-  target_link_libraries(kernels_emulated PUBLIC cuda_emulator)
+  target_link_libraries(kernels_emulated PUBLIC cuda_emulator aftune_kernels)
 
   foreach(source IN LISTS gpu_tests)
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "_test$" "" name ${name})
     add_executable(test_gpu_${name} ${source})
-    target_link_libraries(test_gpu_${name} PRIVATE kernels_emulated aftune_kernels aftune_hash GTest::gtest GTest::gtest_main)
+    target_link_libraries(test_gpu_${name} PRIVATE kernels_emulated aftune_hash GTest::gtest GTest::gtest_main)
     add_test(NAME gpu.${name} COMMAND test_gpu_${name} --gtest_brief=1)
     set_tests_properties(gpu.${name} PROPERTIES LABELS "sanitize;threads")
     add_dependencies(threaded-tests test_gpu_${name})
   endforeach()
+  runs_jobs(test_gpu_device)
+
+  # The tools with that device in the place of a GPU, and a run that is trained, served and verified on both.
+  if(NOT AFTUNE_SANITIZE)
+    add_library(device_emulated STATIC ${PROJECT_SOURCE_DIR}/libaftune/device/device.cpp)
+    target_compile_definitions(device_emulated PRIVATE AFTUNE_HAS_CUDA=1)
+    target_link_libraries(device_emulated PUBLIC kernels_emulated aftune_tensor)
+    set(emulated_bin ${CMAKE_CURRENT_BINARY_DIR}/emulated)
+    foreach(tool train serve open verify)
+      add_executable(emulated_${tool} ${PROJECT_SOURCE_DIR}/tools/aftune_${tool}.cpp)
+      target_link_libraries(emulated_${tool} PRIVATE aftune_cli aftune_report aftune_serve aftune_http device_emulated)
+      set_target_properties(emulated_${tool} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${emulated_bin} OUTPUT_NAME aftune-${tool})
+    endforeach()
+    add_test(NAME gpu.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/tools_agree.sh
+      ${PROJECT_BINARY_DIR}/bin ${emulated_bin} ${PROJECT_SOURCE_DIR}/scripts/demo.d)
+  endif()
 else()
   message(STATUS "CUDA kernels: not tested, for want of Boost.Context (libboost-context-dev)")
 endif()
 
 # The same tests for a GPU, where nvcc is found; without a GPU they are skipped.
 if(AFTUNE_HAS_CUDA)
-  find_package(CUDAToolkit REQUIRED)
   list(FILTER gpu_tests EXCLUDE REGEX "emulator_test")
   foreach(source IN LISTS gpu_tests)
     get_filename_component(name ${source} NAME_WE)
@@ -44,9 +68,9 @@ if(AFTUNE_HAS_CUDA)
     add_executable(test_cuda_${name} ${source} ${CMAKE_CURRENT_SOURCE_DIR}/gpu/on_gpu_main.cpp)
     target_compile_definitions(test_cuda_${name} PRIVATE AFTUNE_ON_GPU)
     target_include_directories(test_cuda_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-    target_link_libraries(test_cuda_${name} PRIVATE
-      aftune_kernels_cuda aftune_kernels aftune_hash CUDA::cudart_static GTest::gtest)
+    target_link_libraries(test_cuda_${name} PRIVATE aftune_kernels_cuda aftune_hash GTest::gtest)
     add_test(NAME cuda.${name} COMMAND test_cuda_${name} --gtest_brief=1)
     set_tests_properties(cuda.${name} PROPERTIES LABELS gpu SKIP_RETURN_CODE 77)
   endforeach()
+  runs_jobs(test_cuda_device)
 endif()

@@ -63,6 +63,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = 0;
       return cudaSuccess;
     case cudaDevAttrManagedMemory:
+    case cudaDevAttrConcurrentManagedAccess:
       *value = 1;
       return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:

@@ -1,0 +1,390 @@
+#include "kernels/cuda/cuda_device.h"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/blake3.h"
+#include "kernels/cuda/embedding_order.h"
+#include "kernels/cuda/i14.h"
+#include "kernels/cuda/products.h"
+#include "kernels/cuda/rows.h"
+
+namespace aftune::kernels::cuda {
+namespace {
+
+constexpr std::int64_t kPartial = 1024;  // elements that one partial of sum_squares stands for
+constexpr std::int64_t kMostDocuments = 65535;
+
+void check(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) fail(Fault::kDevice, "cuda: ", what, ": ", cudaGetErrorString(error));
+}
+
+/// Device memory that grows and is used again. What it held is lost when it grows.
+class Room {
+ public:
+  Room() = default;
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+  ~Room() { cudaFree(data_); }
+
+  std::byte* at_least(std::size_t bytes) {
+    if (bytes <= size_) return data_;
+    check(cudaFree(std::exchange(data_, nullptr)), "free");
+    size_ = 0;
+    check(cudaMalloc(reinterpret_cast<void**>(&data_), bytes), "memory");
+    size_ = bytes;
+    return data_;
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+std::size_t aligned(std::size_t bytes) {
+  constexpr std::size_t kAlignment = 256;
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+/// A factor's planes, and the groups that they were cut by.
+class Factor : public DeviceFactor {
+ public:
+  /// Lays out the memory for `extent` indices; the groups are on the device when the stream has come there.
+  void plan(Stream stream, std::int64_t extent, std::int64_t chains, const std::int64_t* chain_starts,
+            int group) {
+    plan_ = plan_i14(chains, chain_starts, group);
+    const std::size_t groups = plan_.groups.size() * sizeof(I14Group);
+    const std::size_t plane = aligned(i14_plane_bytes(plan_, extent));
+    const std::size_t scales = i14_scale_count(plan_, extent) * sizeof(float);
+    std::byte* at = room_.at_least(aligned(groups) + 2 * plane + scales);
+    if (groups != 0)
+      check(cudaMemcpyAsync(at, plan_.groups.data(), groups, cudaMemcpyHostToDevice, stream), "copy");
+    depth_ = {plan_.group, plan_.chunks, static_cast<std::int64_t>(plan_.groups.size()),
+              reinterpret_cast<const I14Group*>(at)};
+    at += aligned(groups);
+    planes_ = {extent, reinterpret_cast<std::int8_t*>(at), reinterpret_cast<std::int8_t*>(at + plane),
+               reinterpret_cast<float*>(at + 2 * plane)};
+  }
+  const I14Depth& depth() const { return depth_; }
+  const I14Planes& planes() const { return planes_; }
+
+ private:
+  Room room_;
+  I14Plan plan_;
+  I14Depth depth_;
+  I14Planes planes_;
+};
+
+Factor& made(std::unique_ptr<DeviceFactor>& factor) {
+  if (!factor) factor = std::make_unique<Factor>();
+  return static_cast<Factor&>(*factor);
+}
+
+std::int64_t longest_of(std::int64_t documents, const std::int64_t* doc_starts) {
+  std::int64_t longest = 0;
+  for (std::int64_t i = 0; i < documents; ++i) longest = std::max(longest, doc_starts[i + 1] - doc_starts[i]);
+  return longest;
+}
+
+void require_shape(const AttentionShape& shape, std::int64_t documents) {
+  if (shape.head_dim > kMostHeadDim)
+    fail(Fault::kDevice, "cuda: attention: head_dim is ", shape.head_dim, "; it may be ", kMostHeadDim);
+  if (documents > kMostDocuments)
+    fail(Fault::kDevice, "cuda: attention: ", documents, " documents at once; there may be ", kMostDocuments,
+         ": use a smaller micro-batch");
+}
+
+class CudaDevice : public Device {
+ public:
+  explicit CudaDevice(int index);
+  ~CudaDevice() override;
+
+  std::string name() const override { return name_; }
+  void* take(std::size_t bytes) override;
+  void give(void* block) noexcept override;
+  bool holds(const void* at) const override;
+  void copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
+    run([&] { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "copy"); });
+  }
+  void clear(std::byte* at, std::size_t bytes) override {
+    run([&] { check(cudaMemsetAsync(at, 0, bytes, stream_), "clear"); });
+  }
+  void blake3_values(ByteView bytes, std::uint64_t counter, std::byte* cvs) override;
+
+  void linear(std::int64_t n, std::int64_t in, std::int64_t out, const float* x, const float* w, float* y,
+              Into into) override {
+    run([&] { cuda::linear(stream_, n, in, out, x, w, y, into == Into::kAdd); });
+  }
+  void linear_grad_input(std::int64_t n, std::int64_t in, std::int64_t out, const float* dy, const float* w,
+                         float* dx, Into into) override {
+    run([&] { cuda::linear_grad_input(stream_, n, in, out, dy, w, dx, into == Into::kAdd); });
+  }
+  void linear_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t in,
+                          std::int64_t out, const float* dy, const float* x, float* dw) override {
+    run([&] { cuda::linear_grad_weight(stream_, rows, upload(row_starts, rows + 1), in, out, dy, x, dw); });
+  }
+
+  void quantise_rows(std::unique_ptr<DeviceFactor>& factor, std::int64_t n, std::int64_t depth,
+                     const float* x, int group) override {
+    run([&] {
+      const std::int64_t chain[] = {0, depth};
+      Factor& to = made(factor);
+      to.plan(stream_, n, 1, chain, group);
+      quantise_i14_rows(stream_, to.depth(), depth, x, to.planes());
+    });
+  }
+  void quantise_columns(std::unique_ptr<DeviceFactor>& factor, std::int64_t n, std::int64_t chains,
+                        const std::int64_t* chain_starts, const float* x, int group) override {
+    run([&] {
+      Factor& to = made(factor);
+      to.plan(stream_, n, chains, chain_starts, group);
+      quantise_i14_columns(stream_, to.depth(), x, to.planes());
+    });
+  }
+  void multiply_i14(const DeviceFactor& left, const DeviceFactor& right, float* c, Into into) override {
+    run([&] {
+      const auto& l = static_cast<const Factor&>(left);
+      cuda::multiply_i14(stream_, l.depth(), l.planes(), static_cast<const Factor&>(right).planes(), c,
+                         into == Into::kAdd);
+    });
+  }
+
+  void rmsnorm(std::int64_t n, std::int64_t h, float eps, const float* x, const float* w, float* y,
+               float* inv_rms) override {
+    run([&] { cuda::rmsnorm(stream_, n, h, eps, x, w, y, inv_rms); });
+  }
+  void rmsnorm_grad_input(std::int64_t n, std::int64_t h, const float* x, const float* w,
+                          const float* inv_rms, const float* dy, float* dx, Into into) override {
+    run([&] { cuda::rmsnorm_grad_input(stream_, n, h, x, w, inv_rms, dy, dx, into == Into::kAdd); });
+  }
+  void rmsnorm_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h, const float* x,
+                           const float* inv_rms, const float* dy, float* dw) override {
+    run([&] {
+      cuda::rmsnorm_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, inv_rms, dy, dw);
+    });
+  }
+  void swiglu(std::int64_t n, const float* gate, const float* up, float* y) override {
+    run([&] { cuda::swiglu(stream_, n, gate, up, y); });
+  }
+  void swiglu_grad(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
+                   float* dup) override {
+    run([&] { cuda::swiglu_grad(stream_, n, gate, up, dy, dgate, dup); });
+  }
+  void add(std::int64_t n, const float* a, const float* b, float* y) override {
+    run([&] { cuda::add(stream_, n, a, b, y); });
+  }
+  void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
+            const float* cos, const float* sin, bool inverse, float* x) override {
+    run([&] { cuda::rope(stream_, n, heads, head_dim, upload(positions, n), cos, sin, inverse, x); });
+  }
+
+  void attention(const AttentionShape& shape, std::int64_t documents, const std::int64_t* doc_starts,
+                 const float* q, const float* k, const float* v, float* o, float* max, float* sum) override {
+    require_shape(shape, documents);
+    run([&] {
+      cuda::attention(stream_, shape, documents, upload(doc_starts, documents + 1),
+                      longest_of(documents, doc_starts), q, k, v, o, max, sum);
+    });
+  }
+  void attention_continued(const AttentionShape& shape, std::span<const AttentionContinuation> documents,
+                           const float* q, float* o, float* max, float* sum) override {
+    require_shape(shape, std::ssize(documents));
+    std::int64_t longest = 0;
+    for (const AttentionContinuation& document : documents) longest = std::max(longest, document.count);
+    run([&] {
+      cuda::attention_continued(stream_, shape, std::ssize(documents),
+                                upload(documents.data(), std::ssize(documents)), longest, q, o, max, sum);
+    });
+  }
+  void attention_grad(const AttentionShape& shape, std::int64_t documents, const std::int64_t* doc_starts,
+                      const float* q, const float* k, const float* v, const float* o, const float* max,
+                      const float* sum, const float* d_o, float* dq, float* dk, float* dv) override {
+    require_shape(shape, documents);
+    run([&] {
+      cuda::attention_grad(stream_, shape, documents, upload(doc_starts, documents + 1),
+                           longest_of(documents, doc_starts), q, k, v, o, max, sum, d_o,
+                           scratch<float>(doc_starts[documents] * shape.heads), dq, dk, dv);
+    });
+  }
+
+  void embedding(std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
+                 float* y) override {
+    run([&] { cuda::embedding(stream_, n, h, upload(ids, n), table, y); });
+  }
+  void embedding_grad(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                      const std::int32_t* ids, const float* dy, float* dtable) override {
+    const EmbeddingOrder order = embedding_order(rows, row_starts, ids);
+    run([&] {
+      cuda::embedding_grad(stream_, order.entries(), upload(order.entry_starts), upload(order.entry_ids),
+                           upload(order.group_starts), upload(order.order), h, dy, dtable);
+    });
+  }
+  void cross_entropy(std::int64_t n, std::int64_t vocab, float* logits, const std::int32_t* labels,
+                     float inv_predicted, bool grad, float* loss) override {
+    run([&] {
+      cuda::cross_entropy(stream_, n, vocab, logits, upload(labels, n), inv_predicted, grad, loss);
+    });
+  }
+
+  double sum_squares(std::int64_t n, const float* x) override;
+  bool any_nonfinite(std::int64_t n, const float* x) override {
+    return marks([&](std::uint32_t* bad) { cuda::any_nonfinite(stream_, n, x, bad); });
+  }
+  bool adamw(const AdamW& op, std::int64_t n, float* p, float* m, float* v, const float* g) override {
+    return !marks([&](std::uint32_t* bad) { cuda::adamw(stream_, op, n, p, m, v, g, bad); });
+  }
+  bool sgd(const Sgd& op, std::int64_t n, float* p, float* momentum_buffer, const float* g) override {
+    return !marks([&](std::uint32_t* bad) { cuda::sgd(stream_, op, n, p, momentum_buffer, g, bad); });
+  }
+  void init_normal(std::uint64_t seed, std::uint64_t name_hash, float std, std::int64_t n,
+                   float* x) override {
+    run([&] { cuda::init_normal(stream_, seed, name_hash, std, n, x); });
+  }
+
+ private:
+  /// Queues what body does and waits for it. Errors of a device are found when one waits for it.
+  template <class Body>
+  void run(const Body& body) {
+    check(cudaSetDevice(index_), "device");
+    used_ = 0;
+    body();
+    check(cudaGetLastError(), "launch");
+    check(cudaStreamSynchronize(stream_), "run");
+  }
+
+  /// Whether body marks anything bad.
+  template <class Body>
+  bool marks(const Body& body) {
+    std::uint32_t bad = 0;
+    run([&] {
+      auto* const flag = scratch<std::uint32_t>(1);
+      check(cudaMemsetAsync(flag, 0, sizeof(bad), stream_), "clear");
+      body(flag);
+      check(cudaMemcpyAsync(&bad, flag, sizeof(bad), cudaMemcpyDeviceToHost, stream_), "copy");
+    });
+    return bad != 0;
+  }
+
+  /// Device memory until the run ends.
+  template <class T>
+  T* scratch(std::int64_t count) {
+    const std::size_t bytes = std::max<std::size_t>(static_cast<std::size_t>(count) * sizeof(T), 1);
+    if (used_ == rooms_.size()) rooms_.push_back(std::make_unique<Room>());
+    return reinterpret_cast<T*>(rooms_[used_++]->at_least(bytes));
+  }
+  /// A copy of a list there.
+  template <class T>
+  const T* upload(const T* from, std::int64_t count) {
+    T* const to = scratch<T>(count);
+    if (count != 0)
+      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(T), cudaMemcpyHostToDevice,
+                            stream_),
+            "copy");
+    return to;
+  }
+  template <class T>
+  const T* upload(const std::vector<T>& list) {
+    return upload(list.data(), std::ssize(list));
+  }
+
+  const int index_;
+  std::string name_;
+  Stream stream_ = nullptr;
+  std::vector<std::unique_ptr<Room>> rooms_;
+  std::size_t used_ = 0;
+  mutable std::mutex mutex_;
+  std::map<const std::byte*, std::size_t> blocks_;  // taken
+};
+
+CudaDevice::CudaDevice(int index) : index_(index) {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "devices");
+  if (index >= count)
+    fail(Fault::kDevice, "cuda: there ", count == 1 ? "is 1 device" : cat("are ", count, " devices"));
+  check(cudaSetDevice(index), "device");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "device");
+  name_ = cat(properties.name, " (cuda:", index, ")");
+  int reaches = 0;
+  check(cudaDeviceGetAttribute(&reaches, cudaDevAttrConcurrentManagedAccess, index), "device");
+  if (reaches == 0)
+    fail(Fault::kDevice, "cuda: ", properties.name, ": the processor cannot read its memory while it works");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+}
+
+CudaDevice::~CudaDevice() {
+  rooms_.clear();
+  cudaStreamDestroy(stream_);
+}
+
+void* CudaDevice::take(std::size_t bytes) {
+  void* block = nullptr;
+  const cudaError_t error = cudaMallocManaged(&block, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // it is answered here
+    return nullptr;
+  }
+  check(error, "memory");
+  const std::lock_guard lock(mutex_);
+  blocks_[static_cast<const std::byte*>(block)] = bytes;
+  return block;
+}
+
+void CudaDevice::give(void* block) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    blocks_.erase(static_cast<const std::byte*>(block));
+  }
+  cudaFree(block);
+}
+
+bool CudaDevice::holds(const void* at) const {
+  const auto* const byte = static_cast<const std::byte*>(at);
+  const std::lock_guard lock(mutex_);
+  const auto after = blocks_.upper_bound(byte);
+  if (after == blocks_.begin()) return false;
+  const auto block = std::prev(after);
+  return byte < block->first + block->second;
+}
+
+void CudaDevice::blake3_values(ByteView bytes, std::uint64_t counter, std::byte* cvs) {
+  const auto pieces = static_cast<std::int64_t>(bytes.size() / kHashPiece);
+  run([&] {
+    auto* const values = scratch<std::byte>(pieces * static_cast<std::int64_t>(kBlake3DigestBytes));
+    cuda::blake3_values(stream_, bytes.data(), pieces, counter, values);
+    check(cudaMemcpyAsync(cvs, values, static_cast<std::size_t>(pieces) * kBlake3DigestBytes,
+                          cudaMemcpyDeviceToHost, stream_),
+          "copy");
+  });
+}
+
+double CudaDevice::sum_squares(std::int64_t n, const float* x) {
+  std::vector<float> partials(static_cast<std::size_t>((n + kPartial - 1) / kPartial));
+  run([&] {
+    auto* const there = scratch<float>(std::ssize(partials));
+    cuda::sum_squares(stream_, n, x, there);
+    if (!partials.empty())
+      check(cudaMemcpyAsync(partials.data(), there, partials.size() * sizeof(float), cudaMemcpyDeviceToHost,
+                            stream_),
+            "copy");
+  });
+  double sum = 0.0;
+  for (const float partial : partials) sum += double{partial};
+  return sum;
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(int index) {
+  return std::make_unique<CudaDevice>(index);
+}
+
+}  // namespace aftune::kernels::cuda

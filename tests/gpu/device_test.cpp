@@ -1,0 +1,120 @@
+// The device that the tools choose by --device cuda: its arithmetic by the known answers of the self-test,
+// its memory, and whole training runs on it against runs on the processor.
+
+#include "kernels/cuda/cuda_device.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "gpu/device.h"
+#include "hash/blake3.h"
+#include "kernels/ops.h"
+#include "scratch.h"
+#include "small_job.h"
+#include "tensor/tensor.h"
+
+namespace aftune::kernels {
+namespace {
+
+class OnCudaDevice : public ::testing::Test {
+ protected:
+  OnCudaDevice() : device_(cuda::open_device(0)) { use_memory_of(device_.get()); }
+  ~OnCudaDevice() override { use_memory_of(nullptr); }
+
+  std::unique_ptr<Device> device_;
+};
+
+TEST_F(OnCudaDevice, GivesTheKnownAnswers) {
+  const char* op = "none";
+  EXPECT_TRUE(self_test(&op, device_.get())) << op;
+}
+
+TEST_F(OnCudaDevice, HoldsItsBuffersAndNothingElse) {
+  const Buffer small(3), large(std::int64_t{1} << 18);
+  const std::vector<float> elsewhere(5);
+  for (const Buffer* buffer : {&small, &large}) {
+    EXPECT_TRUE(device_->holds(buffer->data()));
+    EXPECT_TRUE(device_->holds(buffer->data() + buffer->size() - 1));
+  }
+  EXPECT_FALSE(device_->holds(elsewhere.data()));
+  EXPECT_FALSE(device_->holds(nullptr));
+}
+
+TEST_F(OnCudaDevice, CopiesAndClears) {
+  ThreadPool pool(1, device_.get());
+  Buffer x(100'000);
+  for (std::int64_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  const Buffer copy = x.clone(pool);
+  x.clear(pool);
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    ASSERT_EQ(copy[i], static_cast<float>(i));
+    ASSERT_EQ(x[i], 0.0f);
+  }
+}
+
+TEST_F(OnCudaDevice, HashesWhatItHoldsAndWhatItDoesNot) {
+  ThreadPool pool(1, device_.get());
+  for (const std::int64_t count : {1, 65535, 65536, 65537, 98304, 200'001}) {
+    Buffer x(count);
+    std::vector<float> same(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i)
+      same[static_cast<std::size_t>(i)] = x[i] = 0.5f * static_cast<float>(i);
+    const Digest expected = hash::blake3(std::as_bytes(std::span(same)));
+    EXPECT_EQ(hash::blake3(x.bytes(), &pool), expected) << count;
+    EXPECT_EQ(hash::blake3(std::as_bytes(std::span(same)), &pool), expected) << count;
+    hash::Blake3 pieces;
+    const std::size_t first = x.bytes().size() / 3;
+    pieces.update(x.bytes().first(first), &pool).update(x.bytes().subspan(first), &pool);
+    EXPECT_EQ(pieces.finish(), expected) << count;
+  }
+}
+
+TEST_F(OnCudaDevice, SaysWhatItCannotDo) {
+  const Buffer q(300), o(300), max(1), sum(1);
+  const std::int64_t starts[] = {0, 1};
+  try {
+    device_->attention({1, 1, 300, 1.0f}, 1, starts, q.data(), q.data(), q.data(),
+                       const_cast<float*>(o.data()), const_cast<float*>(max.data()),
+                       const_cast<float*>(sum.data()));
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::kDevice);
+    EXPECT_STREQ(e.what(), "cuda: attention: head_dim is 300; it may be 256");
+  }
+}
+
+TEST(CudaDevices, ThereIsNoThousandthOne) {
+  try {
+    cuda::open_device(999);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::kDevice);
+    EXPECT_EQ(std::string(e.what()).rfind("cuda: there ", 0), 0u) << e.what();
+  }
+}
+
+class TrainingOnCudaDevice : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TrainingOnCudaDevice, LeavesTheSameLog) {
+  const testing_support::Scratch scratch("device");
+  const testing_support::SmallJob job(scratch.path());
+  const auto run = [&](const std::string& name, Accelerator* accelerator) {
+    train::TrainOptions options = job.options(name);
+    options.profile = *profile_from_name(GetParam());
+    options.recipe.steps = kSanitized ? 1 : 3;
+    options.recipe.batch_size = 2;
+    options.accelerator = accelerator;
+    train::train(options, nullptr);
+    return job.log(name);
+  };
+  const std::string expected = run("processor", nullptr);
+  const std::unique_ptr<Device> device = cuda::open_device(0);
+  use_memory_of(device.get());
+  EXPECT_EQ(run("device", device.get()), expected);
+  use_memory_of(nullptr);
+}
+INSTANTIATE_TEST_SUITE_P(Profiles, TrainingOnCudaDevice, ::testing::Values("f32", "i14"),
+                         [](const auto& profile) { return std::string(profile.param); });
+
+}  // namespace
+}  // namespace aftune::kernels
