@@ -306,7 +306,7 @@ class CudaDevice : public Device {
 
 CudaDevice::CudaDevice(int index) : index_(index) {
   int count = 0;
-  check(cudaGetDeviceCount(&count), "devices");
+  check(cudaGetDeviceCount(&count), "no GPU can be used");
   if (index >= count)
     fail(Fault::kDevice, "cuda: there ", count == 1 ? "is 1 device" : cat("are ", count, " devices"));
   check(cudaSetDevice(index), "device");
