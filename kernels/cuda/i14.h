@@ -59,8 +59,9 @@ void quantise_i14_rows(Stream stream, const I14Depth& depth, std::int64_t x_dept
 /// of linear_grad_weight.
 void quantise_i14_columns(Stream stream, const I14Depth& depth, const float* x, const I14Planes& to);
 
-/// c[left.extent, right.extent], by the tensor cores (dp4a for up to 8 rows): the product is stored or added; of several chains each
-/// is added, in order, so that `add` must be true then. Both factors were quantised by this depth.
+/// c[left.extent, right.extent], by the tensor cores (dp4a for up to 8 rows): the product is stored or added;
+/// of several chains each is added, in order, so that `add` must be true then. Both factors were quantised by
+/// this depth.
 void multiply_i14(Stream stream, const I14Depth& depth, const I14Planes& left, const I14Planes& right,
                   float* c, bool add);
 /// The same bits from 32-bit integers, an element a thread: what the other is checked against.

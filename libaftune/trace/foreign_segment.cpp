@@ -29,8 +29,8 @@ std::span<std::byte> raw(T& value) {
 }
 
 // The list of datasets as it goes from one process to the other: of each the length of its path (u16), the
-// path, the type (u8), the rank (u8), the dimensions, the stored bytes (u64) and, of one whose elements lie in
-// the file as they are, where (u64); else 0. Never longer than the index.
+// path, the type (u8), the rank (u8), the dimensions, the stored bytes (u64) and, of one whose elements lie
+// in the file as they are, where (u64); else 0. Never longer than the index.
 Bytes list_of(const std::vector<DatasetEntry>& entries) {
   Bytes list;
   for (const DatasetEntry& entry : entries) {

@@ -203,7 +203,8 @@ class Block {
     for (unsigned i = 0; i < variable_count_; ++i)
       if (variables_[i].tag == tag) return variables_[i].at;
     const std::size_t at = shared_used_;
-    if (at + size > kMostShared || at - dynamic_ + size > kPlainShared + 2 * kSharedUnit || variable_count_ == 16)
+    if (at + size > kMostShared || at - dynamic_ + size > kPlainShared + 2 * kSharedUnit ||
+        variable_count_ == 16)
       fail_for_shared();
     shared_used_ = at + (size + 2 * kSharedUnit - 1) / kSharedUnit * kSharedUnit;
     allow(memory_ + at, size);
