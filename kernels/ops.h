@@ -52,6 +52,11 @@ void swiglu_grad(ThreadPool& pool, std::int64_t n, const float* gate, const floa
                  float* dgate, float* dup);
 /// y = a + b; y may be a or b.
 void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float* y);
+/// x[n, h] = x + b[h], in place.
+void add_bias(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* b, float* x);
+/// db[h] += per row the chain of sums, from +0, of dy over its tokens; rows in order.
+void bias_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+               const float* dy, float* db);
 
 // --- RoPE, rotate-half.
 
@@ -142,8 +147,12 @@ double pow64(double x, double y);  ///< x > 0
 double sin64(double x);            ///< |x| < 2^30
 double cos64(double x);
 
+/// What a model or a method needs besides the ops that all runs use.
+struct OpUses {
+  bool biases = false;
+};
 /// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
-std::vector<std::string> op_names(const Profile& profile);
+std::vector<std::string> op_names(const Profile& profile, const OpUses& uses = {});
 
 /// Runs known answers through the kernels in use, once in a process, and through the accelerator if there is
 /// one. Returns false, and names the first op that differs in *op. Recording and verifying refuse to start if

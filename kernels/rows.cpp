@@ -82,6 +82,20 @@ void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float
   });
 }
 
+void add_bias(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* b, float* x) {
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t first, std::int64_t last) {
+    active().add_bias(last - first, h, b, x + first * h);
+  });
+}
+
+void bias_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+               const float* dy, float* db) {
+  for_chunks(pool, h, kColumnGrain, [&](std::int64_t a, std::int64_t b) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      active().bias_grad(b - a, row_starts[r + 1] - row_starts[r], h, dy + row_starts[r] * h + a, db + a);
+  });
+}
+
 void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x) {
   if (Device* const device = device_of(pool))

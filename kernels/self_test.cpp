@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/embedding.h"
 #include "kernels/i14.h"
@@ -119,6 +120,13 @@ std::uint64_t attention_answer(ThreadPool& pool) {
   attention_grad(pool, shape, 3, documents, q.data(), k.data(), v.data(), o.data(), max.data(), sum.data(),
                  d_o.data(), dq.data(), dk.data(), dv.data());
   return Digest().add(o).add(max).add(sum).add(dq).add(dk).add(dv).value();
+}
+
+std::uint64_t bias_answer(ThreadPool& pool) {
+  Floats y = inputs(kCount, 38), db = inputs(kWidth, 39);
+  add_bias(pool, kTokens, kWidth, db.data(), y.data());
+  bias_grad(pool, 3, kStarts, kWidth, y.data(), db.data());
+  return Digest().add(y).add(db).value();
 }
 
 std::uint64_t cross_entropy_answer(ThreadPool& pool) {
@@ -240,17 +248,19 @@ std::uint64_t swiglu_answer(ThreadPool& pool) {
   return Digest().add(y).add(dgate).add(dup).value();
 }
 
+using Use = KnownAnswer::Use;
 constexpr KnownAnswer kAnswers[] = {
     {portable::AdamWUpdate::kName, 0x7526093cc81edc09, adamw_answer},
     {portable::Add::kName, 0xd158af27cc895ba6, add_answer},
     {"attention/1", 0xd343994c6e5a65a7, attention_answer},
+    {portable::Bias::kName, 0x1cfea00ffce6d7b7, bias_answer, Use::kBias},
     {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
     {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
-    {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, true},
-    {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, true},
+    {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, Use::kI14},
+    {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Use::kI14},
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
@@ -275,10 +285,21 @@ const char* first_difference(ThreadPool& pool, std::span<const KnownAnswer> answ
   return nullptr;
 }
 
-std::vector<std::string> op_names(const Profile& profile) {
+std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
+  const auto needed = [&](Use use) {
+    switch (use) {
+      case Use::kI14:
+        return profile.is_i14();
+      case Use::kBias:
+        return uses.biases;
+      case Use::kAlways:
+        break;
+    }
+    return true;
+  };
   std::vector<std::string> names;
   for (const KnownAnswer& answer : kAnswers)
-    if (profile.is_i14() || !answer.of_i14) names.emplace_back(answer.op);
+    if (needed(answer.use)) names.emplace_back(answer.op);
   return names;
 }
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# One recipe has one log root: whatever the threads, the instruction set, the micro-batch or recomputation.
+# One recipe has one log root: whatever the threads, the instruction set, the micro-batch or recomputation, or where it
+# was interrupted.
 #
-# Usage: log_root_is_one.sh BIN-DIR DEMO-FILES
+# Usage: log_root_is_one.sh BIN-DIR DEMO-FILES [MODEL_TYPE]
 set -euo pipefail
 bin=$1 demo=$2
 # shellcheck source=tests/small_job.sh
 source "$(dirname "$0")/small_job.sh"
+family=${3:-llama}
 small_job "$demo" 40
+sed -i "s/\"model_type\": .*/\"model_type\": \"$family\",/" model/config.json
 "$bin/aftune-key" generate --name audit.example/bits --out k --no-passphrase >/dev/null
 
 root() { # name=value... -- flags...: prints the root of a run made that way
@@ -35,6 +38,18 @@ for threads in 2 3; do check "$(root -- --threads $threads)" "$threads threads";
 for rows in 1 2 4; do check "$(root -- --threads 2 --micro-batch $rows)" "micro-batch $rows"; done
 check "$(root -- --recompute)" "recomputed activations"
 for isa in "${isas[@]}"; do check "$(root AFTUNE_ISA="$isa" -- --threads 2)" "$isa"; done
+
+# As SIGKILL leaves it after the second segment.
+resumed() {
+  root -- --threads 2 >/dev/null
+  head -n 4 run/log.jsonl >kept && mv kept run/log.jsonl
+  rm -rf out run/checkpoint run/manifest.tlog-proof run/leaf-hashes run/segment-000002.h5
+  SOURCE_DATE_EPOCH=2 "$bin/aftune-train" --model model --init --data rows.jsonl --out out --trace run --steps 3 \
+    --batch-size 4 --seq-len 48 --lr 1e-3 --clip-norm 1 --steps-per-block 2 --snapshot-interval 1 --resume --quiet \
+    >/dev/null
+  "$bin/aftune-commit" --trace run --key k.key --json | sed 's/.*"root":"\([0-9a-f]*\)".*/\1/'
+}
+check "$(resumed)" resumed
 
 # With salted digests too, under one secret; under another, another.
 printf '%064d\n' 1 >one

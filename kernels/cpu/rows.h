@@ -21,6 +21,9 @@ struct RowTable {
   void (*swiglu_grad)(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
                       float* dup);
   void (*add)(std::int64_t n, const float* a, const float* b, float* y);
+  void (*add_bias)(std::int64_t rows, std::int64_t h, const float* b, float* x);
+  /// One row of `length` tokens, columns [0, width) of rows of h.
+  void (*bias_grad)(std::int64_t width, std::int64_t length, std::int64_t h, const float* dy, float* db);
   void (*rope)(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
                const float* cos, const float* sin, bool inverse, float* x);
   void (*embedding)(std::int64_t rows, std::int64_t h, const std::int32_t* ids, const float* table, float* y);

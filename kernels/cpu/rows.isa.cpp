@@ -2,6 +2,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/embedding.h"
 #include "kernels/init_normal.h"
@@ -45,6 +46,15 @@ void swiglu_grad(std::int64_t n, const float* gate, const float* up, const float
 
 void add(std::int64_t n, const float* a, const float* b, float* y) {
   Add{}.elements(kCpu, n, a, b, y);
+}
+
+void add_bias(std::int64_t rows, std::int64_t h, const float* b, float* x) {
+  const Bias op{h};
+  for (std::int64_t r = 0; r < rows; ++r) op.row(kCpu, b, x + r * h);
+}
+
+void bias_grad(std::int64_t width, std::int64_t length, std::int64_t h, const float* dy, float* db) {
+  Bias{h}.columns_grad(kCpu, width, length, dy, db);
 }
 
 void rope(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
@@ -142,9 +152,25 @@ void log32_all(std::int64_t n, const float* x, float* y) {
 }  // namespace
 
 extern const RowTable row_table;
-const RowTable row_table = {
-    rmsnorm,   rmsnorm_grad_input, rmsnorm_grad_weight, swiglu,   swiglu_grad, add,           rope,
-    embedding, embedding_grad,     cross_entropy,       rowsum,   sum_squares, any_nonfinite, adamw,
-    sgd,       init_normal,        exp32_all,           log32_all};
+const RowTable row_table = {rmsnorm,
+                            rmsnorm_grad_input,
+                            rmsnorm_grad_weight,
+                            swiglu,
+                            swiglu_grad,
+                            add,
+                            add_bias,
+                            bias_grad,
+                            rope,
+                            embedding,
+                            embedding_grad,
+                            cross_entropy,
+                            rowsum,
+                            sum_squares,
+                            any_nonfinite,
+                            adamw,
+                            sgd,
+                            init_normal,
+                            exp32_all,
+                            log32_all};
 
 }  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

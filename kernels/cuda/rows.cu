@@ -3,6 +3,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/warps.cuh"
@@ -61,6 +62,21 @@ void swiglu_grad(Stream stream, std::int64_t n, const float* gate, const float* 
 void add(Stream stream, std::int64_t n, const float* a, const float* b, float* y) {
   launch_ranges(stream, n, [=] __device__(std::int64_t first, std::int64_t count) {
     Add{}.elements(WarpLanes{}, count, a + first, b + first, y + first);
+  });
+}
+
+void add_bias(Stream stream, std::int64_t n, std::int64_t h, const float* b, float* x) {
+  const Bias op{h};
+  launch_warps(stream, n, [=] __device__(std::int64_t r) { op.row(WarpLanes{}, b, x + r * op.h); });
+}
+
+void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+               const float* dy, float* db) {
+  const Bias op{h};
+  launch_columns(stream, h, [=] __device__(std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      op.columns_grad(WarpLanes{}, count, row_starts[r + 1] - row_starts[r], dy + row_starts[r] * op.h + first,
+                      db + first);
   });
 }
 

@@ -22,6 +22,10 @@ void swiglu(Stream stream, std::int64_t n, const float* gate, const float* up, f
 void swiglu_grad(Stream stream, std::int64_t n, const float* gate, const float* up, const float* dy,
                  float* dgate, float* dup);
 void add(Stream stream, std::int64_t n, const float* a, const float* b, float* y);
+void add_bias(Stream stream, std::int64_t n, std::int64_t h, const float* b, float* x);
+/// row_starts is in device memory too.
+void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+               const float* dy, float* db);
 void rope(Stream stream, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x);
 void embedding(Stream stream, std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,

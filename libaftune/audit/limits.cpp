@@ -16,11 +16,25 @@ std::uint64_t memory_bound(std::uint64_t max_memory) {
   return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
 }
 
-std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops) {
+namespace {
+
+// A config that does not parse is another check's.
+kernels::OpUses uses_of(const std::string& config) {
+  try {
+    return model::op_uses(model::Config::parse(config));
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops,
+                                   const std::string& config) {
   const auto found = kernels::profile_from_name(profile);
   // The manifest states the whole name, with what a short one leaves out.
   if (!found || name(*found) != profile) return cat("profile ", profile, ": unknown");
-  const std::vector<std::string> known = kernels::op_names(*found);
+  const std::vector<std::string> known = kernels::op_names(*found, uses_of(config));
   if (ops == known) return "";
   std::string unknown;
   for (const std::string& op : ops)

@@ -27,6 +27,8 @@ constexpr std::pair<OpKind, std::string_view> kNames[] = {
     {OpKind::kAttention, "attention"},
     {OpKind::kAttentionGrad, "attention-grad"},
     {OpKind::kAdd, "add"},
+    {OpKind::kAddBias, "add-bias"},
+    {OpKind::kBiasGrad, "bias-grad"},
     {OpKind::kSwiglu, "swiglu"},
     {OpKind::kSwigluGrad, "swiglu-grad"},
     {OpKind::kGather, "gather"},

@@ -181,7 +181,7 @@ void ServingAudit::check_lineage() {
 
 bool ServingAudit::check_arithmetic() {
   const record::ServingManifest& m = log_->manifest();
-  const std::string why = unsupported_arithmetic(m.profile, m.ops);
+  const std::string why = unsupported_arithmetic(m.profile, m.ops, m.config);
   if (!why.empty()) findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"), why);
   return why.empty();
 }

@@ -110,6 +110,9 @@ class Forms {
       case OpKind::kAdd:
       case OpKind::kAddUses:
         return add();
+      case OpKind::kAddBias:
+      case OpKind::kBiasGrad:
+        return bias();
       case OpKind::kSwiglu:
       case OpKind::kSwigluGrad:
         return swiglu();
@@ -180,7 +183,9 @@ class Forms {
   }
 
   Form rmsnorm() const {
-    const std::int64_t n = n_, h = config_.hidden;
+    require(entry_.at.ends_with("norm.weight"), entry_.at, " is no norm's");
+    const std::int64_t heads = model::heads_of_norm(config_, entry_.at), n = n_ * heads;
+    const std::int64_t h = parameter(1)[0];
     const TensorSpec x = f32({n, h}), w = f32({h}), inv = f32({n});
     if (entry_.kind == OpKind::kRmsNorm)
       return {{x, w}, {x, inv}, [=, this](const Tensors& in, Tensors& out) {
@@ -283,6 +288,22 @@ class Forms {
     const TensorSpec x = entry_.kind == OpKind::kAddUses ? f32(parameter(2)) : f32({n_, config_.hidden});
     return {{x, x}, {x}, [this](const Tensors& in, Tensors& out) {
               kernels::add(pool_, out[0].values.size(), floats(in[0]), floats(in[1]), floats(out[0]));
+            }};
+  }
+
+  Form bias() const {
+    require(entry_.at.ends_with(".bias"), entry_.at, " is no bias");
+    const std::int64_t n = n_, h = parameter(1)[0];
+    const TensorSpec x = f32({n, h}), b = f32({h});
+    if (entry_.kind == OpKind::kAddBias)
+      return {{x, b}, {x}, [=, this](const Tensors& in, Tensors& out) {
+                copy(in[0], out[0]);
+                kernels::add_bias(pool_, n, h, floats(in[1]), floats(out[0]));
+              }};
+    return {{x, b}, {b}, [=, this](const Tensors& in, Tensors& out) {
+              const std::int64_t row[] = {0, n};
+              copy(in[1], out[0]);
+              kernels::bias_grad(pool_, 1, row, h, floats(in[0]), floats(out[0]));
             }};
   }
 

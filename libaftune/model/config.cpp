@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/family.h"
 
 namespace aftune::model {
 namespace {
@@ -27,6 +28,8 @@ class Reader {
     const auto found = json_.find(key);
     return found == json_.end() || found->is_null() ? nullptr : &*found;
   }
+  /// Whether it is written, be it as null.
+  bool has(const char* key) const { return json_.contains(key); }
   std::int64_t integer(const char* key, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
     const Json* value = find(key);
     if (value == nullptr) return fallback;
@@ -70,15 +73,36 @@ class Reader {
   const Json& json_;
 };
 
+const Family& read_family(const Reader& in) {
+  const std::string type = in.text("model_type", "");
+  if (const Family* family = find_family(type)) return *family;
+  std::string known;
+  for (const Family& family : families()) known += cat(known.empty() ? "" : ", ", family.model_type);
+  Reader::bad("model_type", cat("is \"", type, "\"; supported are ", known));
+}
+
+void refuse_window(const Reader& in, const Family& family) {
+  switch (family.window) {
+    case Family::Window::kSwitch:
+      if (in.flag("use_sliding_window", false)) Reader::bad("use_sliding_window", "is true; not supported");
+      return;
+    case Family::Window::kMember:
+      if (!in.has("sliding_window"))
+        Reader::bad("sliding_window", "is not there, which means a window of 4096; only null is supported");
+      break;
+    case Family::Window::kNone:
+      break;
+  }
+  if (in.find("sliding_window") != nullptr) Reader::bad("sliding_window", "is set; not supported");
+}
+
 void refuse_unsupported(const Reader& in) {
-  if (const std::string type = in.text("model_type", ""); type != "llama")
-    Reader::bad("model_type", cat("is \"", type, "\"; only \"llama\" is supported"));
   if (const std::string act = in.text("hidden_act", "silu"); act != "silu")
     Reader::bad("hidden_act", cat("is \"", act, "\"; only \"silu\" is supported"));
   for (const char* key : {"attention_bias", "mlp_bias"})
     if (in.flag(key, false)) Reader::bad(key, "is true; biases are not supported");
-  for (const char* key : {"quantization_config", "sliding_window"})
-    if (in.find(key) != nullptr) Reader::bad(key, "is set; not supported");
+  if (in.find("quantization_config") != nullptr)
+    Reader::bad("quantization_config", "is set; quantised weights are not supported");
   if (const Json* tp = in.find("pretraining_tp"); tp != nullptr && *tp != 1)
     Reader::bad("pretraining_tp", "is not 1; not supported");
   if (const Json* types = in.find("layer_types"); types != nullptr) {
@@ -167,6 +191,18 @@ void read_special_ids(const Reader& in, Config& config) {
   config.eos = read_eos(in.find("eos_token_id"), "config.json");
 }
 
+void read_heads(const Reader& in, const Family& family, Config& c) {
+  c.heads = static_cast<int>(in.integer("num_attention_heads", 32, 1, kMaxWidth));
+  const bool class_decides = family.kv_heads > 0 && !in.has("num_key_value_heads");
+  c.kv_heads = static_cast<int>(
+      in.integer("num_key_value_heads", class_decides ? family.kv_heads : c.heads, 1, kMaxWidth));
+  if (in.find("head_dim") == nullptr && family.head_dim == 0 && c.hidden % c.heads != 0)
+    Reader::bad("num_attention_heads", "does not divide \"hidden_size\"");
+  c.head_dim = static_cast<int>(
+      in.integer("head_dim", family.head_dim > 0 ? family.head_dim : c.hidden / c.heads, 1, kMaxWidth));
+  if (std::int64_t{c.heads} * c.head_dim > kMaxWidth) Reader::bad("head_dim", "makes attention too wide");
+}
+
 void check_heads(const Config& c) {
   if (c.heads % c.kv_heads != 0)
     Reader::bad("num_key_value_heads",
@@ -180,20 +216,19 @@ Config Config::parse(std::string_view config_json) {
   const Json json = within("config.json", [&] { return parse_json(config_json, {.max_bytes = 1 << 20}); });
   if (!json.is_object()) fail(Fault::kEvidence, "config.json: not a JSON object");
   const Reader in(json);
+  const Family& family = read_family(in);
   refuse_unsupported(in);
+  refuse_window(in, family);
   Config c;
-  c.model_type = "llama";
-  c.vocab = in.integer("vocab_size", 32000, 1, kMaxVocab);
+  c.model_type = family.model_type;
+  c.qkv_bias = family.qkv_bias;
+  c.head_norms = family.head_norms;
+  c.vocab = in.integer("vocab_size", family.vocab, 1, kMaxVocab);
   c.hidden = in.integer("hidden_size", 4096, 1, kMaxWidth);
-  c.intermediate = in.integer("intermediate_size", 11008, 1, kMaxIntermediate);
+  c.intermediate = in.integer("intermediate_size", family.intermediate, 1, kMaxIntermediate);
   c.layers = static_cast<int>(in.integer("num_hidden_layers", 32, 1, kMaxLayers));
-  c.heads = static_cast<int>(in.integer("num_attention_heads", 32, 1, kMaxWidth));
-  c.kv_heads = static_cast<int>(in.integer("num_key_value_heads", c.heads, 1, kMaxWidth));
-  if (in.find("head_dim") == nullptr && c.hidden % c.heads != 0)
-    Reader::bad("num_attention_heads", "does not divide \"hidden_size\"");
-  c.head_dim = static_cast<int>(in.integer("head_dim", c.hidden / c.heads, 1, kMaxWidth));
-  if (std::int64_t{c.heads} * c.head_dim > kMaxWidth) Reader::bad("head_dim", "makes attention too wide");
-  c.max_position = in.integer("max_position_embeddings", 2048, 1, kMaxPosition);
+  read_heads(in, family, c);
+  c.max_position = in.integer("max_position_embeddings", family.max_position, 1, kMaxPosition);
   c.rms_eps = read_eps(in);
   c.tied = in.flag("tie_word_embeddings", false);
   c.initializer_range = in.positive("initializer_range", 0.02);
@@ -216,28 +251,46 @@ std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation
   return ids;
 }
 
+kernels::OpUses op_uses(const Config& config) {
+  return {.biases = config.qkv_bias};
+}
+
+namespace {
+
+TensorSpec spec(std::string name, Shape shape) {
+  return {std::move(name), DType::kF32, std::move(shape)};
+}
+
+std::vector<TensorSpec> layer_tensors(const Config& c, const std::string& at) {
+  const std::int64_t q = std::int64_t{c.heads} * c.head_dim, kv = std::int64_t{c.kv_heads} * c.head_dim;
+  std::vector<TensorSpec> list = {spec(at + "input_layernorm.weight", {c.hidden})};
+  for (const auto& [name, width] : {std::pair("q_proj", q), {"k_proj", kv}, {"v_proj", kv}}) {
+    list.push_back(spec(cat(at, "self_attn.", name, ".weight"), {width, c.hidden}));
+    if (c.qkv_bias) list.push_back(spec(cat(at, "self_attn.", name, ".bias"), {width}));
+  }
+  list.push_back(spec(at + "self_attn.o_proj.weight", {c.hidden, q}));
+  if (c.head_norms) {
+    list.push_back(spec(at + "self_attn.q_norm.weight", {c.head_dim}));
+    list.push_back(spec(at + "self_attn.k_norm.weight", {c.head_dim}));
+  }
+  list.push_back(spec(at + "post_attention_layernorm.weight", {c.hidden}));
+  list.push_back(spec(at + "mlp.gate_proj.weight", {c.intermediate, c.hidden}));
+  list.push_back(spec(at + "mlp.up_proj.weight", {c.intermediate, c.hidden}));
+  list.push_back(spec(at + "mlp.down_proj.weight", {c.hidden, c.intermediate}));
+  return list;
+}
+
+}  // namespace
+
 std::vector<TensorSpec> unit_tensors(const Config& c, int unit) {
   AFTUNE_CHECK(unit >= 0 && unit <= c.layers + 1);
-  const auto spec = [](std::string name, Shape shape) {
-    return TensorSpec{std::move(name), DType::kF32, std::move(shape)};
-  };
   if (unit == 0) return {spec("model.embed_tokens.weight", {c.vocab, c.hidden})};
   if (unit == c.layers + 1) {
     std::vector<TensorSpec> head = {spec("model.norm.weight", {c.hidden})};
     if (!c.tied) head.push_back(spec("lm_head.weight", {c.vocab, c.hidden}));
     return head;
   }
-  const std::string at = cat("model.layers.", unit - 1, '.');
-  const std::int64_t q = std::int64_t{c.heads} * c.head_dim, kv = std::int64_t{c.kv_heads} * c.head_dim;
-  return {spec(at + "input_layernorm.weight", {c.hidden}),
-          spec(at + "self_attn.q_proj.weight", {q, c.hidden}),
-          spec(at + "self_attn.k_proj.weight", {kv, c.hidden}),
-          spec(at + "self_attn.v_proj.weight", {kv, c.hidden}),
-          spec(at + "self_attn.o_proj.weight", {c.hidden, q}),
-          spec(at + "post_attention_layernorm.weight", {c.hidden}),
-          spec(at + "mlp.gate_proj.weight", {c.intermediate, c.hidden}),
-          spec(at + "mlp.up_proj.weight", {c.intermediate, c.hidden}),
-          spec(at + "mlp.down_proj.weight", {c.hidden, c.intermediate})};
+  return layer_tensors(c, cat("model.layers.", unit - 1, '.'));
 }
 
 std::vector<TensorSpec> all_tensors(const Config& config) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/ops.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
@@ -16,8 +17,8 @@ struct RopeScaling {  ///< rope_type "llama3"
   std::int64_t original_max_position = 8192;
 };
 
-/// What we use of a Hugging Face config.json of model_type "llama". The verbatim text is what the manifest
-/// binds and what the verifier parses; both spellings (transformers 4 and 5) are read.
+/// What we use of a Hugging Face config.json of a family that we compute (family.h). The verbatim text is
+/// what the manifest binds and what the verifier parses; both spellings (transformers 4 and 5) are read.
 struct Config {
   std::string model_type;
   std::int64_t vocab = 0, hidden = 0, intermediate = 0;
@@ -27,12 +28,14 @@ struct Config {
   double rope_theta = 10000;
   std::optional<RopeScaling> rope_scaling;
   bool tied = false;
+  bool qkv_bias = false;    ///< Family::qkv_bias
+  bool head_norms = false;  ///< Family::head_norms
   double initializer_range = 0.02;
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< first one is appended to rows
 
   /// Throws Error{kEvidence} with the key's name for anything unknown that would change the arithmetic:
-  /// another model_type, activation, rope type, biases, sliding window, quantisation.
+  /// another model_type, activation, rope type, other biases, sliding window, quantisation.
   static Config parse(std::string_view config_json);
 };
 
@@ -40,6 +43,9 @@ struct Config {
 /// the model has none. Either may name ids that the other does not (Llama-3-Instruct). Throws
 /// Error{kEvidence} if the text is no JSON object or its eos_token_id no id or list of ids.
 std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation_config_json);
+
+/// What the model needs besides the ops that all runs use.
+kernels::OpUses op_uses(const Config& config);
 
 /// Tensors of unit u (0 embed, 1..layers, layers + 1 head) in our fixed order, all F32, by Hugging Face's
 /// names. A tied head holds the final norm only.

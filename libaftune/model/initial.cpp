@@ -33,7 +33,8 @@ void init_parameters(LayerBlock& block, const EngineOptions& options) {
   const auto std = static_cast<float>(options.config.initializer_range);
   for (Parameter& p : block.parameters()) {
     if (p.spec.shape.size() == 1) {
-      std::fill_n(p.value.data(), p.value.size(), 1.0f);  // norm weights
+      const bool bias = p.spec.name.ends_with(".bias");
+      std::fill_n(p.value.data(), p.value.size(), bias ? 0.0f : 1.0f);  // else a norm's weight
     } else {
       const Digest digest = hash::blake3(p.spec.name);
       std::uint64_t name_hash = 0;

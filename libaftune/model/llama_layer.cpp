@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "kernels/ops.h"
 
 namespace aftune::model {
@@ -9,8 +10,11 @@ namespace {
 
 using kernels::Into;
 
-// Positions of a layer's parameters in its unit (unit_tensors).
-enum Slot { kInputNorm, kQ, kK, kV, kO, kPostNorm, kGate, kUp, kDown };
+using enum Projection;
+
+constexpr std::string_view kProjectionNames[kProjections] = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
 
 std::int64_t documents(const data::Rows& rows) {
   return static_cast<std::int64_t>(rows.doc_starts.size()) - 1;
@@ -30,6 +34,29 @@ void release(Used&... used) {
 }
 
 }  // namespace
+
+LayerSlots::LayerSlots(const Config& config) {
+  const std::vector<TensorSpec> specs = unit_tensors(config, 1);
+  const auto find = [&](std::string_view name, std::string_view kind) {
+    const std::string whole = cat("model.layers.0.", name, '.', kind);
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      if (specs[i].name == whole) return static_cast<int>(i);
+    return -1;
+  };
+  for (int i = 0; i < kProjections; ++i) {
+    weight[i] = find(kProjectionNames[i], "weight");
+    bias[i] = find(kProjectionNames[i], "bias");
+  }
+  input_norm = find("input_layernorm", "weight");
+  post_norm = find("post_attention_layernorm", "weight");
+  q_norm = find("self_attn.q_norm", "weight");
+  k_norm = find("self_attn.k_norm", "weight");
+}
+
+int heads_of_norm(const Config& config, std::string_view weight) {
+  if (weight.ends_with(".self_attn.q_norm.weight")) return config.heads;
+  return weight.ends_with(".self_attn.k_norm.weight") ? config.kv_heads : 1;
+}
 
 kernels::AttentionShape attention_shape(const Config& config) {
   // Square root and division round correctly everywhere, so std::sqrt is safe here.
@@ -56,15 +83,25 @@ Matrix LlamaLayer::infer(const Parameter* p, const data::Rows& rows, Matrix x,
 
 void LlamaLayer::queries_keys_values(const Parameter* p, const data::Rows& rows,
                                      LayerActivations& keep) const {
-  keep.attention_norm = norm(p[kInputNorm], keep.input, keep.attention_inv);
+  keep.attention_norm = norm(p[slots_.input_norm], keep.input, keep.attention_inv);
   {
     Products::Input x(products_, keep.attention_norm);
-    keep.q = products_.linear(matrix_of(p[kQ]), x);
-    keep.k = products_.linear(matrix_of(p[kK]), x);
-    keep.v = products_.linear(matrix_of(p[kV]), x);
+    keep.q = project(p, kQ, x);
+    keep.k = project(p, kK, x);
+    keep.v = project(p, kV, x);
   }
-  rotate(p[kQ], rows, false, keep.q);
-  rotate(p[kK], rows, false, keep.k);
+  if (config_.head_norms) {
+    norm_heads(p[slots_.q_norm], keep.q, keep.q_heads, keep.q_inv);
+    norm_heads(p[slots_.k_norm], keep.k, keep.k_heads, keep.k_inv);
+  }
+  rotate(weight(p, kQ), rows, false, keep.q);
+  rotate(weight(p, kK), rows, false, keep.k);
+}
+
+Matrix LlamaLayer::project(const Parameter* p, Which which, Products::Input& x) const {
+  Matrix y = products_.linear(matrix_of(weight(p, which)), x);
+  if (const int bias = slots_.bias[int(which)]; bias >= 0) add_bias(p[bias], y);
+  return y;
 }
 
 void LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const {
@@ -72,7 +109,7 @@ void LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActivat
   keep.attention = Matrix(n, keep.q.cols);
   keep.max = Buffer(n * config_.heads);
   keep.sum = Buffer(n * config_.heads);
-  observed(ops_, {OpKind::kAttention, p[kO].spec.name, n},
+  observed(ops_, {OpKind::kAttention, weight(p, kO).spec.name, n},
            {bytes_of(rows.positions), keep.q.bytes(), keep.k.bytes(), keep.v.bytes()},
            {keep.attention.bytes(), keep.max.bytes(), keep.sum.bytes()}, [&] {
              kernels::attention(pool_, attention_shape(config_), documents(rows), rows.doc_starts.data(),
@@ -101,29 +138,29 @@ void LlamaLayer::attend_to(std::span<KvCache* const> caches, int layer, const da
 Matrix LlamaLayer::after_attention(const Parameter* p, LayerActivations& keep) const {
   {
     Products::Input heads(products_, keep.attention);
-    keep.middle = products_.linear(matrix_of(p[kO]), heads);
+    keep.middle = project(p, kO, heads);
   }
-  add(p[kO], keep.input, keep.middle);
+  add(weight(p, kO), keep.input, keep.middle);
   Matrix y = mlp_branch(p, keep);
-  add(p[kDown], keep.middle, y);
+  add(weight(p, kDown), keep.middle, y);
   return y;
 }
 
 Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const {
-  keep.mlp_norm = norm(p[kPostNorm], keep.middle, keep.mlp_inv);
+  keep.mlp_norm = norm(p[slots_.post_norm], keep.middle, keep.mlp_inv);
   {
     Products::Input x(products_, keep.mlp_norm);
-    keep.gate = products_.linear(matrix_of(p[kGate]), x);
-    keep.up = products_.linear(matrix_of(p[kUp]), x);
+    keep.gate = project(p, kGate, x);
+    keep.up = project(p, kUp, x);
   }
   keep.product = Matrix(keep.gate.rows, keep.gate.cols);
-  observed(ops_, {OpKind::kSwiglu, p[kDown].spec.name, keep.gate.rows}, {keep.gate.bytes(), keep.up.bytes()},
-           {keep.product.bytes()}, [&] {
+  observed(ops_, {OpKind::kSwiglu, weight(p, kDown).spec.name, keep.gate.rows},
+           {keep.gate.bytes(), keep.up.bytes()}, {keep.product.bytes()}, [&] {
              kernels::swiglu(pool_, keep.gate.values.size(), keep.gate.data(), keep.up.data(),
                              keep.product.data());
            });
   Products::Input product(products_, keep.product);
-  return products_.linear(matrix_of(p[kDown]), product);
+  return project(p, kDown, product);
 }
 
 Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const {
@@ -136,31 +173,30 @@ Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivatio
 
 void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
                               Matrix& gradient) const {
-  weights_backward(rows, kept.product, {{p[kDown], gradient}});
+  weights_backward(p, rows, kept.product, {{kDown, gradient}});
   Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
-  products_.grad_input(matrix_of(p[kDown]), gradient, d_product, Into::kStore);
+  inputs_backward(p, {{kDown, gradient}}, d_product);
   Matrix &d_gate = kept.gate, &d_up = kept.up;
-  observed(ops_, {OpKind::kSwigluGrad, p[kDown].spec.name, d_gate.rows},
+  observed(ops_, {OpKind::kSwigluGrad, weight(p, kDown).spec.name, d_gate.rows},
            {kept.gate.bytes(), kept.up.bytes(), d_product.bytes()}, {d_gate.bytes(), d_up.bytes()}, [&] {
              kernels::swiglu_grad(pool_, d_gate.values.size(), kept.gate.data(), kept.up.data(),
                                   d_product.data(), d_gate.data(), d_up.data());
            });
   release(kept.product);
-  weights_backward(rows, kept.mlp_norm, {{p[kGate], d_gate}, {p[kUp], d_up}});
+  weights_backward(p, rows, kept.mlp_norm, {{kGate, d_gate}, {kUp, d_up}});
   Matrix& d_norm = kept.mlp_norm;
-  products_.grad_input(matrix_of(p[kGate]), d_gate, d_norm, Into::kStore);
-  products_.grad_input(matrix_of(p[kUp]), d_up, d_norm, Into::kAdd);
-  norm_backward(p[kPostNorm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
+  inputs_backward(p, {{kGate, d_gate}, {kUp, d_up}}, d_norm);
+  norm_backward(p[slots_.post_norm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
   release(kept.mlp_norm, kept.middle, kept.gate, kept.up);
 }
 
 void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
                                     Matrix& gradient) const {
-  weights_backward(rows, kept.attention, {{p[kO], gradient}});
+  weights_backward(p, rows, kept.attention, {{kO, gradient}});
   Matrix d_attention(kept.attention.rows, kept.attention.cols);
-  products_.grad_input(matrix_of(p[kO]), gradient, d_attention, Into::kStore);
+  inputs_backward(p, {{kO, gradient}}, d_attention);
   Matrix dq(kept.q.rows, kept.q.cols), dk(kept.k.rows, kept.k.cols), dv(kept.v.rows, kept.v.cols);
-  observed(ops_, {OpKind::kAttentionGrad, p[kO].spec.name, dq.rows},
+  observed(ops_, {OpKind::kAttentionGrad, weight(p, kO).spec.name, dq.rows},
            {bytes_of(rows.positions), kept.q.bytes(), kept.k.bytes(), kept.v.bytes(), kept.attention.bytes(),
             kept.max.bytes(), kept.sum.bytes(), d_attention.bytes()},
            {dq.bytes(), dk.bytes(), dv.bytes()}, [&] {
@@ -170,14 +206,17 @@ void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerA
                                      dk.data(), dv.data());
            });
   release(d_attention, kept.attention, kept.q, kept.k, kept.v);
-  rotate(p[kQ], rows, true, dq);
-  rotate(p[kK], rows, true, dk);
-  weights_backward(rows, kept.attention_norm, {{p[kQ], dq}, {p[kK], dk}, {p[kV], dv}});
+  rotate(weight(p, kQ), rows, true, dq);
+  rotate(weight(p, kK), rows, true, dk);
+  if (config_.head_norms) {
+    norm_heads_backward(p[slots_.q_norm], rows, kept.q_heads, kept.q_inv, dq);
+    norm_heads_backward(p[slots_.k_norm], rows, kept.k_heads, kept.k_inv, dk);
+    release(kept.q_heads, kept.k_heads);
+  }
+  weights_backward(p, rows, kept.attention_norm, {{kQ, dq}, {kK, dk}, {kV, dv}});
   Matrix& d_norm = kept.attention_norm;
-  products_.grad_input(matrix_of(p[kQ]), dq, d_norm, Into::kStore);
-  products_.grad_input(matrix_of(p[kK]), dk, d_norm, Into::kAdd);
-  products_.grad_input(matrix_of(p[kV]), dv, d_norm, Into::kAdd);
-  norm_backward(p[kInputNorm], rows, kept.input, kept.attention_inv, d_norm, gradient);
+  inputs_backward(p, {{kQ, dq}, {kK, dk}, {kV, dv}}, d_norm);
+  norm_backward(p[slots_.input_norm], rows, kept.input, kept.attention_inv, d_norm, gradient);
 }
 
 Matrix LlamaLayer::norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const {
@@ -206,13 +245,73 @@ void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const 
            });
 }
 
-// x is what the products with these matrices read, each dy the gradient of what came out.
-void LlamaLayer::weights_backward(const data::Rows& rows, const Matrix& x,
-                                  std::initializer_list<WeightAndGradient> products) const {
+// x is what the projections read, each dy the gradient of what came out of one.
+void LlamaLayer::weights_backward(Parameter* p, const data::Rows& rows, const Matrix& x,
+                                  std::initializer_list<Branch> branches) const {
   Products::Input input(products_, x);
-  for (const WeightAndGradient& product : products)
-    products_.grad_weight(matrix_of(product.parameter), rows.row_starts, product.dy, input,
-                          product.parameter.gradient);
+  for (const auto& [which, dy] : branches) {
+    Parameter& weight = p[slots_.weight[int(which)]];
+    products_.grad_weight(matrix_of(weight), rows.row_starts, dy, input, weight.gradient);
+    if (const int bias = slots_.bias[int(which)]; bias >= 0) bias_backward(p[bias], rows, dy);
+  }
+}
+
+// dx becomes the gradient of what the projections read.
+void LlamaLayer::inputs_backward(const Parameter* p, std::initializer_list<Branch> branches,
+                                 Matrix& dx) const {
+  Into into = Into::kStore;
+  for (const auto& [which, dy] : branches) {
+    products_.grad_input(matrix_of(weight(p, which)), dy, dx, into);
+    into = Into::kAdd;
+  }
+}
+
+void LlamaLayer::add_bias(const Parameter& bias, Matrix& x) const {
+  observed(ops_, {OpKind::kAddBias, bias.spec.name, x.rows}, {x.bytes(), bias.value.bytes()}, {x.bytes()},
+           [&] { kernels::add_bias(pool_, x.rows, x.cols, bias.value.data(), x.data()); });
+}
+
+void LlamaLayer::bias_backward(Parameter& bias, const data::Rows& rows, const Matrix& dy) const {
+  observed(ops_, {OpKind::kBiasGrad, bias.spec.name, dy.rows}, {dy.bytes(), bias.gradient.bytes()},
+           {bias.gradient.bytes()}, [&] {
+             kernels::bias_grad(pool_, rows.rows(), rows.row_starts.data(), dy.cols, dy.data(),
+                                bias.gradient.data());
+           });
+}
+
+// The norm of each head: x [n, heads * head_dim] are n * heads rows of head_dim. What it was goes into
+// `before`.
+void LlamaLayer::norm_heads(const Parameter& weight, Matrix& x, Matrix& before, Buffer& inv_rms) const {
+  const std::int64_t dim = config_.head_dim, heads = x.cols / dim;
+  before = std::move(x);
+  x = Matrix(before.rows, before.cols);
+  inv_rms = Buffer(before.rows * heads);
+  observed(ops_, {OpKind::kRmsNorm, weight.spec.name, x.rows}, {before.bytes(), weight.value.bytes()},
+           {x.bytes(), inv_rms.bytes()}, [&] {
+             kernels::rmsnorm(pool_, before.rows * heads, dim, config_.rms_eps, before.data(),
+                              weight.value.data(), x.data(), inv_rms.data());
+           });
+}
+
+// dx is the gradient of what the norm gave and becomes that of what it took. A row's chain runs over its
+// tokens, in each over its heads.
+void LlamaLayer::norm_heads_backward(Parameter& weight, const data::Rows& rows, const Matrix& before,
+                                     const Buffer& inv_rms, Matrix& dx) const {
+  const std::int64_t dim = config_.head_dim, heads = dx.cols / dim;
+  const Matrix dy = std::exchange(dx, Matrix(dx.rows, dx.cols));
+  std::vector<std::int64_t> starts = rows.row_starts;
+  for (std::int64_t& start : starts) start *= heads;
+  observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, dy.rows},
+           {before.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()},
+           [&] {
+             kernels::rmsnorm_grad_weight(pool_, rows.rows(), starts.data(), dim, before.data(),
+                                          inv_rms.data(), dy.data(), weight.gradient.data());
+           });
+  observed(ops_, {OpKind::kRmsNormGradInput, weight.spec.name, dy.rows},
+           {before.bytes(), weight.value.bytes(), inv_rms.bytes(), dy.bytes()}, {dx.bytes()}, [&] {
+             kernels::rmsnorm_grad_input(pool_, dy.rows * heads, dim, before.data(), weight.value.data(),
+                                         inv_rms.data(), dy.data(), dx.data(), Into::kStore);
+           });
 }
 
 // `weight` is that of the product that x comes from.

@@ -24,6 +24,8 @@ enum class OpKind {
   kAttention,
   kAttentionGrad,
   kAdd,
+  kAddBias,
+  kBiasGrad,
   kSwiglu,
   kSwigluGrad,
   kGather,

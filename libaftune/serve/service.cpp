@@ -84,7 +84,7 @@ void Service::read_model(const ServiceOptions& options) {
   manifest_.default_tokens = std::min(options.default_tokens, manifest_.most_tokens);
   manifest_.layers_per_block = options.layers_per_block;
   manifest_.profile = name(options.profile);
-  manifest_.ops = kernels::op_names(options.profile);
+  manifest_.ops = kernels::op_names(options.profile, model::op_uses(config_));
   manifest_.merge_delay = options.merge_delay;
   manifest_.lineage = options.lineage;
   if (options.record) manifest_.created = options.record->now();

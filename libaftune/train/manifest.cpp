@@ -61,7 +61,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   m.recipe = in.recipe;
   m.grid = in.grid;
   m.profile = name(options.profile);
-  m.ops = kernels::op_names(options.profile);
+  m.ops = kernels::op_names(options.profile, model::op_uses(in.config));
   if (in.eval) {
     m.eval_root = in.eval->root();
     m.eval_rows = in.eval->rows();

@@ -144,6 +144,31 @@ TEST(Bisect, AForgedOperationIsFoundAndItsProofIsAccepted) {
   EXPECT_EQ(forged.size(), 23u);
 }
 
+// Operations that only other families have, or have elsewhere.
+TEST(Bisect, AForgedOperationOfAnotherFamilyIsFound) {
+  rows({17, 18, 19});
+  const auto expect_found = [](const Dispute& dispute, OpKind kind, const std::string& at) {
+    OpList list = dispute.list(kLayer);
+    std::size_t i = 0;
+    while (list.entries[i].kind != kind || !list.entries[i].at.ends_with(at)) ++i;
+    forge(list, i, list.entries[i].out.size() - 1);
+    const fs::path proof = new_path("-proof.h5");
+    const Bisection result = dispute.bisect(dispute.sign(list), proof);
+    ASSERT_EQ(result.result, Result::kDiffers) << audit::name(kind) << result.where << result.detail;
+    EXPECT_EQ(result.agreed, static_cast<std::int64_t>(i));
+    expect_only(check(proof), Code::kOp, result.where);
+  };
+  const Dispute qwen2({.family = "qwen2"}), qwen3({.family = "qwen3"});
+  for (const char* bias : {"q_proj.bias", "k_proj.bias", "v_proj.bias"})
+    for (const OpKind kind : {OpKind::kAddBias, OpKind::kBiasGrad}) expect_found(qwen2, kind, bias);
+  for (const char* norm : {"q_norm.weight", "k_norm.weight"})
+    for (const OpKind kind :
+         {OpKind::kRmsNorm, OpKind::kRmsNormGradWeight, OpKind::kRmsNormGradInput, OpKind::kUpdate})
+      expect_found(qwen3, kind, norm);
+  for (const Dispute* dispute : {&qwen2, &qwen3})
+    EXPECT_EQ(dispute->bisect(dispute->list(kLayer), new_path("-proof.h5")).result, Result::kAgrees);
+}
+
 // What the log commits to is forged, and the list leads there by a lie in its last operation.
 TEST(Bisect, AForgedEndIsTheOperationThatMakesIt) {
   rows({17, 18, 21});

@@ -18,15 +18,24 @@ namespace {
 
 constexpr int kVocabulary = 257;  // one id a byte, and the end of a text
 
-std::string config_text(bool tied) {
-  const Json config = {{"model_type", "llama"},           {"architectures", {"LlamaForCausalLM"}},
-                       {"vocab_size", kVocabulary},       {"hidden_size", 16},
-                       {"intermediate_size", 24},         {"num_hidden_layers", 2},
-                       {"num_attention_heads", 2},        {"num_key_value_heads", 1},
-                       {"max_position_embeddings", 64},   {"rms_norm_eps", 1e-5},
-                       {"rope_theta", 10000.0},           {"initializer_range", 0.1},
-                       {"eos_token_id", kVocabulary - 1}, {"tie_word_embeddings", tied},
-                       {"torch_dtype", "float32"}};
+std::string config_text(const RunShape& shape) {
+  Json config = {{"model_type", shape.family},
+                 {"vocab_size", kVocabulary},
+                 {"hidden_size", 16},
+                 {"intermediate_size", 24},
+                 {"num_hidden_layers", 2},
+                 {"num_attention_heads", 2},
+                 {"num_key_value_heads", 1},
+                 {"max_position_embeddings", 64},
+                 {"rms_norm_eps", 1e-5},
+                 {"rope_theta", 10000.0},
+                 {"initializer_range", 0.1},
+                 {"eos_token_id", kVocabulary - 1},
+                 {"tie_word_embeddings", shape.tied},
+                 {"torch_dtype", "float32"}};
+  if (shape.family == "llama") config["architectures"] = {"LlamaForCausalLM"};
+  if (shape.family == "mistral") config["sliding_window"] = nullptr;
+  if (shape.family == "qwen3") config["head_dim"] = 6;
   return config.dump(2) + "\n";
 }
 
@@ -57,7 +66,7 @@ std::string tokenizer_text() {
 
 void write_inputs(const RecordedRun& run, const RunShape& shape) {
   fs::create_directories(run.model());
-  write_file(run.model() / "config.json", config_text(shape.tied));
+  write_file(run.model() / "config.json", config_text(shape));
   write_file(run.model() / "tokenizer.json", tokenizer_text());
   std::string rows;
   for (std::int64_t i = 0; i < shape.data_rows; ++i)
@@ -128,9 +137,9 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
 }
 
 std::string key_of(const RunShape& s) {
-  return cat(s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval, ' ',
-             s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows, ' ',
-             s.evaluate, ' ', s.numerics, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
+  return cat(s.family, s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval,
+             ' ', s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows,
+             ' ', s.evaluate, ' ', s.numerics, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
 }
 
 }  // namespace

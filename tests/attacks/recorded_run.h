@@ -1,6 +1,6 @@
 #pragma once
 
-// A real run, small enough to be made in a moment: a Llama of two layers on a data set of its own, trained by
+// A real run, small enough to be made in a moment: a model of two layers on a data set of its own, trained by
 // train::train, sealed with the provider's key. Tests copy it and cheat on the copy.
 
 #include <string>
@@ -16,6 +16,7 @@ namespace aftune::attacks {
 seal::SecretKey provider_key();
 
 struct RunShape {
+  std::string family = "llama";
   bool tied = true;
   bool store_boundaries = false;
   bool packing = false;

@@ -12,8 +12,15 @@ endif()
 
 add_executable(write_logits write_logits.cpp)
 target_link_libraries(write_logits PRIVATE aftune_train)
+add_executable(write_step write_step.cpp)
+target_link_libraries(write_step PRIVATE aftune_train)
+target_include_directories(write_step PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_compile_definitions(write_step PRIVATE AFTUNE_TESTS_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
 aftune_python_has(has_transformers torch transformers)
 if(has_transformers)
+  add_test(NAME parity.families
+    COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/family_parity.py ${PROJECT_BINARY_DIR}/bin
+      $<TARGET_FILE:write_step> ${PROJECT_SOURCE_DIR}/scripts/demo.d/tokenizer.json)
   set(stories ${AFTUNE_SHARED}/models/stories260k)
   set(models ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture/bare/model)
   if(EXISTS ${stories}/model.safetensors)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/vectors/llama: tiny Llamas with what PyTorch says about them.
+"""Makes tests/vectors/llama: tiny Llamas and their relatives with what PyTorch says about them.
 
 Needs torch and transformers. For each case it writes <case>.json (config, recipe, batches, losses) and
 <case>.safetensors: initial weights in F32 ("w0/<name>"), gradients of step 0 ("grad/<name>") and weights after the
@@ -14,7 +14,7 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from torch_train import RECIPE, document, train
 
@@ -24,6 +24,13 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq
 TIED = dict(tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=4, head_dim=4)
 GROUPED = dict(tie_word_embeddings=False, num_attention_heads=4, num_key_value_heads=2, head_dim=6,
                rope_parameters=LLAMA3)
+MISTRAL = dict(model_type="mistral", tie_word_embeddings=False, num_attention_heads=4, num_key_value_heads=2, head_dim=6,
+               sliding_window=None)
+QWEN2 = dict(model_type="qwen2", tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=2,
+             use_sliding_window=False)
+QWEN3 = dict(model_type="qwen3", tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=2, head_dim=6,
+             attention_bias=False, use_sliding_window=False)
+DECAY = {"weight_decay": 0.1, "clip_norm": 0.5}
 # (config, recipe, documents a row)
 CASES = {
     "tied": (TIED, {}, 1),
@@ -31,6 +38,9 @@ CASES = {
     "packed": (GROUPED, {"schedule": "cosine", "warmup_steps": 4, "weight_decay": 0.1, "clip_norm": 0.5}, 2),
     "sgd": (TIED, {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "schedule": "linear", "warmup_steps": 2,
                    "weight_decay": 0.01, "decay_all": True, "clip_norm": 0.0}, 1),
+    "mistral": (MISTRAL, {}, 1),
+    "qwen2": (QWEN2, DECAY, 1),
+    "qwen3": (QWEN3, DECAY, 2),
 }
 BASE = dict(vocab_size=40, hidden_size=16, intermediate_size=36, num_hidden_layers=2, max_position_embeddings=64,
             rms_norm_eps=1e-5, use_cache=False, attn_implementation="eager", bos_token_id=1, eos_token_id=2,
@@ -56,11 +66,11 @@ def batch_of(step, documents):
 def make_case(folder, name):
     extra, recipe, documents = CASES[name]
     torch.manual_seed(7)
-    config = LlamaConfig(**{**BASE, **extra})
-    model = LlamaForCausalLM(config)
+    config = AutoConfig.for_model(**{"model_type": "llama", **BASE, **extra})
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():  # weights large enough that every path matters
-        for p in model.parameters():
-            p.copy_(p * 6 if p.dim() == 2 else 1 + 0.1 * torch.randn_like(p))
+        for n, p in model.named_parameters():
+            p.copy_(p * 6 if p.dim() == 2 else 0.1 * torch.randn_like(p) + (not n.endswith(".bias")))
     tensors = {"w0/" + n: p.detach().clone() for n, p in model.named_parameters()}
     batches = [batch_of(s, documents) for s in range(STEPS)]
     losses, grads, last = train(model, batches, recipe)
@@ -68,8 +78,8 @@ def make_case(folder, name):
     tensors.update({"wn/" + n: p.float().contiguous() for n, p in last.items()})
     save_file(tensors, os.path.join(folder, name + ".safetensors"))
     text = json.loads(config.to_json_string(use_diff=False))
-    keep = {k: text[k] for k in (*BASE, *extra, "model_type", "hidden_act", "initializer_range")
-            if k in text and k not in ("attn_implementation", "use_cache")}
+    names = dict.fromkeys((*BASE, *extra, "model_type", "hidden_act", "initializer_range"))
+    keep = {k: text[k] for k in names if k in text and k not in ("attn_implementation", "use_cache")}
     write(folder, name, {"config": keep, "recipe": {**RECIPE, **recipe}, "losses": losses, "batches": batches})
 
 

@@ -57,6 +57,18 @@ TEST(Threads, ElementOperations) {
   });
 }
 
+TEST(Threads, Bias) {
+  const Floats b = awkward(kWidth, 14);
+  const std::int64_t starts[] = {0, 10, 11, kRows};
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats x = awkward(kCount, 15), db(kWidth);
+    add_bias(pool, kRows, kWidth, b.data(), x.data());
+    bias_grad(pool, 3, starts, kWidth, x.data(), db.data());
+    x.insert(x.end(), db.begin(), db.end());
+    return x;
+  });
+}
+
 TEST(Threads, RopeAndCrossEntropy) {
   const std::vector<std::int32_t> positions = some_ids(kRows, 64), labels = some_ids(kRows, kWidth);
   Floats cos(64 * 22), sin(64 * 22);
@@ -105,16 +117,19 @@ TEST(MicroBatches, GradientsOfWeightsDoNotDependOnTheSplit) {
   const std::vector<std::int32_t> ids = some_ids(kRows, 5);
   const std::int64_t starts[] = {0, 5, 6, 20, kRows};
   ThreadPool pool(2);
-  Floats dw(kWidth), dtable(5 * kWidth), split_dw(dw), split_dtable(dtable);
+  Floats dw(kWidth), db(kWidth), dtable(5 * kWidth), split_dw(dw), split_db(db), split_dtable(dtable);
   rmsnorm_grad_weight(pool, 4, starts, kWidth, x.data(), inv.data(), dy.data(), dw.data());
+  bias_grad(pool, 4, starts, kWidth, dy.data(), db.data());
   embedding_grad(pool, 4, starts, kWidth, ids.data(), dy.data(), dtable.data());
   for (int r = 0; r < 4; ++r) {
     const std::int64_t first = starts[r], row[] = {0, starts[r + 1] - first}, at = first * kWidth;
     rmsnorm_grad_weight(pool, 1, row, kWidth, x.data() + at, inv.data() + first, dy.data() + at,
                         split_dw.data());
+    bias_grad(pool, 1, row, kWidth, dy.data() + at, split_db.data());
     embedding_grad(pool, 1, row, kWidth, ids.data() + first, dy.data() + at, split_dtable.data());
   }
   EXPECT_TRUE(same_bits(dw, split_dw));
+  EXPECT_TRUE(same_bits(db, split_db));
   EXPECT_TRUE(same_bits(dtable, split_dtable));
 }
 

@@ -123,6 +123,27 @@ TEST_P(Rows, AddMayBeInPlace) {
   }
 }
 
+TEST_P(Rows, BiasIsAddedInPlaceAndItsGradientIsAChainOverTokens) {
+  for (const std::int64_t h : kLengths)
+    for (const std::int64_t length : {0, 1, 5}) {
+      const Floats b = awkward(h, 24), dy = awkward(length * h, 25);
+      Floats x = awkward(length * h, 26), expected = x, db = awkward(h, 27), expected_db = db;
+      table_.add_bias(length, h, b.data(), x.data());
+      table_.bias_grad(h, length, h, dy.data(), db.data());
+      for (std::int64_t c = 0; c < h; ++c) {
+        float acc = 0;
+        for (std::int64_t t = 0; t < length; ++t) {
+          const auto at = static_cast<std::size_t>(t * h + c);
+          expected[at] = expected[at] + b[static_cast<std::size_t>(c)];
+          acc = acc + dy[at];
+        }
+        expected_db[static_cast<std::size_t>(c)] += acc;
+      }
+      EXPECT_TRUE(same_bits(x, expected)) << h << ' ' << length;
+      EXPECT_TRUE(same_bits(db, expected_db)) << h << ' ' << length;
+    }
+}
+
 TEST_P(Rows, Rope) {
   for (const std::int64_t half : {1, 2, 15, 16, 17, 32, 64})
     for (const bool inverse : {false, true}) {

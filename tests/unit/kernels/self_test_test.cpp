@@ -37,7 +37,7 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  EXPECT_EQ(op_names(kI14).size(), known_answers().size());
+  EXPECT_EQ(op_names(kI14, {.biases = true}).size(), known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -52,6 +52,15 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   std::set_difference(i14.begin(), i14.end(), f32.begin(), f32.end(), std::back_inserter(more));
   EXPECT_EQ(more, (std::vector<std::string>{"matmul-i14/1", "quantise-i14/1"}));
   EXPECT_EQ(f32.size() + more.size(), i14.size());
+}
+
+TEST(OpNames, ThatOfBiasesIsListedWhereThereAreSome) {
+  for (const Profile& profile : {kF32, kI14}) {
+    const std::vector<std::string> without = op_names(profile), with = op_names(profile, {.biases = true});
+    EXPECT_EQ(std::count(without.begin(), without.end(), "bias/1"), 0);
+    EXPECT_EQ(std::count(with.begin(), with.end(), "bias/1"), 1);
+    EXPECT_EQ(with.size(), without.size() + 1);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "unit/kernels/warp_emulator.h"
 // After the names that it uses.
+#include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/warp_lanes.cuh"
 #include "kernels/embedding.h"
@@ -60,6 +61,8 @@ TEST(Warp, ColumnChains) {
   expect_same_lanes(awkward(h, 8), [&](auto lanes, float* dw) {
     portable::RmsNorm{h, 0}.columns_grad_weight(lanes, h, length, x.data(), inv.data(), dy.data(), dw);
     portable::Embedding{h}.columns_grad(lanes, h, 3, positions, dy.data(), dw);
+    portable::Bias{h}.columns_grad(lanes, h, length, dy.data(), dw);
+    portable::Bias{h}.row(lanes, dy.data(), dw);
   });
 }
 

@@ -94,7 +94,7 @@ TEST(Config, EosMayBeAList) {
 }
 
 TEST(Config, RefusesWhatWouldChangeTheArithmetic) {
-  expect_refused(R"({"model_type":"qwen3"})", "model_type");
+  expect_refused(R"({"model_type":"gemma2"})", "model_type");
   expect_refused(R"({"hidden_act":"gelu"})", "hidden_act");
   expect_refused(R"({"attention_bias":true})", "attention_bias");
   expect_refused(R"({"mlp_bias":true})", "mlp_bias");
@@ -107,6 +107,40 @@ TEST(Config, RefusesWhatWouldChangeTheArithmetic) {
                  "partial_rotary_factor");
   expect_refused(R"({"rope_scaling":{"type":"linear","factor":2.0}})", "rope_type");
   expect_refused(R"({"rope_parameters":{"full_attention":{"rope_type":"default"}}})", "full_attention");
+}
+
+TEST(Config, FamiliesHaveTheDefaultsOfTheirClasses) {
+  const Config mistral = Config::parse(R"({"model_type":"mistral","sliding_window":null})");
+  EXPECT_EQ(mistral.intermediate, 14336);
+  EXPECT_EQ(mistral.kv_heads, 8);
+  EXPECT_EQ(mistral.head_dim, 128);
+  EXPECT_EQ(mistral.max_position, 131072);
+  const Config qwen2 = Config::parse(R"({"model_type":"qwen2","num_key_value_heads":null,
+                                         "num_attention_heads":16})");
+  EXPECT_EQ(qwen2.vocab, 151936);
+  EXPECT_EQ(qwen2.intermediate, 22016);
+  EXPECT_EQ(qwen2.kv_heads, 16);
+  EXPECT_EQ(qwen2.head_dim, 256);
+  EXPECT_EQ(qwen2.max_position, 32768);
+  const Config qwen3 = Config::parse(R"({"model_type":"qwen3","hidden_size":1024})");
+  EXPECT_EQ(qwen3.kv_heads, 32);
+  EXPECT_EQ(qwen3.head_dim, 128);
+  for (const Config& c : {mistral, qwen2, qwen3}) {
+    EXPECT_EQ(c.qkv_bias, c.model_type == "qwen2");
+    EXPECT_EQ(c.head_norms, c.model_type == "qwen3");
+    EXPECT_EQ(op_uses(c).biases, c.qkv_bias);
+  }
+}
+
+TEST(Config, AWindowIsRefusedAsEachFamilyStatesIt) {
+  expect_refused(R"({"model_type":"mistral"})", "sliding_window");  // its class takes 4096
+  expect_refused(R"({"model_type":"mistral","sliding_window":4096})", "sliding_window");
+  for (const char* type : {"qwen2", "qwen3"}) {
+    expect_refused(cat(R"({"use_sliding_window":true,"model_type":")", type, "\"}"), "use_sliding_window");
+    expect_refused(cat(R"({"attention_bias":true,"model_type":")", type, "\"}"), "attention_bias");
+    parse(cat(R"({"use_sliding_window":false,"sliding_window":4096,"max_window_layers":1,"model_type":")",
+              type, "\"}"));
+  }
 }
 
 TEST(Config, RefusesContradictions) {
@@ -160,6 +194,19 @@ TEST(Config, TensorsFollowFromIt) {
   EXPECT_EQ(describe(unit_tensors(tied, 2)[2]), "model.layers.1.self_attn.k_proj.weight F32 [12, 16]");
   EXPECT_EQ(describe(unit_tensors(tied, 2)[8]), "model.layers.1.mlp.down_proj.weight F32 [16, 36]");
   EXPECT_EQ(describe(unit_tensors(untied, 3)[1]), "lm_head.weight F32 [40, 16]");
+}
+
+TEST(Config, FamiliesAddTensorsToALayer) {
+  const Config qwen2 = parse(R"({"model_type":"qwen2"})"),
+               qwen3 = parse(R"({"model_type":"qwen3","head_dim":6})");
+  ASSERT_EQ(unit_tensors(qwen2, 1).size(), 12u);
+  EXPECT_EQ(describe(unit_tensors(qwen2, 1)[2]), "model.layers.0.self_attn.q_proj.bias F32 [16]");
+  EXPECT_EQ(describe(unit_tensors(qwen2, 1)[4]), "model.layers.0.self_attn.k_proj.bias F32 [8]");
+  EXPECT_EQ(describe(unit_tensors(qwen2, 1)[6]), "model.layers.0.self_attn.v_proj.bias F32 [8]");
+  ASSERT_EQ(unit_tensors(qwen3, 2).size(), 11u);
+  EXPECT_EQ(describe(unit_tensors(qwen3, 2)[5]), "model.layers.1.self_attn.q_norm.weight F32 [6]");
+  EXPECT_EQ(describe(unit_tensors(qwen3, 2)[6]), "model.layers.1.self_attn.k_norm.weight F32 [6]");
+  EXPECT_EQ(unit_tensors(parse(R"({"model_type":"mistral","sliding_window":null})"), 1).size(), 9u);
 }
 
 TEST(Config, EosIdsAreThoseOfBothFiles) {

@@ -53,7 +53,13 @@ const std::map<std::string, std::string> kKnown = {
     {"packed f32", "f442adaea7e33dcccd04963c44f72dc9012d7624b75ea461cf4d0fb25e3d4cf9"},
     {"packed i14", "ede458cadc3fb142056243057585a07c27eecd1c0c3e1f0ab9e4b479cdb224d7"},
     {"sgd f32", "deda1187b2a2d4c172b2df182e5bb317e46dc678474f67cf218917fce2ff534a"},
-    {"sgd i14", "e4ace6b3598a3e85b1f6759bb5cf8171f9d7cca1c57f923bc8713e348a37b999"}};
+    {"sgd i14", "e4ace6b3598a3e85b1f6759bb5cf8171f9d7cca1c57f923bc8713e348a37b999"},
+    {"mistral f32", "68db30b7d170c42daa11cf376d77673e3aa1ecc3f31febbe47c2d54c7f660488"},
+    {"mistral i14", "60b2f464de27d4a8e974938068307b7a3879b568c09b690b19d02d3f5ee64f22"},
+    {"qwen2 f32", "adcb526771b186db7b07e4a7ffe71f19f1026f42257766c657608975fb95cb5c"},
+    {"qwen2 i14", "ee75eaaecc9cd49d8ece26af3517bc707a790104f28471223e7275ebed780d76"},
+    {"qwen3 f32", "b3043707e25188664164bae4022073bbc8e30336146e4751d8e16a1dd772c684"},
+    {"qwen3 i14", "b94735459599f19145af5114a2ea2f35db3c50368d03741057d3b2e18a69c621"}};
 
 class EngineBits : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
@@ -89,7 +95,8 @@ TEST_P(EngineBits, EvaluationEqualsTheLossOfAStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, EngineBits,
-                         testing::Combine(testing::Values("tied", "grouped", "packed", "sgd"),
+                         testing::Combine(testing::Values("tied", "grouped", "packed", "sgd", "mistral",
+                                                          "qwen2", "qwen3"),
                                           testing::Values("f32", "i14")));
 
 }  // namespace

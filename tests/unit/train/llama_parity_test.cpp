@@ -1,4 +1,5 @@
-// Our Llama against PyTorch's in float64, on committed tiny models (tests/parity/make_llama_fixture.py).
+// Our Llama and its relatives against PyTorch's in float64, on committed tiny models
+// (tests/parity/make_llama_fixture.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -93,7 +94,8 @@ TEST_P(LlamaParity, I14IsNear) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity, testing::Values("tied", "grouped", "packed", "sgd"));
+INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity,
+                         testing::Values("tied", "grouped", "packed", "sgd", "mistral", "qwen2", "qwen3"));
 
 }  // namespace
 }  // namespace aftune::train

@@ -1,0 +1,68 @@
+// What one step of a model folder computes, by the engine's own blocks: what tests/parity/family_parity.py
+// compares with another program's.
+//
+// usage: write_step FOLDER OUT < batch
+// The batch is JSON, as tests/parity/torch_train.py has it. OUT, a safetensors file, gets "loss" [1],
+// "logits" [tokens, vocab] and "grad/<parameter>".
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <iterator>
+
+#include "unit/train/llama_fixture.h"
+
+namespace aftune {
+namespace {
+
+Matrix logits_of(train::Engine& engine, const data::Rows& rows) {
+  const record::Grid& grid = engine.options().grid;
+  const auto block = [&](int stage) -> model::LayerBlock& {
+    return *engine.blocks()[static_cast<std::size_t>(grid.block_of_stage(stage))];
+  };
+  Matrix x;
+  for (int stage = 0; stage + 1 < grid.stages(); ++stage)
+    x = block(stage).forward(stage, rows, stage == 0 ? nullptr : &x, false).out;
+  return block(grid.stages() - 1).logits(x);
+}
+
+void write_step(const fs::path& folder, const fs::path& out, const data::Rows& rows) {
+  ThreadPool pool(2);
+  model::EngineOptions options;
+  options.config = model::Config::parse(read_file(folder / "config.json", std::uint64_t{1} << 20));
+  options.grid = {.layers = options.config.layers, .tied = options.config.tied, .steps = 1};
+  options.recipe.steps = 1;
+  options.pool = &pool;
+  train::Engine engine(options);
+  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
+  for (const auto& block : engine.blocks()) model::load_base(*block, checkpoint);
+
+  const Matrix logits = logits_of(engine, rows);
+  const train::StepResult step =
+      engine.step(0, 0.0, train::LlamaFixture::predicted(rows), rows, rows.rows(), nullptr);
+  Buffer loss(1);
+  loss[0] = step.loss;
+  std::map<std::string, ByteView> views = {{"loss", loss.bytes()}, {"logits", logits.bytes()}};
+  std::vector<TensorSpec> specs = {{"loss", DType::kF32, {1}},
+                                   {"logits", DType::kF32, {logits.rows, logits.cols}}};
+  for (const auto& block : engine.blocks())
+    for (const model::Parameter& p : block->parameters()) {
+      specs.push_back({"grad/" + p.spec.name, DType::kF32, p.spec.shape});
+      views[specs.back().name] = p.gradient.bytes();
+    }
+  model::write_safetensors(out, specs, [&](const TensorSpec& spec) { return views.at(spec.name); });
+}
+
+}  // namespace
+}  // namespace aftune
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 3) return 2;
+    const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    aftune::write_step(argv[1], argv[2], aftune::train::LlamaFixture::rows_of(aftune::parse_json(text)));
+    return 0;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "write_step: error: %s\n", e.what());
+    return 2;
+  }
+}
