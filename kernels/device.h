@@ -48,6 +48,9 @@ class Device : public Accelerator {
   virtual void swiglu_grad(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
                            float* dup) = 0;
   virtual void add(std::int64_t n, const float* a, const float* b, float* y) = 0;
+  virtual void add_bias(std::int64_t n, std::int64_t h, const float* b, float* x) = 0;
+  virtual void bias_grad(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h, const float* dy,
+                         float* db) = 0;
   virtual void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
                     const float* cos, const float* sin, bool inverse, float* x) = 0;
 
@@ -62,6 +65,10 @@ class Device : public Accelerator {
                               const float* o, const float* max, const float* sum, const float* d_o, float* dq,
                               float* dk, float* dv) = 0;
 
+  virtual void gather_rows(std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                           float* to) = 0;
+  virtual void scatter_rows(std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                            float* to) = 0;
   virtual void embedding(std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
                          float* y) = 0;
   virtual void embedding_grad(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,

@@ -105,6 +105,12 @@ void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t 
 
 // --- Embedding and loss.
 
+/// to[i] = from[rows[i]] for i < n, rows of h elements.
+void gather_rows(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int64_t* rows,
+                 const float* from, float* to);
+/// to[rows[i]] = from[i] for i < n; no row is named twice.
+void scatter_rows(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int64_t* rows,
+                  const float* from, float* to);
 /// y[n, h] = table[ids[i]]; ids must be within the table.
 void embedding(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
                float* y);

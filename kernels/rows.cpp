@@ -1,6 +1,7 @@
 // The row and element operations of ops.h: they share ranges among threads and call the active instruction
 // set.
 
+#include <algorithm>
 #include <atomic>
 #include <vector>
 
@@ -83,6 +84,7 @@ void add(ThreadPool& pool, std::int64_t n, const float* a, const float* b, float
 }
 
 void add_bias(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* b, float* x) {
+  if (Device* const device = device_of(pool)) return device->add_bias(n, h, b, x);
   for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t first, std::int64_t last) {
     active().add_bias(last - first, h, b, x + first * h);
   });
@@ -90,6 +92,7 @@ void add_bias(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* b, 
 
 void bias_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                const float* dy, float* db) {
+  if (Device* const device = device_of(pool)) return device->bias_grad(rows, row_starts, h, dy, db);
   for_chunks(pool, h, kColumnGrain, [&](std::int64_t a, std::int64_t b) {
     for (std::int64_t r = 0; r < rows; ++r)
       active().bias_grad(b - a, row_starts[r + 1] - row_starts[r], h, dy + row_starts[r] * h + a, db + a);
@@ -103,6 +106,22 @@ void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t hea
   const std::int64_t width = heads * head_dim;
   for_chunks(pool, n, rows_per_chunk(width), [&](std::int64_t a, std::int64_t b) {
     active().rope(b - a, heads, head_dim, positions + a, cos, sin, inverse, x + a * width);
+  });
+}
+
+void gather_rows(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int64_t* rows,
+                 const float* from, float* to) {
+  if (Device* const device = device_of(pool)) return device->gather_rows(n, h, rows, from, to);
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    for (std::int64_t i = a; i < b; ++i) std::copy_n(from + rows[i] * h, h, to + i * h);
+  });
+}
+
+void scatter_rows(ThreadPool& pool, std::int64_t n, std::int64_t h, const std::int64_t* rows,
+                  const float* from, float* to) {
+  if (Device* const device = device_of(pool)) return device->scatter_rows(n, h, rows, from, to);
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    for (std::int64_t i = a; i < b; ++i) std::copy_n(from + i * h, h, to + rows[i] * h);
   });
 }
 

@@ -181,6 +181,13 @@ class CudaDevice : public Device {
   void add(std::int64_t n, const float* a, const float* b, float* y) override {
     run([&] { cuda::add(stream_, n, a, b, y); });
   }
+  void add_bias(std::int64_t n, std::int64_t h, const float* b, float* x) override {
+    run([&] { cuda::add_bias(stream_, n, h, b, x); });
+  }
+  void bias_grad(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h, const float* dy,
+                 float* db) override {
+    run([&] { cuda::bias_grad(stream_, rows, upload(row_starts, rows + 1), h, dy, db); });
+  }
   void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
             const float* cos, const float* sin, bool inverse, float* x) override {
     run([&] { cuda::rope(stream_, n, heads, head_dim, upload(positions, n), cos, sin, inverse, x); });
@@ -215,6 +222,14 @@ class CudaDevice : public Device {
     });
   }
 
+  void gather_rows(std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                   float* to) override {
+    run([&] { cuda::gather_rows(stream_, n, h, upload(rows, n), from, to); });
+  }
+  void scatter_rows(std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
+                    float* to) override {
+    run([&] { cuda::scatter_rows(stream_, n, h, upload(rows, n), from, to); });
+  }
   void embedding(std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,
                  float* y) override {
     run([&] { cuda::embedding(stream_, n, h, upload(ids, n), table, y); });

@@ -317,7 +317,7 @@ void AnswerReplay::compare(Pass& pass) {
     Judge(findings_, pass.asked.count(block) != 0)
         .expect(found == committed(boundary), Check::kForward, Code::kForward,
                 cat(where(pass.leaf, block), " activation ", boundary),
-                [&] { return expected_found(found, committed(boundary)); });
+                [&, b = boundary] { return expected_found(found, committed(b)); });
   }
   if (pass.redraw) {
     const int head = log_.grid().block_of_stage(log_.grid().stages() - 1);

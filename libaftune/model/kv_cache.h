@@ -19,7 +19,7 @@ class KvCache {
   std::int64_t length() const { return length_; }  ///< positions that every layer has
   /// Adds the keys and values [count, kv_heads * head_dim] of the positions from length() on. Each layer
   /// once, then advance.
-  void append(int layer, std::int64_t count, const float* keys, const float* values);
+  void append(ThreadPool& pool, int layer, std::int64_t count, const float* keys, const float* values);
   void advance(std::int64_t count) { length_ += count; }
   /// [length + what was appended, kv_heads * head_dim]; valid until the next append.
   const float* keys(int layer) const { return layers_[static_cast<std::size_t>(layer)].keys.data(); }

@@ -1,7 +1,6 @@
 #include "model/llama_head.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "kernels/ops.h"
@@ -38,16 +37,6 @@ struct LlamaHead::Chunk {
              std::ssize(chunk.at) + rows.row_starts[row + 1] - rows.row_starts[row] <= positions);
     return chunk;
   }
-
-  void gather(const Matrix& from, Matrix& to) const {
-    for (std::int64_t i = 0; i < to.rows; ++i)
-      std::memcpy(to.row(i), from.row(at[static_cast<std::size_t>(i)]), row_bytes(from));
-  }
-  void scatter(const Matrix& from, Matrix& to) const {
-    for (std::int64_t i = 0; i < from.rows; ++i)
-      std::memcpy(to.row(at[static_cast<std::size_t>(i)]), from.row(i), row_bytes(from));
-  }
-  static std::size_t row_bytes(const Matrix& m) { return static_cast<std::size_t>(m.cols) * sizeof(float); }
 };
 
 void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int32_t>& labels,
@@ -57,7 +46,9 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   const std::string_view name = weights.weight_name;
   Matrix x(std::ssize(chunk.at), normed.cols);
   observed(ops_, {OpKind::kGather, name, normed.rows}, {bytes_of(labels), normed.bytes()},
-           {x.bytes(), bytes_of(chunk.labels)}, [&] { chunk.gather(normed, x); });
+           {x.bytes(), bytes_of(chunk.labels)}, [&] {
+             kernels::gather_rows(pool_, x.rows, x.cols, chunk.at.data(), normed.data(), x.data());
+           });
   const Weight weight{name, weights.weight, config_.vocab, config_.hidden};
   std::optional<Products::Input> input(std::in_place, products_, x);
   Matrix logits = products_.linear(weight, *input);
@@ -80,7 +71,9 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   Matrix& dx = x;  // no longer needed: its memory takes its gradient
   products_.grad_input(weight, d_logits, dx, kernels::Into::kStore);
   observed(ops_, {OpKind::kScatter, name, d_normed.rows}, {bytes_of(labels), dx.bytes()}, {d_normed.bytes()},
-           [&] { chunk.scatter(dx, d_normed); });
+           [&] {
+             kernels::scatter_rows(pool_, dx.rows, dx.cols, chunk.at.data(), dx.data(), d_normed.data());
+           });
 }
 
 Matrix LlamaHead::normalise(const Parameter& norm, const Matrix& x, Buffer& inv_rms) const {

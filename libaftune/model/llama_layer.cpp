@@ -124,7 +124,7 @@ void LlamaLayer::attend_to(std::span<KvCache* const> caches, int layer, const da
   for (std::size_t i = 0; i < caches.size(); ++i) {
     KvCache& cache = *caches[i];
     const std::int64_t row = rows.doc_starts[i], count = rows.doc_starts[i + 1] - row;
-    cache.append(layer, count, keep.k.row(row), keep.v.row(row));
+    cache.append(pool_, layer, count, keep.k.row(row), keep.v.row(row));
     parts.push_back({row, count, cache.length(), cache.keys(layer), cache.values(layer)});
   }
   const std::int64_t n = keep.q.rows;

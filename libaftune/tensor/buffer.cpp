@@ -109,6 +109,15 @@ void Buffer::clear(ThreadPool& pool) {
   });
 }
 
+void copy(ThreadPool& pool, std::int64_t count, const float* from, float* to) {
+  if (count == 0) return;
+  const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
+  if (Accelerator* const device = pool.accelerator())
+    device->copy(reinterpret_cast<std::byte*>(to), reinterpret_cast<const std::byte*>(from), bytes);
+  else
+    std::memcpy(to, from, bytes);
+}
+
 void drop_kept_buffers() {
   tensor::block_cache().drop();
 }

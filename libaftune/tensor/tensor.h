@@ -70,6 +70,9 @@ class Buffer {
   std::int64_t size_ = 0;
 };
 
+/// Copies floats, by the pool's accelerator if it has one.
+void copy(ThreadPool& pool, std::int64_t count, const float* from, float* to);
+
 /// Large buffers that were freed are kept for the next of their size (block_cache.h); this returns them to
 /// the system, for instance before memory is measured or a phase with other sizes begins.
 void drop_kept_buffers();

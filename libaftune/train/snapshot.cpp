@@ -1,7 +1,6 @@
 #include "train/snapshot.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 #include "optim/optimizer.h"
@@ -66,10 +65,15 @@ void Snapshot::keep(ThreadPool& pool) {
   std::vector<Buffer> copies;
   for (const Tensor* tensor : waiting)
     copies.emplace_back(static_cast<std::int64_t>(tensor->bytes.size() / sizeof(float)));
-  pool.run(std::ssize(waiting), [&](std::int64_t i) {
-    const ByteView from = waiting[static_cast<std::size_t>(i)]->bytes;
-    if (!from.empty()) std::memcpy(copies[static_cast<std::size_t>(i)].data(), from.data(), from.size());
-  });
+  const auto copy_one = [&](std::int64_t i) {
+    Buffer& to = copies[static_cast<std::size_t>(i)];
+    const std::byte* const from = waiting[static_cast<std::size_t>(i)]->bytes.data();
+    copy(pool, to.size(), reinterpret_cast<const float*>(from), to.data());
+  };
+  if (pool.accelerator() == nullptr)
+    pool.run(std::ssize(waiting), copy_one);
+  else  // one after the other: it is fast enough alone
+    for (std::int64_t i = 0; i < std::ssize(waiting); ++i) copy_one(i);
   std::unique_lock lock(mutex_);
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     if (waiting[i]->written) continue;
