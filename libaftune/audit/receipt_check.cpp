@@ -152,13 +152,13 @@ void check_receipts(const VerifyOptions& options, const ServingLog& log, const S
 
 void check_promise(const std::vector<HeldReceipt>& receipts, std::int64_t leaf,
                    const record::RequestLeaf& answer, const record::Salts& salts, Findings& findings) {
-  for (const auto& [where, held] : receipts) {
+  for (const HeldReceipt& held : receipts) {
     const seal::Receipt& r = held.receipt;
     if (static_cast<std::int64_t>(r.index) != leaf) continue;
     const auto compare = [&](record::Role role, const Digest& promised, const Digest& logged) {
       const Digest found = record::published(&salts, {leaf, role}, promised);
       findings.expect(
-          found == logged, Check::kReceipt, Code::kReceipt, where,
+          found == logged, Check::kReceipt, Code::kReceipt, held.where,
           cat(LogView::line(leaf), " has another ", record::name(role), ": ", expected_found(found, logged)));
     };
     compare(record::Role::kRequest, r.request, answer.request);

@@ -1,7 +1,9 @@
 # The kernels for CUDA, run without a GPU: compiled as plain C++ against the cuda_runtime.h of tests/gpu/emulator, which
 # makes every thread of a block a fiber. See tests/gpu/emulator/emulator.h for what this can show.
 file(GLOB gpu_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/gpu/*_test.cpp)
-find_package(Boost COMPONENTS context)
+if(NOT CMAKE_CROSSCOMPILING)
+  find_package(Boost COMPONENTS context)
+endif()
 
 # For the test that trains.
 function(runs_jobs test)
@@ -12,11 +14,11 @@ endfunction()
 
 if(Boost_FOUND)
   set(emulator ${CMAKE_CURRENT_SOURCE_DIR}/gpu/emulator)
-  add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/cuda_runtime.cpp)
+  add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/block.cpp ${emulator}/cuda_runtime.cpp)
   target_include_directories(cuda_emulator PUBLIC ${emulator} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(cuda_emulator PRIVATE Boost::context Threads::Threads)
   if(AFTUNE_SANITIZE MATCHES "thread")
-    set_source_files_properties(${emulator}/emulator.cpp PROPERTIES
+    set_source_files_properties(${emulator}/emulator.cpp ${emulator}/block.cpp PROPERTIES
       COMPILE_OPTIONS -fno-sanitize=thread COMPILE_DEFINITIONS AFTUNE_EMULATOR_TSAN)
   endif()
 
@@ -28,6 +30,9 @@ if(Boost_FOUND)
   target_compile_definitions(kernels_emulated PRIVATE AFTUNE_ISA_NAMESPACE=cuda)
   target_include_directories(kernels_emulated PUBLIC ${PROJECT_SOURCE_DIR}/libaftune ${PROJECT_SOURCE_DIR})
   target_link_libraries(kernels_emulated PUBLIC cuda_emulator aftune_kernels)
+
+  # Neither has the definitions that the precompiled headers were compiled with.
+  set_target_properties(cuda_emulator kernels_emulated PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
 
   foreach(source IN LISTS gpu_tests)
     get_filename_component(name ${source} NAME_WE)

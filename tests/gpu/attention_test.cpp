@@ -107,7 +107,7 @@ TEST_P(Attention, Lengths) {
 // Past the edges of the value sum's blocks of 512 keys and of rowsum's of 1024.
 TEST_P(Attention, LongDocuments) {
   const std::vector<std::int64_t> lengths =
-      unless_sanitized<std::int64_t>({511, 512, 513, 1023, 1024, 1025, 1100}, {});
+      unless_sanitized<std::int64_t>({511, 512, 513, 1023, 1024, 1025, 1100}, {513});
   for (const std::int64_t length : lengths) expect_same({1, 1, 2, {0, length}});
 }
 

@@ -107,7 +107,7 @@ __global__ void all_blocks_to_one_place(float* x) {
 TEST(EmulatorDeathTest, ShowsRacesToThreadSanitizer) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   std::vector<float> x(64, 1.0f);
-  for (const Schedule& schedule : kSchedules) {
+  for (const Schedule& schedule : {kSchedules.front(), kSchedules.back()}) {
     const auto run = [&](void (*kernel)(float*), unsigned blocks, unsigned threads) {
       fault_of(schedule, kernel, blocks, threads, x.data());
       std::exit(0);  // to what the sanitizer makes of it

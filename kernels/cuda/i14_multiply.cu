@@ -1,110 +1,10 @@
-// The integers of both factors are split in base 128, q = 128 h + l with l = ((q + 64) mod 128) - 64 and
-// h = (q - l) / 128. For |q| <= 8127: -64 <= l <= 63; h = floor((q + 64) / 128), from floor(-8063 / 128) =
-// -63 to floor(8191 / 128) = 63; h + l is between -127 and 126. So h, l and h + l are 8-bit integers, and
-// three products of bytes give the dot product S of two groups (Karatsuba and Ofman): with
-//   hh = sum of h h', ll = sum of l l', m = sum of (h + l)(h' + l') = hh + ll + sum of (h l' + l h'),
-//   S = 16384 hh + 128 (m - hh - ll) + ll = 127 (128 hh - ll) + 128 m.
-// For at most 1024 indices each of the three is at most 1024 * 127^2 < 2^24 in magnitude. The right side is
-// formed modulo 2^32, which gives S itself, because |S| < 2^31 (docs/numerics.products.md, "Bound").
+// Products of profile i14, from the digits of their factors.
 
-#include "kernels/cuda/i14.h"
-
-#include "kernels/cuda/device.cuh"
-#include "kernels/cuda/warps.cuh"
-#include "kernels/i14_ops.h"
+#include "kernels/cuda/i14_digits.cuh"
+#include "kernels/cuda/warp_lanes.cuh"
 
 namespace aftune::kernels::cuda {
 namespace {
-
-constexpr int kChunk = 32;  // bytes: the depth of one multiplication of the tensor cores
-
-struct Digits {
-  std::int8_t high, low;
-};
-
-AFTUNE_OP Digits split(std::int32_t q) {
-  const std::int32_t high = (q + 64) >> 7;
-  return {static_cast<std::int8_t>(high), static_cast<std::int8_t>(q - high * 128)};
-}
-
-AFTUNE_OP std::int32_t whole(std::int8_t high, std::int8_t low) {
-  return high * 128 + low;
-}
-
-AFTUNE_OP std::uint32_t magnitude_bits(float x) {
-  return bits32(x) & 0x7fffffffu;
-}
-
-AFTUNE_OP std::uint32_t larger(std::uint32_t a, std::uint32_t b) {
-  return a > b ? a : b;
-}
-
-/// q^2 for the exact sum of squares. A group of 1024 has at most 1024 * 8127^2 < 2^36.
-AFTUNE_OP std::uint64_t square(std::int32_t q) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(q) * q);
-}
-
-AFTUNE_OP void store(const I14Planes& to, std::int64_t chunk, std::int64_t index, std::int64_t k,
-                     std::int32_t q) {
-  const Digits digits = split(q);
-  const std::int64_t at = (chunk * to.extent + index) * kChunk + k;
-  to.high[at] = digits.high;
-  to.low[at] = digits.low;
-}
-
-// --- Columns: 32 of them and one group to a block, whose warps share out the depth.
-
-constexpr int kColumnWarps = 8;
-
-struct ColumnScratch {
-  std::uint32_t most[kColumnWarps][kLanes];
-  std::uint64_t squares[kColumnWarps][kLanes];
-  std::int32_t chunk[kChunk][kLanes + 1];  // by depth and column, to be written the other way round
-};
-
-/// One group of one column. All threads of a column agree on its steps.
-AFTUNE_OP QuantiseI14::Steps column_steps(const QuantiseI14& op, ColumnScratch& scratch, const float* x,
-                                          std::int64_t stride, std::int64_t length) {
-  const std::int64_t warp = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
-  std::uint32_t most = 0;
-  for (std::int64_t k = warp; k < length; k += kColumnWarps)
-    most = larger(most, magnitude_bits(x[k * stride]));
-  scratch.most[warp][lane] = most;
-  __syncthreads();
-  for (int w = 0; w < kColumnWarps; ++w) most = larger(most, scratch.most[w][lane]);
-  const QuantiseI14::Steps steps = op.from_largest(most);
-  std::uint64_t squares = 0;
-  for (std::int64_t k = warp; k < length; k += kColumnWarps)
-    squares += square(op.integer(x[k * stride], steps.inverse));
-  scratch.squares[warp][lane] = squares;
-  __syncthreads();
-  squares = 0;
-  for (int w = 0; w < kColumnWarps; ++w) squares += scratch.squares[w][lane];
-  return op.within_norm(steps, static_cast<std::int64_t>(squares));
-}
-
-__global__ void quantise_columns(const I14Depth depth, const float* x, const I14Planes to) {
-  AFTUNE_SHARED(ColumnScratch, scratch);
-  const std::int64_t warp = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kLanes, group = blockIdx.y;
-  const I14Group of = depth.groups[group];
-  const std::int64_t column = first + lane;
-  // Columns that are not there have no depth either.
-  const std::int64_t length = column < to.extent ? of.length : 0;
-  const float* const from = x + of.start * to.extent + column;
-  const QuantiseI14 op{depth.group};
-  const QuantiseI14::Steps steps = column_steps(op, scratch, from, to.extent, length);
-  if (warp == 0 && column < to.extent) to.scales[group * to.extent + column] = steps.scale;
-  for (std::int64_t start = 0; start < of.length; start += kChunk) {
-    for (std::int64_t k = warp; k < kChunk; k += kColumnWarps)
-      scratch.chunk[k][lane] =
-          start + k < length ? op.integer(from[(start + k) * to.extent], steps.inverse) : 0;
-    __syncthreads();
-    for (std::int64_t c = warp; c < kLanes && first + c < to.extent; c += kColumnWarps)
-      store(to, of.chunk + start / kChunk, first + c, lane, scratch.chunk[lane][c]);
-    __syncthreads();
-  }
-}
 
 // --- Products: a block of four warps forms 64 x 64 elements, a warp 32 x 32, one chunk of depth at a time.
 
@@ -119,6 +19,7 @@ constexpr int kPlanes = 3;  // high, low and their sum
 struct ChunkTiles {
   alignas(16) std::uint32_t left[kPlanes][kTile][kRowWords], right[kPlanes][kTile][kRowWords];
 };
+using TwoChunks = ChunkTiles[2];
 
 /// The sums of four bytes each, which do not overflow.
 AFTUNE_OP std::uint32_t add_bytes(std::uint32_t a, std::uint32_t b) {
@@ -158,8 +59,8 @@ struct WarpTile {
   int sums[kPlanes][kRowTiles][kColTiles][4];
   float acc[kRowTiles][kColTiles][4];
 
-  AFTUNE_OP static int lane() { return static_cast<int>(threadIdx.x) % kLanes; }
-  AFTUNE_OP static int warp() { return static_cast<int>(threadIdx.x) / kLanes; }
+  AFTUNE_OP static int lane() { return static_cast<int>(threadIdx.x % kLanes); }
+  AFTUNE_OP static int warp() { return static_cast<int>(threadIdx.x / kLanes); }
   AFTUNE_OP static int first_row() { return warp() / 2 * kWarpTile; }
   AFTUNE_OP static int first_col() { return warp() % 2 * kWarpTile; }
   AFTUNE_OP static int row(int i, int e) { return first_row() + i * 16 + lane() / 4 + e / 2 * 8; }
@@ -266,12 +167,13 @@ AFTUNE_OP void finish_chains(WarpTile& tile, std::int64_t row, std::int64_t rows
 
 __global__ void __launch_bounds__(kThreads, 2)
     multiply_tiles(const I14Depth depth, const I14Planes left, const I14Planes right, float* c, bool add) {
-  AFTUNE_SHARED(ChunkTiles, tiles);
+  AFTUNE_SHARED(TwoChunks, buffers);
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * kTile;
   const std::int64_t col = static_cast<std::int64_t>(blockIdx.x) * kTile;
   HalfRow next_left, next_right;
   next_left.load(left, row, 0, depth.chunks);
   next_right.load(right, col, 0, depth.chunks);
+  int buffer = 0;
   WarpTile tile;
   AFTUNE_UNROLL
   for (int i = 0; i < kRowTiles; ++i) {
@@ -286,6 +188,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     tile.clear_sums();
     const std::int64_t end = of.chunk + (of.length + kChunk - 1) / kChunk;
     for (std::int64_t chunk = of.chunk; chunk < end; ++chunk) {
+      // Who is still at the other buffer passed the last barrier, and so is done with this one.
+      ChunkTiles& tiles = buffers[buffer];
       next_left.store(tiles.left);
       next_right.store(tiles.right);
       __syncthreads();
@@ -293,7 +197,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       next_left.load(left, row, chunk + 1, depth.chunks);
       next_right.load(right, col, chunk + 1, depth.chunks);
       tile.add_chunk(tiles);
-      __syncthreads();
+      buffer ^= 1;
     }
     step_chains(tile, left, right, group, row, col);
     if (of.ends != 0) finish_chains(tile, row, left.extent, col, right.extent, c, add);
@@ -332,7 +236,7 @@ AFTUNE_OP std::uint32_t dot_words(const DigitWords& a, const DigitWords& b) {
 template <int kRows>
 __global__ void multiply_few_rows(const I14Depth depth, const I14Planes left, const I14Planes right, float* c,
                                   bool add) {
-  const int lane = static_cast<int>(threadIdx.x) % kLanes, word = lane % kColLanes;
+  const int lane = static_cast<int>(threadIdx.x % kLanes), word = lane % kColLanes;
   const std::int64_t warp = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kLanes;
   const std::int64_t col = warp * kFewCols + lane / kColLanes;
   float acc[kRows] = {};
@@ -387,38 +291,6 @@ __global__ void multiply_elements(const I14Depth depth, const I14Planes left, co
 }
 
 }  // namespace
-
-void quantise_i14_rows(Stream stream, const I14Depth& depth, std::int64_t x_depth, const float* x,
-                       const I14Planes& to) {
-  launch_warps(stream, to.extent * depth.count, [=] __device__(std::int64_t i) {
-    const std::int64_t index = i / depth.count, group = i % depth.count, lane = WarpLanes::lane();
-    const I14Group of = depth.groups[group];
-    const float* const from = x + index * x_depth + of.start;
-    const QuantiseI14 op{depth.group};
-    std::uint32_t most = 0;
-    for (std::int64_t k = lane; k < of.length; k += kLanes) most = larger(most, magnitude_bits(from[k]));
-    most = WarpLanes::join(most, [](std::uint32_t a, std::uint32_t b) { return larger(a, b); });
-    QuantiseI14::Steps steps = op.from_largest(most);
-    std::uint64_t squares = 0;
-    for (std::int64_t k = lane; k < of.length; k += kLanes)
-      squares += square(op.integer(from[k], steps.inverse));
-    squares = WarpLanes::join(squares, [](std::uint64_t a, std::uint64_t b) { return a + b; });
-    steps = op.within_norm(steps, static_cast<std::int64_t>(squares));
-    WarpLanes{}.one(0, [=](std::int64_t) { to.scales[group * to.extent + index] = steps.scale; });
-    for (std::int64_t start = 0; start < of.length; start += kChunk) {
-      const std::int64_t k = start + lane;
-      store(to, of.chunk + start / kChunk, index, lane,
-            k < of.length ? op.integer(from[k], steps.inverse) : 0);
-    }
-  });
-}
-
-void quantise_i14_columns(Stream stream, const I14Depth& depth, const float* x, const I14Planes& to) {
-  if (to.extent == 0 || depth.count == 0) return;
-  const dim3 grid(static_cast<unsigned>((to.extent + kLanes - 1) / kLanes),
-                  static_cast<unsigned>(depth.count));
-  launch(quantise_columns, grid, static_cast<unsigned>(kColumnWarps * kLanes), 0, stream, depth, x, to);
-}
 
 void multiply_i14(Stream stream, const I14Depth& depth, const I14Planes& left, const I14Planes& right,
                   float* c, bool add) {
