@@ -153,7 +153,7 @@ void check_receipts(const VerifyOptions& options, const ServingLog& log, const S
 void check_promise(const std::vector<HeldReceipt>& receipts, std::int64_t leaf,
                    const record::RequestLeaf& answer, const record::Salts& salts, Findings& findings) {
   for (const HeldReceipt& held : receipts) {
-    const seal::Receipt& r = held.receipt;
+    const seal::Receipt& r = held.signed_receipt.receipt;
     if (static_cast<std::int64_t>(r.index) != leaf) continue;
     const auto compare = [&](record::Role role, const Digest& promised, const Digest& logged) {
       const Digest found = record::published(&salts, {leaf, role}, promised);
