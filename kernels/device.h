@@ -51,6 +51,10 @@ class Device : public Accelerator {
   virtual void add_bias(std::int64_t n, std::int64_t h, const float* b, float* x) = 0;
   virtual void bias_grad(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h, const float* dy,
                          float* db) = 0;
+  virtual void scale(std::int64_t n, float s, const float* x, float* y) = 0;
+  virtual void add_scaled(std::int64_t n, float s, const float* x, float* y) = 0;
+  virtual void dropout(const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts,
+                       std::int64_t h, const float* x, float* y) = 0;
   virtual void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
                     const float* cos, const float* sin, bool inverse, float* x) = 0;
 

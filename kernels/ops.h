@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "kernels/dropout_scalars.h"
 #include "kernels/optimizer_scalars.h"
 #include "kernels/profile.h"
 
@@ -57,6 +58,15 @@ void add_bias(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* b, 
 /// db[h] += per row the chain of sums, from +0, of dy over its tokens; rows in order.
 void bias_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                const float* dy, float* db);
+
+/// y = s * x, elementwise over n elements; y may be x.
+void scale(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y);
+/// y = fmaf(s, x, y).
+void add_scaled(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y);
+/// Of each row of x[n, h], whose tokens begin at row_starts: elements become +0 with probability site.p, the
+/// others are multiplied by 1 / (1 - p). The same function is its gradient. y may be x.
+void dropout(ThreadPool& pool, const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts,
+             std::int64_t h, const float* x, float* y);
 
 // --- RoPE, rotate-half.
 
@@ -156,6 +166,7 @@ double cos64(double x);
 /// What a model or a method needs besides the ops that all runs use.
 struct OpUses {
   bool biases = false;
+  bool adapters = false;
 };
 /// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
 std::vector<std::string> op_names(const Profile& profile, const OpUses& uses = {});

@@ -99,6 +99,30 @@ void bias_grad(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_star
   });
 }
 
+void scale(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y) {
+  if (Device* const device = device_of(pool)) return device->scale(n, s, x, y);
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().scale(b - a, s, x + a, y + a); });
+}
+
+void add_scaled(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y) {
+  if (Device* const device = device_of(pool)) return device->add_scaled(n, s, x, y);
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().add_scaled(b - a, s, x + a, y + a); });
+}
+
+void dropout(ThreadPool& pool, const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts,
+             std::int64_t h, const float* x, float* y) {
+  if (Device* const device = device_of(pool)) return device->dropout(site, rows, row_starts, h, x, y);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int64_t start = row_starts[r];
+    for_chunks(pool, row_starts[r + 1] - start, rows_per_chunk(4 * h), [&](std::int64_t a, std::int64_t b) {
+      const std::int64_t at = (start + a) * h;
+      active().dropout(site, b - a, h, a, site.row + static_cast<std::uint32_t>(r), x + at, y + at);
+    });
+  }
+}
+
 void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x) {
   if (Device* const device = device_of(pool))

@@ -13,6 +13,7 @@
 #include "kernels/add.h"
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/i14.h"
 #include "kernels/i14_ops.h"
@@ -21,6 +22,7 @@
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
+#include "kernels/scaled.h"
 #include "kernels/sgd.h"
 #include "kernels/swiglu.h"
 
@@ -137,6 +139,13 @@ std::uint64_t cross_entropy_answer(ThreadPool& pool) {
   return Digest().add(logits).add(loss).value();
 }
 
+std::uint64_t dropout_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 40);
+  Floats y(x.size());
+  dropout(pool, {0.1, 41, 1000, 3, 5}, 3, kStarts, kWidth, x.data(), y.data());
+  return Digest().add(y).value();
+}
+
 std::uint64_t embedding_answer(ThreadPool& pool) {
   const Floats table = inputs(4 * kWidth, 12), dy = inputs(kCount, 13);
   const std::vector<std::int32_t> tokens = ids(kTokens, 4);
@@ -230,6 +239,14 @@ std::uint64_t rowsum_answer(ThreadPool&) {
   return Digest().add(double{rowsum(kCount, inputs(kCount, 24).data())}).value();
 }
 
+std::uint64_t scaled_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 42);
+  Floats y(x.size()), sum = inputs(kCount, 43);
+  scale(pool, kCount, 0.3f, x.data(), y.data());
+  add_scaled(pool, kCount, 0.3f, x.data(), sum.data());
+  return Digest().add(y).add(sum).value();
+}
+
 std::uint64_t sgd_answer(ThreadPool& pool) {
   Floats p = inputs(kCount, 25), buffer = inputs(kCount, 26);
   sgd(pool, {0.1f, 0.9f, 0.01f, 0.5f, false}, kCount, p.data(), buffer.data(), inputs(kCount, 27).data());
@@ -255,6 +272,7 @@ constexpr KnownAnswer kAnswers[] = {
     {"attention/1", 0xd343994c6e5a65a7, attention_answer},
     {portable::Bias::kName, 0x1cfea00ffce6d7b7, bias_answer, Use::kBias},
     {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
+    {portable::Dropout::kName, 0x5f014fbfbe328759, dropout_answer, Use::kAdapter},
     {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
@@ -264,6 +282,7 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
+    {portable::Scaled::kName, 0xd57713cd3f6777e3, scaled_answer, Use::kAdapter},
     {portable::SgdUpdate::kName, 0xd66f18ec4a72c728, sgd_answer},
     {portable::SumSquares::kName, 0x3f712f0b0801b7df, sum_squares_answer},
     {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer},
@@ -292,6 +311,8 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
         return profile.is_i14();
       case Use::kBias:
         return uses.biases;
+      case Use::kAdapter:
+        return uses.adapters;
       case Use::kAlways:
         break;
     }

@@ -1,14 +1,17 @@
 // What one step of a model folder computes, by the engine's own blocks: what tests/parity/family_parity.py
 // compares with another program's.
 //
-// usage: write_step FOLDER OUT < batch
-// The batch is JSON, as tests/parity/torch_train.py has it. OUT, a safetensors file, gets "loss" [1],
-// "logits" [tokens, vocab] and "grad/<parameter>".
+// usage: write_step FOLDER OUT [ADAPTERS] < batch
+// With a folder of adapters these are beside the model, and the gradients are theirs. The batch is JSON, as
+// tests/parity/torch_train.py has it. OUT, a safetensors file, gets "loss" [1], "logits" [tokens, vocab] and
+// "grad/<parameter>".
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
+#include "train/adapter_folder.h"
 #include "unit/train/llama_fixture.h"
 
 namespace aftune {
@@ -25,16 +28,23 @@ Matrix logits_of(train::Engine& engine, const data::Rows& rows) {
   return block(grid.stages() - 1).logits(x);
 }
 
-void write_step(const fs::path& folder, const fs::path& out, const data::Rows& rows) {
+void write_step(const fs::path& folder, const fs::path& out, const fs::path& adapters,
+                const data::Rows& rows) {
   ThreadPool pool(2);
   model::EngineOptions options;
   options.config = model::Config::parse(read_file(folder / "config.json", std::uint64_t{1} << 20));
   options.grid = {.layers = options.config.layers, .tied = options.config.tied, .steps = 1};
   options.recipe.steps = 1;
   options.pool = &pool;
+  const model::Checkpoint base = model::Checkpoint::open(folder);
+  std::optional<model::Checkpoint> beside;
+  if (!adapters.empty()) {
+    options.recipe.method = "lora";
+    beside = train::open_adapters(adapters, options.config, options.recipe);
+    options.base = &base;
+  }
   train::Engine engine(options);
-  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
-  for (const auto& block : engine.blocks()) model::load_base(*block, checkpoint);
+  for (const auto& block : engine.blocks()) model::load_base(*block, beside ? *beside : base);
 
   const Matrix logits = logits_of(engine, rows);
   const train::StepResult step =
@@ -57,9 +67,10 @@ void write_step(const fs::path& folder, const fs::path& out, const data::Rows& r
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 3) return 2;
+    if (argc != 3 && argc != 4) return 2;
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
-    aftune::write_step(argv[1], argv[2], aftune::train::LlamaFixture::rows_of(aftune::parse_json(text)));
+    aftune::write_step(argv[1], argv[2], argc == 4 ? argv[3] : "",
+                       aftune::train::LlamaFixture::rows_of(aftune::parse_json(text)));
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "write_step: error: %s\n", e.what());

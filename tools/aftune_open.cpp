@@ -36,8 +36,8 @@ void flags(CLI::App& app, Args& args) {
   cli::data(app, args.data)->description("the rows that were trained on: those of the cells go with them");
   cli::model(app, args.model)
       ->description(
-          "with --data: base model folder, whose tokenizer goes with the rows; of a serving period: the "
-          "model that is served");
+          "with --data: base model folder, whose tokenizer goes with the rows; of a run with adapters: the "
+          "model beside which they stand; of a serving period: the model that is served");
   cli::toggle(app, "--final-params", args.final_params,
               "with the cells: every parameter of the last state, without moments");
   cli::path(app, "--disclosed", "FILE", args.disclosed,
@@ -94,6 +94,10 @@ audit::Cell cell_of(const std::string& text) {
   return {static_cast<int>(block), step_block};
 }
 
+std::optional<fs::path> given(const fs::path& path) {
+  return path.empty() ? std::nullopt : std::optional(path);
+}
+
 cli::Exit sign_ops(const Args& args, const audit::Challenge& challenge,
                    const std::optional<seal::SecretKey>& key) {
   if (!key) fail(Fault::kUsage, "an op list is signed: give --key");
@@ -109,7 +113,8 @@ cli::Exit sign_ops(const Args& args, const audit::Challenge& challenge,
                                                   .threads = cli::thread_count(args.threads),
                                                   .accelerator = device.accelerator(),
                                                   .max_memory = args.max_memory,
-                                                  .quiet = args.quiet});
+                                                  .quiet = args.quiet,
+                                                  .model = given(args.model)});
   const std::string text = audit::to_text(list);
   write_file(args.out, text);
   const audit::Cell& cell = list.cell;
@@ -121,10 +126,6 @@ cli::Exit sign_ops(const Args& args, const audit::Challenge& challenge,
     cli::print(cat("signed ", list.entries.size(), " operations of cell ", cell.block, ",", cell.step_block,
                    ": ", args.out.native(), ", ", text.size(), " bytes\n"));
   return cli::Exit::kDone;
-}
-
-std::optional<fs::path> given(const fs::path& path) {
-  return path.empty() ? std::nullopt : std::optional(path);
 }
 
 cli::Exit open(const Args& args) {

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cli/cli.h"
 #include "device/device.h"
+#include "train/adapter_folder.h"
 #include "train/trainer.h"
 
 namespace aftune {
@@ -18,19 +19,21 @@ constexpr std::int64_t kMany = std::int64_t{1} << 40;
 struct Args {
   train::TrainOptions job;
   train::RecordOptions record;
-  fs::path eval_data, hiding_secret;
+  fs::path eval_data, hiding_secret, adapter;
   std::string store = "nothing", device = "cpu";
   std::string numerics = "i14";
-  bool no_record = false, no_eos = false, json = false, verbose = false;
+  bool no_record = false, no_eos = false, json = false, verbose = false, merge = false;
   int threads = 0;
 };
 
 void input_flags(CLI::App& app, Args& args) {
   const auto in = [](CLI::Option* option) { return option->group("inputs and outputs"); };
   in(cli::model(app, args.job.model))->required();
-  in(cli::data(app, args.job.data))->required();
+  in(cli::data(app, args.job.data));
   in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"))->required();
   in(cli::trace(app, args.record.trace));
+  in(cli::path(app, "--adapter", "DIR", args.adapter, "adapters to go on from, or to merge"));
+  in(cli::toggle(app, "--merge", args.merge, "only write the model with the adapters of --adapter taken in"));
   in(cli::path(app, "--eval-data", "FILE", args.eval_data, "rows to evaluate the loss on"));
   in(cli::integer(app, "--eval-every", args.job.eval_every,
                   "evaluate every N steps; 0 is after the last only", 0, kMany));
@@ -60,6 +63,13 @@ void recipe_flags(CLI::App& app, Args& args) {
   in(cli::toggle(app, "--pack", r.packing, "fill each row with documents while they fit"));
   in(cli::toggle(app, "--no-eos", args.no_eos, "append no end-of-sequence token to rows"));
   in(cli::toggle(app, "--init", r.init, "draw the first weights from the seed; config.json is enough"));
+  in(cli::choice(app, "--method", {"full", "lora"}, r.method, "train all weights, or adapters beside them"));
+  in(cli::integer(app, "--lora-rank", r.lora_rank, "lora: rank of the adapters [8]", 1, 1 << 16));
+  in(cli::real(app, "--lora-alpha", r.lora_alpha, "lora: the adapters are scaled by this over the rank", 0,
+               1e6));
+  in(cli::text(app, "--lora-targets", "LIST", r.lora_targets,
+               "lora: products with an adapter, of q,k,v,o,gate,up,down [q,v]"));
+  in(cli::real(app, "--lora-dropout", r.lora_dropout, "lora: part of their inputs that is dropped", 0, 1));
   in(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
 }
 
@@ -98,9 +108,24 @@ void flags(CLI::App& app, Args& args) {
   in(cli::verbose(app, args.verbose));
 }
 
+void require_adapters(const Args& args) {
+  const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
+  const record::Recipe& r = args.job.recipe;
+  const bool described = r.lora_rank > 0 || r.lora_alpha > 0 || !r.lora_targets.empty();
+  if (!r.is_lora() && (described || r.lora_dropout > 0 || !args.adapter.empty()))
+    wrong("--adapter and what begins with --lora are for --method lora");
+  if (!r.is_lora()) return;
+  if (r.init) wrong("--init draws all weights; --method lora needs a model that has some");
+  if (!args.adapter.empty() && described)
+    wrong("--adapter says which rank, alpha and targets its adapters have; only --lora-dropout goes with it");
+  if (r.lora_dropout >= 1) wrong("--lora-dropout drops everything");
+}
+
 void require_consistent(const Args& args) {
   const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
   const record::Recipe& r = args.job.recipe;
+  if (args.job.data.empty()) wrong("--data is required");
+  require_adapters(args);
   if ((r.steps > 0) == (args.job.epochs > 0)) wrong("give one of --steps and --epochs");
   if (args.record.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
   if (args.record.resume && args.no_record) wrong("--resume needs --trace");
@@ -113,8 +138,28 @@ void require_consistent(const Args& args) {
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
 }
 
+// Those that peft has for a Llama.
+constexpr std::int64_t kLoraRank = 8;
+constexpr double kLoraAlpha = 8;
+constexpr const char* kLoraTargets = "q,v";
+
+void complete_adapters(const Args& args, train::TrainOptions& job) {
+  record::Recipe& r = job.recipe;
+  if (!r.is_lora()) return;
+  if (!args.adapter.empty()) {
+    job.adapter = args.adapter;
+    return;
+  }
+  if (r.lora_rank == 0) r.lora_rank = kLoraRank;
+  if (r.lora_alpha == 0) r.lora_alpha = kLoraAlpha;
+  if (r.lora_targets.empty()) r.lora_targets = kLoraTargets;
+  r.lora_targets = within("--lora-targets",
+                          [&] { return record::lora_targets_text(record::lora_targets(r.lora_targets)); });
+}
+
 train::TrainOptions job_of(const Args& args) {
   train::TrainOptions job = args.job;
+  complete_adapters(args, job);
   job.recipe.eos = !args.no_eos;
   job.created = cli::current_time(kMaxJsonInteger);
   job.threads = cli::thread_count(args.threads);
@@ -161,7 +206,8 @@ class Reporter {
       return cli::print(cat("interrupted after step ", summary.steps, "; nothing exported\n"));
     std::string text = cat(summary.steps, " steps");
     if (first_) text += cat(", loss ", *first_, " to ", *last_);
-    text += cat("\nmodel in ", args_.job.out.native(), '\n');
+    const char* const what = args_.job.recipe.is_lora() ? "adapters" : "model";
+    text += cat('\n', what, " in ", args_.job.out.native(), '\n');
     if (!args_.no_record) text += cat("trace in ", args_.record.trace.native(), '\n');
     cli::print(text);
   }
@@ -171,7 +217,24 @@ class Reporter {
   std::optional<float> first_, last_;
 };
 
+// Of the other flags none says anything about a merge.
+cli::Exit merge_adapters(const Args& args) {
+  if (args.adapter.empty()) fail(Fault::kUsage, "--merge needs --adapter");
+  if (!args.job.data.empty() || !args.record.trace.empty() || args.job.recipe.is_lora())
+    fail(Fault::kUsage, "--merge trains nothing: --data, --trace and --method do not go with it");
+  train::merge({.model = args.job.model,
+                .adapter = args.adapter,
+                .out = args.job.out,
+                .threads = cli::thread_count(args.threads)});
+  if (args.json)
+    cli::print_json({{"done", true}, {"steps", 0}, {"out", args.job.out.native()}, {"trace", nullptr}});
+  else
+    cli::print(cat("model in ", args.job.out.native(), '\n'));
+  return cli::Exit::kDone;
+}
+
 cli::Exit fine_tune(const Args& args) {
+  if (args.merge) return merge_adapters(args);
   require_consistent(args);
   catch_interrupts();
   Reporter reporter(args);

@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t kMaxText = std::uint64_t{1} << 20;
 
 struct Args {
-  fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, exported;
+  fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, adapter, exported;
   fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
   std::vector<fs::path> merge, receipts, requests, witnesses;
   fs::path lineage;
@@ -54,6 +54,7 @@ void flags(CLI::App& app, Args& args) {
   cli::policy(app, args.policy);
   cli::data(app, args.data);
   cli::model(app, args.model);
+  cli::path(app, "--adapter", "DIR", args.adapter, "the adapters that the run was to go on from");
   cli::path(app, "--export", "DIR", args.exported, "the shipped model, compared with the last state");
   cli::since(app, args.since);
   cli::consistency(app, args.consistency);
@@ -160,6 +161,7 @@ audit::VerifyOptions options_of(const Args& args) {
                                .policy = {},
                                .data = given(args.data),
                                .model = given(args.model),
+                               .adapter = given(args.adapter),
                                .exported = given(args.exported),
                                .since = given(args.since),
                                .consistency = given(args.consistency),
@@ -227,7 +229,7 @@ void print_verdict(const Args& args, const audit::Verdict& verdict) {
 void require_alone(const Args& args, const char* flag) {
   const bool others =
       args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() || !args.data.empty() ||
-      !args.model.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
+      !args.adapter.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
       !args.cells.empty() || !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
       !args.merge.empty() || !args.receipts.empty() || !args.requests.empty() || !args.witnesses.empty() ||
       !args.lineage.empty() || !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
@@ -236,7 +238,8 @@ void require_alone(const Args& args, const char* flag) {
 
 cli::Exit check_proof(const Args& args) {
   require_alone(args, "--proof");
-  if (!args.bisect.empty() || !args.proof_out.empty() || !args.evidence.empty() || !args.challenge.empty())
+  if (!args.bisect.empty() || !args.proof_out.empty() || !args.evidence.empty() || !args.challenge.empty() ||
+      !args.model.empty())
     fail(Fault::kUsage, "--proof holds all it needs; --evidence, --challenge and --bisect do not go with it");
   const device::Chosen device(args.device);
   const audit::Verdict verdict = audit::check_op_proof({.proof = args.proof,
@@ -280,7 +283,8 @@ cli::Exit bisect(const Args& args) {
                      .proof = args.proof_out,
                      .threads = cli::thread_count(args.threads),
                      .accelerator = device.accelerator(),
-                     .max_memory = args.max_memory});
+                     .max_memory = args.max_memory,
+                     .model = given(args.model)});
   args.json ? cli::print_json(audit::to_json(result)) : cli::print(describe(result, args.proof_out));
   if (result.result == audit::Bisection::Result::kRefused) return cli::Exit::kIncomplete;
   return result.result == audit::Bisection::Result::kAgrees ? cli::Exit::kDone : cli::Exit::kReject;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "kernels/dropout_scalars.h"
 #include "kernels/optimizer_scalars.h"
 
 namespace aftune::kernels {
@@ -24,6 +25,11 @@ struct RowTable {
   void (*add_bias)(std::int64_t rows, std::int64_t h, const float* b, float* x);
   /// One row of `length` tokens, columns [0, width) of rows of h.
   void (*bias_grad)(std::int64_t width, std::int64_t length, std::int64_t h, const float* dy, float* db);
+  void (*scale)(std::int64_t n, float s, const float* x, float* y);
+  void (*add_scaled)(std::int64_t n, float s, const float* x, float* y);
+  /// `length` tokens of the row `row`, the first of which is token `token` of it. y may be x.
+  void (*dropout)(const DropoutSite& site, std::int64_t length, std::int64_t h, std::int64_t token,
+                  std::uint32_t row, const float* x, float* y);
   void (*rope)(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
                const float* cos, const float* sin, bool inverse, float* x);
   void (*embedding)(std::int64_t rows, std::int64_t h, const std::int32_t* ids, const float* table, float* y);

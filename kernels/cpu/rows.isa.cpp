@@ -4,11 +4,13 @@
 #include "kernels/add.h"
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/init_normal.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
+#include "kernels/scaled.h"
 #include "kernels/sgd.h"
 #include "kernels/swiglu.h"
 
@@ -55,6 +57,21 @@ void add_bias(std::int64_t rows, std::int64_t h, const float* b, float* x) {
 
 void bias_grad(std::int64_t width, std::int64_t length, std::int64_t h, const float* dy, float* db) {
   Bias{h}.columns_grad(kCpu, width, length, dy, db);
+}
+
+void scale(std::int64_t n, float s, const float* x, float* y) {
+  Scaled{s}.elements(kCpu, n, x, y);
+}
+
+void add_scaled(std::int64_t n, float s, const float* x, float* y) {
+  Scaled{s}.elements_added(kCpu, n, x, y);
+}
+
+void dropout(const DropoutSite& site, std::int64_t length, std::int64_t h, std::int64_t token,
+             std::uint32_t row, const float* x, float* y) {
+  const Dropout op = dropout_of(site);
+  for (std::int64_t t = 0; t < length; ++t)
+    op.row(kCpu, h, static_cast<std::uint32_t>(token + t), row, x + t * h, y + t * h);
 }
 
 void rope(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
@@ -160,6 +177,9 @@ const RowTable row_table = {rmsnorm,
                             add,
                             add_bias,
                             bias_grad,
+                            scale,
+                            add_scaled,
+                            dropout,
                             rope,
                             embedding,
                             embedding_grad,

@@ -188,6 +188,20 @@ class CudaDevice : public Device {
                  float* db) override {
     run([&] { cuda::bias_grad(stream_, rows, upload(row_starts, rows + 1), h, dy, db); });
   }
+  void scale(std::int64_t n, float s, const float* x, float* y) override {
+    run([&] { cuda::scale(stream_, n, s, x, y); });
+  }
+  void add_scaled(std::int64_t n, float s, const float* x, float* y) override {
+    run([&] { cuda::add_scaled(stream_, n, s, x, y); });
+  }
+  void dropout(const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+               const float* x, float* y) override {
+    run([&] {
+      for (std::int64_t r = 0; r < rows; ++r)
+        cuda::dropout(stream_, site, site.row + static_cast<std::uint32_t>(r),
+                      row_starts[r + 1] - row_starts[r], h, x + row_starts[r] * h, y + row_starts[r] * h);
+    });
+  }
   void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
             const float* cos, const float* sin, bool inverse, float* x) override {
     run([&] { cuda::rope(stream_, n, heads, head_dim, upload(positions, n), cos, sin, inverse, x); });

@@ -7,10 +7,12 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/warps.cuh"
+#include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
+#include "kernels/scaled.h"
 #include "kernels/sgd.h"
 #include "kernels/swiglu.h"
 
@@ -77,6 +79,26 @@ void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts,
     for (std::int64_t r = 0; r < rows; ++r)
       op.columns_grad(WarpLanes{}, count, row_starts[r + 1] - row_starts[r], dy + row_starts[r] * op.h + first,
                       db + first);
+  });
+}
+
+void scale(Stream stream, std::int64_t n, float s, const float* x, float* y) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    Scaled{s}.elements(WarpLanes{}, count, x + a, y + a);
+  });
+}
+
+void add_scaled(Stream stream, std::int64_t n, float s, const float* x, float* y) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    Scaled{s}.elements_added(WarpLanes{}, count, x + a, y + a);
+  });
+}
+
+void dropout(Stream stream, const DropoutSite& site, std::uint32_t row, std::int64_t length, std::int64_t h,
+             const float* x, float* y) {
+  const Dropout op = dropout_of(site);
+  launch_warps(stream, length, [=] __device__(std::int64_t t) {
+    op.row(WarpLanes{}, h, static_cast<std::uint32_t>(t), row, x + t * h, y + t * h);
   });
 }
 

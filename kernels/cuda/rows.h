@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/stream.h"
+#include "kernels/dropout_scalars.h"
 #include "kernels/optimizer_scalars.h"
 
 namespace aftune::kernels::cuda {
@@ -26,6 +27,11 @@ void add_bias(Stream stream, std::int64_t n, std::int64_t h, const float* b, flo
 /// row_starts is in device memory too.
 void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                const float* dy, float* db);
+void scale(Stream stream, std::int64_t n, float s, const float* x, float* y);
+void add_scaled(Stream stream, std::int64_t n, float s, const float* x, float* y);
+/// One row of `length` tokens, whose global number is `row`.
+void dropout(Stream stream, const DropoutSite& site, std::uint32_t row, std::int64_t length, std::int64_t h,
+             const float* x, float* y);
 void rope(Stream stream, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x);
 void embedding(Stream stream, std::int64_t n, std::int64_t h, const std::int32_t* ids, const float* table,

@@ -375,7 +375,7 @@ std::uint64_t answer_replay_bytes(const ServingLog& log, const std::set<int>& bl
   const model::Config& config = log.config();
   std::uint64_t floats = 0;
   for (const int block : blocks) {
-    for (const TensorSpec& spec : model::block_parameter_specs(config, log.grid(), block))
+    for (const TensorSpec& spec : model::block_parameter_specs(config, log.grid(), {}, block))
       floats += 2 * static_cast<std::uint64_t>(element_count(spec.shape));  // and its packed copy
     for (const int stage : log.grid().stages_of_block(block)) {
       const record::UnitRange units = log.grid().units_of_stage(stage);

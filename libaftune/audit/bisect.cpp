@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/client_check.h"
 #include "audit/evidence_check.h"
 #include "audit/evidence_file.h"
 #include "audit/limits.h"
@@ -25,15 +26,6 @@ namespace {
 // An op list states plain digests, and its ends would have to be compared with salted ones.
 constexpr char kHides[] =
     "a run with hiding is not taken apart by operations: the opened cell is itself the proof";
-
-model::EngineOptions engine_of(const LogView& log, ThreadPool& pool) {
-  return {.config = log.config(),
-          .grid = log.grid(),
-          .recipe = log.manifest().recipe,
-          .profile = profile_of(log.manifest()),
-          .recompute = false,
-          .pool = &pool};
-}
 
 // Of a cell: its block, and whole boundaries of one step, given and computed, with what is kept of an
 // operation.
@@ -99,7 +91,7 @@ class Bisector {
     auto leaves = check_opened_leaves(*evidence_, *sealed, findings_);
     if (!leaves) return false;
     log_.emplace(std::move(*leaves), static_cast<std::int64_t>(checkpoint_.size));
-    return check_structure(*log_, findings_) && has_cell() && can_replay();
+    return check_structure(*log_, findings_) && has_cell() && can_replay() && has_base();
   }
 
   bool has_cell() {
@@ -110,6 +102,15 @@ class Bisector {
     }
     std::vector<CellVerdict> unanswered;
     return !without_missing_leaves(*log_, {cell}, findings_, unanswered).empty();
+  }
+
+  // Of a run with adapters, which stand beside it.
+  bool has_base() {
+    if (!log_->manifest().recipe.is_lora()) return true;
+    if (!options_.model)
+      fail(Fault::kUsage, "operations of adapters are replayed beside the base model: give --model");
+    base_ = check_base_weights(*log_, *options_.model, findings_);
+    return base_.has_value();
   }
 
   bool can_replay() {
@@ -137,9 +138,10 @@ class Bisector {
       return;
     }
     try {
-      replay_ops(
-          *log_, *evidence_, engine_of(*log_, pool_), options_.list.cell, Inputs::kKeep,
-          [this](const OpEntry& ours, const std::vector<Bytes>& inputs) { compare_one(ours, inputs); });
+      replay_ops(*log_, *evidence_, engine_of(*log_, pool_, base_ ? &*base_ : nullptr), options_.list.cell,
+                 Inputs::kKeep, [this](const OpEntry& ours, const std::vector<Bytes>& inputs) {
+                   compare_one(ours, inputs);
+                 });
     } catch (const Differs& differs) {
       return write_proof(differs);
     }
@@ -213,6 +215,7 @@ class Bisector {
   seal::Checkpoint checkpoint_;
   std::optional<EvidenceFile> evidence_;
   std::optional<LogView> log_;
+  std::optional<model::Checkpoint> base_;
 };
 
 // Removes the scratch file, whatever happens.
@@ -281,7 +284,8 @@ OpList sign_op_list(const OpsOptions& options) {
                               .accelerator = options.accelerator,
                               .max_memory = options.max_memory,
                               .quiet = options.quiet,
-                              .discloses = false});
+                              .discloses = false,
+                              .model = options.model});
   AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
   EvidenceFile evidence(scratch.path(), trace::Origin::kOwn);
   const LogView log = own_log(evidence, checkpoint.size);
@@ -290,9 +294,18 @@ OpList sign_op_list(const OpsOptions& options) {
     fail(Fault::kUsage, "the challenge does not ask for cell ", options.cell.block, ",",
          options.cell.step_block);
   ThreadPool pool(std::max(1, options.threads), options.accelerator);
+  std::optional<model::Checkpoint> base;
+  if (log.manifest().recipe.is_lora()) {
+    if (!options.model)
+      fail(Fault::kUsage, "operations of adapters are made again beside the base model: give --model");
+    Verdict verdict;
+    Findings findings(verdict);
+    base = check_base_weights(log, *options.model, findings);
+    if (!base) fail(Fault::kUsage, options.model->native(), ": not the base model of the run");
+  }
   OpList list{.cell = options.cell, .entries = {}, .signature = ""};
   try {
-    replay_ops(log, evidence, engine_of(log, pool), options.cell, Inputs::kForget,
+    replay_ops(log, evidence, engine_of(log, pool, base ? &*base : nullptr), options.cell, Inputs::kForget,
                [&](const OpEntry& entry, const std::vector<Bytes>&) { list.entries.push_back(entry); });
   } catch (const Rejection& rejection) {
     fail(Fault::kEvidence, rejection.reason.where, ": ", rejection.reason.detail);

@@ -23,6 +23,7 @@ struct OpsOptions {
   Accelerator* accelerator = nullptr;  ///< computes in place of the threads
   std::uint64_t max_memory = 0;
   bool quiet = false;
+  std::optional<fs::path> model = std::nullopt;  ///< base model folder, of a run with adapters
 };
 
 /// The provider's side: makes a challenged cell again and signs the list of its operations. Throws
@@ -37,8 +38,9 @@ struct BisectOptions {
   seal::PublicKey key;
   fs::path proof;  ///< written if an operation differs; must not exist
   int threads = 1;
-  Accelerator* accelerator = nullptr;  ///< computes in place of the threads
-  std::uint64_t max_memory = 0;        ///< bytes; 0: what the machine has
+  Accelerator* accelerator = nullptr;            ///< computes in place of the threads
+  std::uint64_t max_memory = 0;                  ///< bytes; 0: what the machine has
+  std::optional<fs::path> model = std::nullopt;  ///< base model folder, of a run with adapters
 };
 
 struct Bisection {

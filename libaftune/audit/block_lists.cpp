@@ -25,7 +25,7 @@ const Digest& ZeroDigests::of(const Shape& shape) {
 }
 
 BlockLists::BlockLists(const LogView& log, int block)
-    : parameter_specs_(model::block_parameter_specs(log.config(), log.grid(), block)),
+    : parameter_specs_(model::block_parameter_specs(log.config(), log.grid(), log.manifest().recipe, block)),
       moment_specs_(model::block_moment_specs(log.config(), log.grid(), log.manifest().recipe, block)) {
   std::unordered_map<std::string, std::size_t> by_name;
   for (std::size_t i = 0; i < log.tensors().size(); ++i) by_name[log.tensors()[i].name] = i;

@@ -84,7 +84,7 @@ void load_state(const LogView& log, TensorSource& source, model::LayerBlock& blo
 
 void check_initialised(const LogView& log, const model::EngineOptions& options, model::LayerBlock& block,
                        Findings& findings) {
-  if (!log.manifest().recipe.init) return;
+  if (!log.manifest().drawn()) return;
   model::init_parameters(block, options);
   const Digest expected = record::block_digest(block.state());
   const Digest found = committed(log, block, 0);
@@ -95,8 +95,9 @@ void check_initialised(const LogView& log, const model::EngineOptions& options, 
 }
 
 void check_widened(const LogView& log, model::LayerBlock& block, Findings& findings) {
-  const record::TensorList& base = log.manifest().base;
-  if (base.dtype == DType::kF32) return;
+  const record::TensorList* const initial = log.manifest().initial();
+  if (initial == nullptr || initial->dtype == DType::kF32) return;
+  const record::TensorList& base = *initial;
   const BlockLists lists(log, block.index());
   const auto& parameters = block.parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i) {

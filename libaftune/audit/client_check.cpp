@@ -10,6 +10,7 @@
 #include "hash/blake3.h"
 #include "model/folder.h"
 #include "tokenizer/tokenizer.h"
+#include "train/adapter_folder.h"
 
 namespace aftune::audit {
 namespace {
@@ -45,6 +46,7 @@ void check_batches(const LogView& log, const data::Dataset& dataset, const fs::p
 
 // Files of the export that are neither weights nor decided by the manifest are copies of the base model's.
 void check_copied_files(const LogView& log, const fs::path& model, Findings& findings) {
+  if (log.manifest().recipe.is_lora()) return;  // it has none
   constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;
   for (const auto& [name, found] : log.final().files) {
     if (name == "model.safetensors" || name == "config.json") continue;
@@ -75,25 +77,53 @@ void check_data(const LogView& log, const fs::path& data, const fs::path* model,
   if (same && model != nullptr) check_batches(log, dataset, *model, findings);
 }
 
-void check_base_model(const LogView& log, const fs::path& model, Findings& findings) {
+std::optional<model::Checkpoint> check_base_model(const LogView& log, const fs::path& model,
+                                                  Findings& findings) {
   const record::Manifest& m = log.manifest();
   const std::string config = read_file(model / "config.json", kMaxConfigBytes);
   findings.expect(config == m.config, Check::kStateBefore, Code::kStateBefore,
                   cat(LogView::line(0), " config"),
                   cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
   check_copied_files(log, model, findings);
-  if (m.recipe.init) return;
-  const model::Checkpoint checkpoint = model::Checkpoint::open(model);
-  for (std::size_t i = 0; i < log.tensors().size(); ++i) {
-    const TensorSpec& spec = log.tensors()[i];
+  if (m.recipe.init) return std::nullopt;
+  return check_base_weights(log, model, findings);
+}
+
+std::optional<model::Checkpoint> check_base_weights(const LogView& log, const fs::path& model,
+                                                    Findings& findings) {
+  const record::Manifest& m = log.manifest();
+  model::Checkpoint checkpoint = model::Checkpoint::open(model);
+  bool same = true;
+  for (std::size_t i = 0; i < log.base_tensors().size(); ++i) {
+    const TensorSpec& spec = log.base_tensors()[i];
     const auto* entry = checkpoint.find(spec.name);
     if (entry == nullptr) fail(Fault::kUsage, model.native(), ": no tensor ", spec.name);
     const TensorSpec recorded{spec.name, m.base.dtype, spec.shape};
     const Digest expected = hash::blake3(entry->bytes);
-    findings.expect(entry->spec == recorded && expected == m.base.digests[i], Check::kStateBefore,
-                    Code::kStateBefore, cat(LogView::line(0), " base ", spec.name),
-                    cat("expected ", describe(entry->spec), " ", to_hex(expected), ", found ",
-                        describe(recorded), " ", to_hex(m.base.digests[i])));
+    same &= findings.expect(entry->spec == recorded && expected == m.base.digests[i], Check::kStateBefore,
+                            Code::kStateBefore, cat(LogView::line(0), " base ", spec.name),
+                            cat("expected ", describe(entry->spec), " ", to_hex(expected), ", found ",
+                                describe(recorded), " ", to_hex(m.base.digests[i])));
+  }
+  if (!same) return std::nullopt;
+  return checkpoint;
+}
+
+void check_first_adapters(const LogView& log, const fs::path& folder, Findings& findings) {
+  const record::TensorList* const initial = log.manifest().initial();
+  AFTUNE_CHECK(log.manifest().recipe.is_lora());
+  if (!findings.expect(initial != nullptr, Check::kStateBefore, Code::kStateBefore, LogView::line(0),
+                       "the adapters were drawn from the seed, not those that were given"))
+    return;
+  const auto adapters = model::Checkpoint::open_file(folder / train::kAdapterWeights);
+  for (std::size_t i = 0; i < log.tensors().size(); ++i) {
+    const TensorSpec recorded{log.tensors()[i].name, initial->dtype, log.tensors()[i].shape};
+    const auto* entry = adapters.find(recorded.name);
+    if (entry == nullptr) fail(Fault::kUsage, folder.native(), ": no tensor ", recorded.name);
+    const Digest expected = hash::blake3(entry->bytes);
+    findings.expect(entry->spec == recorded && expected == initial->digests[i], Check::kStateBefore,
+                    Code::kStateBefore, cat(LogView::line(0), " adapter ", recorded.name),
+                    expected_found(expected, initial->digests[i]));
   }
 }
 
@@ -122,7 +152,9 @@ void check_files(const LogView& log, const fs::path& folder, const record::Final
 
 void check_tensors(const LogView& log, const fs::path& folder, const record::Final& final,
                    const std::vector<record::SaltName>& salts, Findings& findings) {
-  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
+  const bool lora = log.manifest().recipe.is_lora();
+  const auto checkpoint =
+      lora ? model::Checkpoint::open_file(folder / train::kAdapterWeights) : model::Checkpoint::open(folder);
   for (std::size_t i = 0; i < log.tensors().size(); ++i) {
     const TensorSpec recorded{log.tensors()[i].name, final.exported.dtype, log.tensors()[i].shape};
     const auto* entry = checkpoint.find(recorded.name);

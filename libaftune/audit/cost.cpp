@@ -54,7 +54,7 @@ double CostModel::unit_flop_per_token(int unit) const {
 }
 
 CostModel::BlockCost CostModel::block_cost(int block) const {
-  const double parameters = total_elements(model::block_parameter_specs(config_, grid_, block));
+  const double parameters = total_elements(model::block_parameter_specs(config_, grid_, recipe_, block));
   const double moments = total_elements(model::block_moment_specs(config_, grid_, recipe_, block));
   BlockCost cost;
   cost.state_bytes = (parameters + moments) * sizeof(float);

@@ -187,7 +187,7 @@ Disclosure disclosure_of(const ServingLog& log, const HandedOut& out) {
     blocks.insert(row.begin(), row.end());
   });
   for (const int block : blocks)
-    for (TensorSpec spec : model::block_parameter_specs(log.config(), log.grid(), block)) {
+    for (TensorSpec spec : model::block_parameter_specs(log.config(), log.grid(), {}, block)) {
       spec.dtype = log.manifest().base.dtype;
       add(byte_size(spec));
     }

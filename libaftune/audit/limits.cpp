@@ -19,9 +19,9 @@ std::uint64_t memory_bound(std::uint64_t max_memory) {
 namespace {
 
 // A config that does not parse is another check's.
-kernels::OpUses uses_of(const std::string& config) {
+kernels::OpUses uses_of(const std::string& config, const record::Recipe& recipe) {
   try {
-    return model::op_uses(model::Config::parse(config));
+    return model::op_uses(model::Config::parse(config), recipe);
   } catch (const Error&) {
     return {};
   }
@@ -30,11 +30,11 @@ kernels::OpUses uses_of(const std::string& config) {
 }  // namespace
 
 std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops,
-                                   const std::string& config) {
+                                   const std::string& config, const record::Recipe& recipe) {
   const auto found = kernels::profile_from_name(profile);
   // The manifest states the whole name, with what a short one leaves out.
   if (!found || name(*found) != profile) return cat("profile ", profile, ": unknown");
-  const std::vector<std::string> known = kernels::op_names(*found, uses_of(config));
+  const std::vector<std::string> known = kernels::op_names(*found, uses_of(config, recipe));
   if (ops == known) return "";
   std::string unknown;
   for (const std::string& op : ops)

@@ -4,12 +4,15 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "audit/block_lists.h"
 #include "audit/readable.h"
 #include "base/error.h"
 #include "hash/blake3.h"
+#include "model/adapter.h"
 #include "optim/optimizer.h"
+#include "train/adapter_folder.h"
 #include "train/export.h"
 
 namespace aftune::audit {
@@ -80,11 +83,16 @@ bool check_state_leaves(const LogView& log, Findings& findings) {
   return all;
 }
 
-void check_list(const LogView& log, const record::TensorList& list, std::string_view what) {
-  require_equal(cat("number of ", what, " tensors"), log.tensors().size(), list.digests.size());
-  std::vector<TensorSpec> specs = log.tensors();
+void check_list(std::vector<TensorSpec> specs, const record::TensorList& list, std::string_view what) {
+  require_equal(cat("number of ", what, " tensors"), specs.size(), list.digests.size());
   for (TensorSpec& spec : specs) spec.dtype = list.dtype;
   require_equal(cat(what, " root"), to_hex(record::tensor_root(specs, list.digests)), to_hex(list.root));
+}
+
+// What no run can have; a part that does nothing is no wrong number of anything.
+void check_adapters(const Manifest& m, const model::Config& config) {
+  if (!model::can_drop(config, m.recipe))
+    fail(Fault::kEvidence, "dropout of adapters in ", config.layers, " layers");
 }
 
 bool check_config(LogView& log, Findings& findings) {
@@ -99,8 +107,11 @@ bool check_config(LogView& log, Findings& findings) {
     if (m.recipe.seq_len > log.config().max_position)
       fail(Fault::kEvidence, "rows of ", m.recipe.seq_len, " tokens for a model of ",
            log.config().max_position, " positions");
-    for (const TensorSpec& spec : log.tensors()) element_count(spec.shape);  // throws on overflow
-    check_list(log, m.base, "base");
+    for (const auto* specs : {&log.base_tensors(), &log.tensors()})
+      for (const TensorSpec& spec : *specs) element_count(spec.shape);  // throws on overflow
+    check_list(log.base_tensors(), m.base, "base");
+    if (m.adapter) check_list(log.tensors(), *m.adapter, "adapter");
+    if (m.recipe.is_lora()) check_adapters(m, log.config());
   });
 }
 
@@ -112,7 +123,7 @@ bool check_final(const LogView& log, Findings& findings, const Totals& totals) {
       require_equal("tokens", totals.tokens, final.tokens);
       require_equal("predicted", totals.predicted, final.predicted);
     }
-    check_list(log, final.exported, "exported");
+    check_list(log.tensors(), final.exported, "exported");
   });
 }
 
@@ -166,7 +177,9 @@ void check_numbers(const LogView& log, Findings& findings, const record::Step& s
                       float_hex(clip), ", found ", double_hex(step.norm), " and ", float_hex(step.clip)));
 }
 
-// Files of an export beside its weights that the manifest decides, or that the client can compare with its
+// Files of an export of adapters: both follow from the record.
+constexpr std::string_view kAdapterFiles[] = {train::kAdapterWeights, train::kAdapterConfig};
+// Of a model: beside its weights those that the manifest decides, or that the client can compare with its
 // own.
 constexpr std::string_view kModelFiles[] = {"model.safetensors",      "config.json",
                                             "tokenizer.json",         "tokenizer_config.json",
@@ -176,8 +189,11 @@ constexpr std::string_view kModelFiles[] = {"model.safetensors",      "config.js
 // A loader decides by names what it loads: a file of another name could replace what was checked.
 void check_exported_files(const LogView& log, const record::Final& final, Findings& findings) {
   const std::string line = LogView::line(log.grid().final_leaf());
+  const record::Recipe& recipe = log.manifest().recipe;
+  const std::span<const std::string_view> known =
+      recipe.is_lora() ? std::span<const std::string_view>(kAdapterFiles) : kModelFiles;
   for (const auto& [name, digest] : final.files)
-    if (std::find(std::begin(kModelFiles), std::end(kModelFiles), name) == std::end(kModelFiles))
+    if (std::find(known.begin(), known.end(), name) == known.end())
       findings.failed(Check::kExport, Code::kExport, cat(line, " ", name), "no file that an export has");
   const auto require = [&](const std::string& name, const std::optional<Digest>& expected) {
     const auto found = final.files.find(name);
@@ -188,6 +204,10 @@ void check_exported_files(const LogView& log, const record::Final& final, Findin
       findings.expect(found->second == *expected, Check::kExport, Code::kExport, where,
                       cat("expected ", to_hex(*expected), ", found ", to_hex(found->second)));
   };
+  if (recipe.is_lora()) {
+    require(std::string(train::kAdapterWeights), std::nullopt);
+    return require(std::string(train::kAdapterConfig), hash::blake3(train::adapter_config(recipe)));
+  }
   require("model.safetensors", std::nullopt);
   require("tokenizer.json", log.manifest().tokenizer);
   require("config.json", hash::blake3(train::exported_config(log.manifest().config)));
@@ -233,17 +253,18 @@ void check_steps(const LogView& log, Findings& findings) {
 }
 
 void check_base_digests(const LogView& log, Findings& findings) {
-  const Manifest& m = log.manifest();
-  if (m.base.dtype != DType::kF32 || !log.has_state(0)) return;
+  const record::TensorList* const initial = log.manifest().initial();
+  if (initial == nullptr || initial->dtype != DType::kF32 || !log.has_state(0)) return;
   const record::State state = log.state(0);
   ZeroDigests zeros;
   for (int block = 0; block < log.grid().blocks(); ++block) {
     const BlockLists lists(log, block);
-    const Digest expected = record::block_digest(lists.parameters(m.base.digests), lists.moments(zeros));
+    const Digest expected = record::block_digest(lists.parameters(initial->digests), lists.moments(zeros));
     const Digest& found = state.blocks[static_cast<std::size_t>(block)];
-    findings.expect(
-        expected == found, Check::kStateBefore, Code::kStateBefore, cat(log.state_line(0), " block ", block),
-        cat("base tensors with zero moments give ", to_hex(expected), ", state 0 is ", to_hex(found)));
+    findings.expect(expected == found, Check::kStateBefore, Code::kStateBefore,
+                    cat(log.state_line(0), " block ", block),
+                    cat("the tensors of the manifest with zero moments give ", to_hex(expected),
+                        ", state 0 is ", to_hex(found)));
   }
 }
 

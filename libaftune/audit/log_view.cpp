@@ -4,6 +4,7 @@
 
 #include "audit/rejection.h"
 #include "base/error.h"
+#include "model/layer_block.h"
 
 namespace aftune::audit {
 
@@ -45,7 +46,8 @@ void LogView::parse_manifest() {
 
 void LogView::parse_config() {
   config_ = within("config", [&] { return model::Config::parse(manifest_.config); });
-  tensors_ = model::all_tensors(config_);
+  base_tensors_ = model::all_tensors(config_);
+  tensors_ = model::all_trained_tensors(config_, manifest_.recipe);
 }
 
 const record::Salts* LogView::salts() const {

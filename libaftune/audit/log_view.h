@@ -39,8 +39,11 @@ class LogView {
   const record::Manifest& manifest() const { return manifest_; }
   const record::Grid& grid() const { return manifest_.grid; }
   const model::Config& config() const { return config_; }
-  /// All tensors of the model, in unit order: what base and exported lists speak of.
+  /// All that is trained, in unit order: what states and the exported list speak of. Those of the model, or
+  /// of its adapters.
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
+  /// All tensors of the model, in unit order: what the base list speaks of.
+  const std::vector<TensorSpec>& base_tensors() const { return base_tensors_; }
 
   /// In a run with hiding: the salts by which digests are compared. Kept by reference; may throw Rejection
   /// `absent` for one that is not at hand, as published() does without any.
@@ -71,7 +74,7 @@ class LogView {
   std::int64_t size_ = 0;
   record::Manifest manifest_;
   model::Config config_;
-  std::vector<TensorSpec> tensors_;
+  std::vector<TensorSpec> tensors_, base_tensors_;
   const record::Salts* salts_ = nullptr;
 };
 

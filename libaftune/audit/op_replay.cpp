@@ -235,8 +235,10 @@ class Ends {
         has_last_(cell.block == log.grid().block_of_stage(log.grid().stages() - 1)),
         first_(log.grid().step_begin(cell.step_block)),
         last_(log.grid().step_end(cell.step_block) - 1) {
-    for (const int unit : log.grid().units_of_block(cell.block))
-      unit_ends_[model::unit_tensors(log.config(), unit).back().name] = unit;
+    for (const int unit : log.grid().units_of_block(cell.block)) {
+      const auto tensors = model::trained_tensors(log.config(), log.manifest().recipe, unit);
+      if (!tensors.empty()) unit_ends_[tensors.back().name] = unit;
+    }
   }
 
   std::optional<WrongEnd> problem(const OpEntry& entry) {
@@ -321,7 +323,7 @@ class Ends {
                                      const std::map<std::string, std::vector<Digest>>& digests) const {
     const auto& recipe = log_.manifest().recipe;
     const std::size_t moments = optim::moment_names(recipe).size();
-    record::BlockState state{model::block_parameter_specs(log_.config(), log_.grid(), cell.block),
+    record::BlockState state{model::block_parameter_specs(log_.config(), log_.grid(), recipe, cell.block),
                              {},
                              model::block_moment_specs(log_.config(), log_.grid(), recipe, cell.block),
                              {}};

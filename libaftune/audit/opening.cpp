@@ -8,6 +8,7 @@
 
 #include "audit/batch_check.h"
 #include "audit/block_lists.h"
+#include "audit/client_check.h"
 #include "audit/evidence_writer.h"
 #include "audit/final_params.h"
 #include "audit/limits.h"
@@ -48,12 +49,7 @@ class Opener {
       : options_(options),
         log_(log),
         source_(source),
-        engine_{.config = log.config(),
-                .grid = log.grid(),
-                .recipe = log.manifest().recipe,
-                .profile = profile_of(log.manifest()),
-                .recompute = false,
-                .pool = &pool},
+        engine_(engine_of(log, pool, nullptr)),
         evidence_(evidence),
         progress_(progress),
         findings_(verdict_) {}
@@ -121,6 +117,7 @@ class Opener {
     while (q > 0 && !source_.has_state(q)) --q;
     if (!run_) {
       require_memory();
+      read_base();
       run_.emplace(log_, source_, engine_, findings_);
     }
     if (at_ < q || at_ > s) {
@@ -228,6 +225,16 @@ class Opener {
     if (!committed) throw Rejection(Code::kEvidence, what, "not the tensor that the log speaks of");
   }
 
+  // What adapters stand beside is not in the trace.
+  void read_base() {
+    if (!log_.manifest().recipe.is_lora()) return;
+    if (!options_.model)
+      fail(Fault::kUsage, "what is not stored is made again beside the base model: give --model");
+    base_ = check_base_weights(log_, *options_.model, findings_);
+    if (!base_) fail(Fault::kUsage, options_.model->native(), ": not the base model of the run");
+    engine_.base = &*base_;
+  }
+
   void require_memory() const {
     if (options_.max_memory == 0) return;
     std::uint64_t bytes = 0;
@@ -241,6 +248,7 @@ class Opener {
   const LogView& log_;
   TraceSource& source_;
   model::EngineOptions engine_;
+  std::optional<model::Checkpoint> base_;
   EvidenceWriter& evidence_;
   Progress& progress_;
   Verdict verdict_;  // what a replay counts; nobody asks for it
@@ -369,7 +377,8 @@ Opened open(const OpenOptions& options) {
   const trace::Log log = sealed_log(layout, checkpoint);
   if (record::kind_of_leaf(log.leaves.front()) == "serving-manifest")
     return open_answers(options, log, checkpoint);
-  if (options.data.has_value() != options.model.has_value())
+  const bool lora = record::parse_manifest(log.leaves.front()).recipe.is_lora();
+  if (options.data ? !options.model : options.model && !lora)
     fail(Fault::kUsage, "--data and --model go together");
   if (!options.challenge.answers.empty())
     fail(Fault::kUsage, "the challenge is about answers, and this log is of a training run");

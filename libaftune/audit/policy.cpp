@@ -24,6 +24,10 @@ struct RecipeField {
 };
 const RecipeField kRecipeFields[] = {
     {"method", &Recipe::method},
+    {"lora_rank", &Recipe::lora_rank},
+    {"lora_alpha", &Recipe::lora_alpha},
+    {"lora_dropout", &Recipe::lora_dropout},
+    {"lora_targets", &Recipe::lora_targets},
     {"steps", &Recipe::steps},
     {"batch_size", &Recipe::batch_size},
     {"seq_len", &Recipe::seq_len},
@@ -249,6 +253,7 @@ Policy read_policy(std::string_view text) {
                   [&](std::string_view key) { return fields.text(key, 256); });
   optional_member(fields, "created", policy.created, range);
   optional_member(fields, "base_root", policy.base_root, digest);
+  optional_member(fields, "adapter_root", policy.adapter_root, digest);
   optional_member(fields, "config", policy.config, digest);
   optional_member(fields, "tokenizer", policy.tokenizer, digest);
   optional_member(fields, "template", policy.template_, digest);
@@ -332,6 +337,10 @@ std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest,
   compare.equal("software", policy.software, manifest.software);
   compare.inside("created", policy.created, manifest.created);
   compare.equal("base", policy.base_root, manifest.base.root);
+  if (policy.adapter_root && !manifest.adapter)
+    compare.add("adapter", cat("expected ", to_hex(*policy.adapter_root), ", found none"));
+  else if (manifest.adapter)
+    compare.equal("adapter", policy.adapter_root, manifest.adapter->root);
   compare.equal("config", policy.config, hash::blake3(manifest.config));
   compare.equal("tokenizer", policy.tokenizer, manifest.tokenizer);
   compare.equal("template", policy.template_, hash::blake3(manifest.template_));
@@ -383,8 +392,12 @@ std::vector<std::string> unpinned(const Policy* policy) {
   need(policy->numerics.has_value(), "numerics");
   need(policy->max_layers_per_block.has_value(), "max_layers_per_block");
   need(policy->max_steps_per_block.has_value(), "max_steps_per_block");
+  const auto method = policy->recipe.find("method");
+  const bool lora = method != policy->recipe.end() && method->second == "lora";
+  if (lora) need(policy->adapter_root.has_value(), "adapter_root");
   for (const RecipeField& field : kRecipeFields)
-    need(policy->recipe.count(std::string(field.name)) != 0, cat("recipe.", field.name));
+    if (lora || !field.name.starts_with("lora_"))
+      need(policy->recipe.count(std::string(field.name)) != 0, cat("recipe.", field.name));
   return out;
 }
 

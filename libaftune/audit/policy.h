@@ -43,9 +43,10 @@ struct Policy {
   std::optional<std::string> run;
   bool run_from_nonce = false;  ///< the run id is run_id_of() this policy; needs `nonce`
   std::optional<std::string> software;
-  std::optional<Range> created;     ///< unix seconds
-  std::optional<Digest> base_root;  ///< record::tensor_root of the base tensors
-  std::optional<Digest> config;     ///< BLAKE3 of config.json
+  std::optional<Range> created;        ///< unix seconds
+  std::optional<Digest> base_root;     ///< record::tensor_root of the base tensors
+  std::optional<Digest> adapter_root;  ///< the same of the adapters that a run goes on from
+  std::optional<Digest> config;        ///< BLAKE3 of config.json
   std::optional<Digest> tokenizer;
   std::optional<Digest> template_;  ///< BLAKE3 of the chat template, of "" if there is none
   std::optional<Digest> data_root;

@@ -318,6 +318,16 @@ std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
   return CellReplayer(log, source, engine, options, findings, progress).replay(cells);
 }
 
+model::EngineOptions engine_of(const LogView& log, ThreadPool& pool, const model::Checkpoint* base) {
+  return {.config = log.config(),
+          .grid = log.grid(),
+          .recipe = log.manifest().recipe,
+          .profile = profile_of(log.manifest()),
+          .recompute = false,
+          .base = base,
+          .pool = &pool};
+}
+
 std::uint64_t replay_bytes(const LogView& log, int block) {
   const BlockLists lists(log, block);
   const int group = profile_of(log.manifest()).group;
@@ -325,11 +335,15 @@ std::uint64_t replay_bytes(const LogView& log, int block) {
   // gradient as one or two at a time.
   const double factor = group == 0 ? 0.0 : 0.5 + 1.0 / group;
   std::uint64_t bytes = 0;
-  for (const TensorSpec& spec : lists.parameter_specs()) {
-    bytes += 2 * byte_size(spec);
-    if (spec.shape.size() == 2)
-      bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
-  }
+  const auto add = [&](const std::vector<TensorSpec>& specs, std::uint64_t copies) {
+    for (const TensorSpec& spec : specs) {
+      bytes += copies * byte_size(spec);
+      if (spec.shape.size() == 2)
+        bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
+    }
+  };
+  add(lists.parameter_specs(), 2);
+  add(model::block_frozen_specs(log.config(), log.grid(), log.manifest().recipe, block), 1);
   for (const TensorSpec& spec : lists.moment_specs()) bytes += byte_size(spec);
   // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients. In
   // floating point, where no claimed size can overflow.

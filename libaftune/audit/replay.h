@@ -13,6 +13,10 @@
 
 namespace aftune::audit {
 
+/// What the blocks of a run compute by. `base` is the model beside which its adapters stand, if it has some;
+/// it must have been compared with the manifest.
+model::EngineOptions engine_of(const LogView& log, ThreadPool& pool, const model::Checkpoint* base);
+
 struct ReplayOptions {
   std::uint64_t max_memory = 0;  ///< bytes; 0: no bound
   int jobs = 1;                  ///< cells replayed side by side; they share the engine's threads

@@ -148,7 +148,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
     }
     Bytes space;
     for (const int block : blocks)
-      for (const TensorSpec& spec : model::block_parameter_specs(view.config(), view.grid(), block)) {
+      for (const TensorSpec& spec : model::block_parameter_specs(view.config(), view.grid(), {}, block)) {
         const TensorSpec served{spec.name, view.manifest().base.dtype, spec.shape};
         const ByteView bytes = source.read_tensor(served, space);
         index.cost.stored_bytes += bytes.size();

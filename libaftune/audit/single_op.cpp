@@ -13,6 +13,7 @@
 #include "hash/blake3.h"
 #include "kernels/i14.h"
 #include "kernels/ops.h"
+#include "model/adapter.h"
 #include "model/llama_layer.h"
 #include "model/rope_table.h"
 #include "optim/optimizer.h"
@@ -113,6 +114,11 @@ class Forms {
       case OpKind::kAddBias:
       case OpKind::kBiasGrad:
         return bias();
+      case OpKind::kScale:
+      case OpKind::kAddScaled:
+        return scaled();
+      case OpKind::kDropout:
+        return dropout();
       case OpKind::kSwiglu:
       case OpKind::kSwigluGrad:
         return swiglu();
@@ -152,13 +158,12 @@ class Forms {
   }
 
   const Shape& parameter(std::size_t rank) const {
-    const auto& all = log_.tensors();
-    const auto found =
-        std::find_if(all.begin(), all.end(), [&](const TensorSpec& spec) { return spec.name == entry_.at; });
-    require(found != all.end() && (rank == 0 || found->shape.size() == rank),
-            "no such parameter: ", entry_.at);
-    return found->shape;
+    for (const auto* all : {&log_.tensors(), &log_.base_tensors()})
+      for (const TensorSpec& spec : *all)
+        if (spec.name == entry_.at && (rank == 0 || spec.shape.size() == rank)) return spec.shape;
+    fail(Fault::kEvidence, "no such parameter: ", entry_.at);
   }
+  bool of_adapter() const { return !model::adapted_weight(entry_.at).empty(); }
 
   std::vector<std::int32_t> list_within(std::int32_t least, std::int64_t end) const {
     if (!list_) return {};
@@ -213,7 +218,7 @@ class Forms {
   Form linear() const {
     const Shape shape = parameter(2);
     const std::int64_t n = n_, out_width = shape[0], in_width = shape[1];
-    const kernels::Profile profile = profile_of(log_.manifest());
+    const kernels::Profile profile = of_adapter() ? kernels::Profile{} : profile_of(log_.manifest());
     const TensorSpec x = f32({n, in_width}), y = f32({n, out_width}), w = f32(shape);
     if (entry_.kind == OpKind::kLinear)
       return {{x, w}, {y}, [=, this](const Tensors& in, Tensors& out) {
@@ -285,7 +290,10 @@ class Forms {
   }
 
   Form add() const {
-    const TensorSpec x = entry_.kind == OpKind::kAddUses ? f32(parameter(2)) : f32({n_, config_.hidden});
+    // Beside an adapter's A what is joined are gradients of its input.
+    const TensorSpec x = entry_.kind == OpKind::kAddUses ? f32(parameter(2))
+                         : of_adapter()                  ? f32({n_, parameter(2)[1]})
+                                                         : f32({n_, config_.hidden});
     return {{x, x}, {x}, [this](const Tensors& in, Tensors& out) {
               kernels::add(pool_, out[0].values.size(), floats(in[0]), floats(in[1]), floats(out[0]));
             }};
@@ -304,6 +312,32 @@ class Forms {
               const std::int64_t row[] = {0, n};
               copy(in[1], out[0]);
               kernels::bias_grad(pool_, 1, row, h, floats(in[0]), floats(out[0]));
+            }};
+  }
+
+  Form scaled() const {
+    require(of_adapter(), entry_.at, " is no adapter's");
+    const float scale = model::adapter_scale(log_.manifest().recipe);
+    const TensorSpec x = f32({n_, parameter(2)[0]});
+    if (entry_.kind == OpKind::kScale)
+      return {{x}, {x}, [=, this](const Tensors& in, Tensors& out) {
+                kernels::scale(pool_, in[0].values.size(), scale, floats(in[0]), floats(out[0]));
+              }};
+    return {{x, x}, {x}, [=, this](const Tensors& in, Tensors& out) {
+              copy(in[1], out[0]);
+              kernels::add_scaled(pool_, in[0].values.size(), scale, floats(in[0]), floats(out[0]));
+            }};
+  }
+
+  Form dropout() const {
+    const auto place = model::place_of_adapter(entry_.at);
+    require(place.has_value() && entry_.row >= 0, entry_.at, " drops nothing");
+    const kernels::DropoutSite site =
+        model::dropout_site(log_.manifest().recipe, step_.step, entry_.row, place->layer, place->projection);
+    const std::int64_t n = n_, h = parameter(2)[1];
+    return {{f32({n, h})}, {f32({n, h})}, [=, this](const Tensors& in, Tensors& out) {
+              const std::int64_t row[] = {0, n};
+              kernels::dropout(pool_, site, 1, row, h, floats(in[0]), floats(out[0]));
             }};
   }
 

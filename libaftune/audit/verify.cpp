@@ -75,6 +75,7 @@ class Audit : public AuditRun {
   void check_final();
   void obtain_rows();
   void count_shown(const std::set<Cell>& checked);
+  bool has_base();
   void replay_drawn(TensorSource& source, const std::vector<Cell>& cells);
   void check_every_segment(TraceSource& source);
   void count_edges(const std::set<Cell>& checked);
@@ -84,7 +85,8 @@ class Audit : public AuditRun {
   trace::Layout layout_;
   std::unique_ptr<const record::Salts> salts_;  // null without hiding
   std::optional<LogView> log_;
-  hash::MerkleTree tree_;  // of the whole log
+  hash::MerkleTree tree_;                  // of the whole log
+  std::optional<model::Checkpoint> base_;  // the client's, where it is what the manifest says
   std::optional<ShownRows> rows_;
   std::int64_t final_blocks_ = 0;  // whose final parameters were compared with the export
   std::vector<Cell> drawn_;        // all, whichever of them are to be replayed here
@@ -162,12 +164,13 @@ bool Audit::check_sizes() {
     return false;
   }
   const std::uint64_t most = memory_bound(options_.max_memory);
-  for (const TensorSpec& spec : log_->tensors())
-    if (most != 0 && byte_size(spec) > most) {
-      findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
-                    cat(spec.name, " has ", byte_size(spec), " bytes, more than ", most));
-      return false;
-    }
+  for (const auto* specs : {&log_->tensors(), &log_->base_tensors()})
+    for (const TensorSpec& spec : *specs)
+      if (most != 0 && byte_size(spec) > most) {
+        findings_.add(Code::kTooLarge, cat(LogView::line(0), " config"),
+                      cat(spec.name, " has ", byte_size(spec), " bytes, more than ", most));
+        return false;
+      }
   return true;
 }
 
@@ -181,7 +184,8 @@ bool Audit::check_arithmetic() {
 // The client's own files, and then the shipped ones, which are the provider's.
 void Audit::check_client_files() {
   as_usage([&] {
-    if (options_.model) check_base_model(*log_, *options_.model, findings_);
+    if (options_.model) base_ = check_base_model(*log_, *options_.model, findings_);
+    if (options_.adapter) check_first_adapters(*log_, *options_.adapter, findings_);
     if (options_.data)
       check_data(*log_, *options_.data, options_.model ? &*options_.model : nullptr, findings_);
   });
@@ -274,13 +278,21 @@ void Audit::count_shown(const std::set<Cell>& checked) {
       shown_steps_ += log_->grid().step_end(cell.step_block) - log_->grid().step_begin(cell.step_block);
 }
 
+// Adapters stand beside a model that neither trace nor evidence has. What is wrong with one that was given
+// has been said.
+bool Audit::has_base() {
+  if (!log_->manifest().recipe.is_lora() || base_) return true;
+  if (!options_.model)
+    findings_.add(Code::kAbsent, "base", "adapters are replayed beside the base model, which --model gives");
+  return false;
+}
+
 void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
-  const model::EngineOptions engine{.config = log_->config(),
-                                    .grid = log_->grid(),
-                                    .recipe = log_->manifest().recipe,
-                                    .profile = profile_of(log_->manifest()),
-                                    .recompute = false,
-                                    .pool = &pool_};
+  if (!has_base()) {
+    for (const Cell& cell : cells) verdict_.sampled.push_back({cell, CellResult::kUnanswered, {}});
+    return;
+  }
+  const model::EngineOptions engine = engine_of(*log_, pool_, base_ ? &*base_ : nullptr);
   const ReplayOptions how{.max_memory = memory_bound(options_.max_memory),
                           .jobs = options_.jobs,
                           .key = replay_key(),
@@ -342,6 +354,10 @@ void Audit::say_what_was_not_checked() {
     findings_.unchecked("data: no --model; that the tokens are those of the rows was not checked");
   if (!options_.model && !(options_.policy && options_.policy->base_root))
     findings_.unchecked("base: no --model and no base_root in the policy; which model was tuned");
+  if (log_ && log_->manifest().adapter && !options_.adapter &&
+      !(options_.policy && options_.policy->adapter_root))
+    findings_.unchecked(
+        "adapter: no --adapter and no adapter_root in the policy; which adapters the run went on from");
   if (!options_.exported) findings_.unchecked("export: the shipped files were not given");
   if (log_ && !log_->whole())
     findings_.unchecked(cat("unopened-leaves: ", log_->size() - log_->leaves_at_hand(), " of ", log_->size(),
@@ -366,9 +382,10 @@ void Audit::say_what_cells_leave_open(const std::set<Cell>& checked) {
   if (verdict_.checked < verdict_.cells)
     findings_.unchecked(
         cat("cells: ", verdict_.cells - verdict_.checked, " of ", verdict_.cells, " were not replayed"));
-  if (first < blocks && (m.recipe.init || m.base.dtype != DType::kF32))
-    findings_.unchecked(
-        cat("state-before: that state 0 is the base model, for ", blocks - first, " of ", blocks, " blocks"));
+  if (first < blocks && (m.drawn() || m.initial()->dtype != DType::kF32))
+    findings_.unchecked(cat("state-before: that state 0 is ",
+                            m.recipe.is_lora() ? "what the run was to begin with" : "the base model",
+                            ", for ", blocks - first, " of ", blocks, " blocks"));
   if (last < blocks && final_blocks_ < blocks && log_->final().exported.dtype != DType::kF32)
     findings_.unchecked(cat("export: that the export is the last state rounded, for ", blocks - last, " of ",
                             blocks, " blocks"));

@@ -37,8 +37,11 @@ struct VerifyOptions {
   /// Instead of plan and seed; its note must be one that the log continues.
   std::optional<Challenge> challenge = std::nullopt;
   std::optional<Policy> policy = std::nullopt;
-  std::optional<fs::path> data = std::nullopt;      ///< the client's rows, for `data` and `order`
-  std::optional<fs::path> model = std::nullopt;     ///< the client's base model: tokenizer, base weights
+  std::optional<fs::path> data = std::nullopt;  ///< the client's rows, for `data` and `order`
+  /// The client's base model: tokenizer, base weights. Cells of adapters are replayed beside these.
+  std::optional<fs::path> model = std::nullopt;
+  /// Of a run with adapters: those that it was to go on from.
+  std::optional<fs::path> adapter = std::nullopt;
   std::optional<fs::path> exported = std::nullopt;  ///< the shipped folder
   std::optional<fs::path> since = std::nullopt;     ///< an earlier note of the run, which its log must extend
   std::optional<fs::path> consistency = std::nullopt;  ///< the provider's proof of that (add-checkpoint body)

@@ -251,8 +251,8 @@ std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation
   return ids;
 }
 
-kernels::OpUses op_uses(const Config& config) {
-  return {.biases = config.qkv_bias};
+kernels::OpUses op_uses(const Config& config, const record::Recipe& recipe) {
+  return {.biases = config.qkv_bias, .adapters = recipe.is_lora()};
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "record/recipe.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
@@ -44,8 +45,8 @@ struct Config {
 /// Error{kEvidence} if the text is no JSON object or its eos_token_id no id or list of ids.
 std::set<std::int32_t> eos_ids(const Config& config, std::string_view generation_config_json);
 
-/// What the model needs besides the ops that all runs use.
-kernels::OpUses op_uses(const Config& config);
+/// What model and recipe need besides the ops that all runs use.
+kernels::OpUses op_uses(const Config& config, const record::Recipe& recipe = {});
 
 /// Tensors of unit u (0 embed, 1..layers, layers + 1 head) in our fixed order, all F32, by Hugging Face's
 /// names. A tied head holds the final norm only.

@@ -40,6 +40,10 @@ class Checkpoint {
   std::map<std::string, Entry> entries_;
 };
 
+/// The named tensor as f32 (exact widening). Error{kEvidence} if it is not there, of another shape or no
+/// float.
+Buffer read_parameter(const Checkpoint& checkpoint, const TensorSpec& spec);
+
 /// Streams a safetensors file in the official writer's order (dtype alignment, then name), metadata
 /// format=pt. `bytes_of` is asked for each tensor once, in file order. Returns BLAKE3 of the file. Written
 /// aside and renamed.

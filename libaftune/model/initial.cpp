@@ -16,23 +16,31 @@ void zero(std::vector<Buffer>& moments) {
 
 }  // namespace
 
+Buffer read_parameter(const Checkpoint& checkpoint, const TensorSpec& spec) {
+  const Checkpoint::Entry* found = checkpoint.find(spec.name);
+  if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", spec.name, '"');
+  if (found->spec.shape != spec.shape)
+    fail(Fault::kEvidence, describe(found->spec),
+         " does not have the shape that config.json gives: ", describe(spec));
+  if (!is_float(found->spec.dtype)) fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
+  return widen(found->spec.dtype, found->bytes);
+}
+
 void load_base(LayerBlock& block, const Checkpoint& checkpoint) {
   for (Parameter& p : block.parameters()) {
-    const Checkpoint::Entry* found = checkpoint.find(p.spec.name);
-    if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", p.spec.name, '"');
-    if (found->spec.shape != p.spec.shape)
-      fail(Fault::kEvidence, describe(found->spec),
-           " does not have the shape that config.json gives: ", describe(p.spec));
-    if (!is_float(found->spec.dtype)) fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
-    p.value = widen(found->spec.dtype, found->bytes);
+    p.value = read_parameter(checkpoint, p.spec);
     zero(p.moments);
   }
 }
 
 void init_parameters(LayerBlock& block, const EngineOptions& options) {
-  const auto std = static_cast<float>(options.config.initializer_range);
+  const record::Recipe& recipe = options.recipe;
+  const auto std = static_cast<float>(recipe.is_lora() ? 1.0 / static_cast<double>(recipe.lora_rank)
+                                                       : options.config.initializer_range);
   for (Parameter& p : block.parameters()) {
-    if (p.spec.shape.size() == 1) {
+    if (p.spec.name.ends_with(".lora_B.weight")) {
+      std::fill_n(p.value.data(), p.value.size(), 0.0f);  // an adapter begins as nothing
+    } else if (p.spec.shape.size() == 1) {
       const bool bias = p.spec.name.ends_with(".bias");
       std::fill_n(p.value.data(), p.value.size(), bias ? 0.0f : 1.0f);  // else a norm's weight
     } else {

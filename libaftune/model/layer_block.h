@@ -93,6 +93,8 @@ class LayerBlock {
   virtual record::BlockState state() const = 0;
 };
 
+class Checkpoint;
+
 /// Everything a block's arithmetic depends on besides its state.
 struct EngineOptions {
   Config config;
@@ -100,21 +102,33 @@ struct EngineOptions {
   record::Recipe recipe;
   kernels::Profile profile;
   bool recompute = false;
+  /// With adapters: the weights beside which they stand, and which never change. Must hold the tensors that
+  /// the config asks for; whoever gives it knows that they are those of the run.
+  const Checkpoint* base = nullptr;
   ThreadPool* pool = nullptr;
   OpObserver* ops = nullptr;  ///< with one, forward and backward take one row at a time
 };
 
-/// Makes block `index` with uninitialised parameters; the caller fills parameters() (see loaders below).
+/// Makes block `index` with uninitialised parameters; the caller fills parameters() (see loaders below). What
+/// is frozen is read from options.base: Error{kEvidence} if a tensor is not there or of another shape.
 std::unique_ptr<LayerBlock> make_block(const EngineOptions& options, int index);
 
-/// Fills parameters from base weights (exact widening), moments with zeros.
-class Checkpoint;
+/// Fills parameters from weights, those of adapters from the file of some (exact widening), moments with
+/// zeros.
 void load_base(LayerBlock& block, const Checkpoint& checkpoint);
 /// Fills parameters from the recipe's seed (docs/numerics.md, "Init"), moments with zeros.
 void init_parameters(LayerBlock& block, const EngineOptions& options);
 
+/// What of a unit is trained, in our fixed order: its own tensors, or those of its adapters.
+std::vector<TensorSpec> trained_tensors(const Config& config, const record::Recipe& recipe, int unit);
+/// Over all units, in order.
+std::vector<TensorSpec> all_trained_tensors(const Config& config, const record::Recipe& recipe);
 /// Specs of a block's parameters and moments, as record::BlockState lists them.
-std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid, int block);
+std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid,
+                                              const record::Recipe& recipe, int block);
+/// And of what it computes with that is not trained.
+std::vector<TensorSpec> block_frozen_specs(const Config& config, const record::Grid& grid,
+                                           const record::Recipe& recipe, int block);
 std::vector<TensorSpec> block_moment_specs(const Config& config, const record::Grid& grid,
                                            const record::Recipe& recipe, int block);
 

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
+#include "model/adapter.h"
+#include "model/folder.h"
 #include "model/layer_block.h"
 #include "model/llama_head.h"
 #include "model/llama_layer.h"
@@ -37,9 +39,9 @@ class LlamaBlock : public LayerBlock {
   LlamaBlock(const EngineOptions& options, int index);
 
   int index() const override { return index_; }
-  // Handed out to be changed.
+  // Handed out to be changed. Adapters are in no product that keeps anything of its factors.
   std::vector<Parameter>& parameters() override {
-    products_.weights_changed();
+    if (!frozen()) products_.weights_changed();
     return parameters_;
   }
   const std::vector<UnitSpan>& units() const override { return units_; }
@@ -56,11 +58,14 @@ class LlamaBlock : public LayerBlock {
 
  private:
   bool is_head(int stage) const { return stage == options_.grid.stages() - 1; }
-  UnitSpan span_of(int unit) const;
-  Parameter* parameters_of(int unit) { return &parameters_[span_of(unit).first]; }
-  Parameter& head_norm() { return *parameters_of(options_.config.layers + 1); }
+  bool frozen() const { return options_.recipe.is_lora(); }
+  void read_base(const Checkpoint& base);
+  // The tensors of the model, by unit: what is trained, or what is frozen.
+  Parameter* base_of(int unit);
+  LayerTensors layer_tensors(int unit);
+  Parameter& head_norm() { return *base_of(options_.config.layers + 1); }
   Parameter& head_weight() {
-    return options_.grid.tied ? parameters_[0] : parameters_of(options_.config.layers + 1)[1];
+    return options_.grid.tied ? *base_of(0) : base_of(options_.config.layers + 1)[1];
   }
   void check(int stage, const data::Rows& rows, const Matrix* in);
   void check_rows(int stage, const data::Rows& rows) const;
@@ -74,13 +79,16 @@ class LlamaBlock : public LayerBlock {
   int index_;
   RopeTable rope_;
   Products products_;
+  Adapters adapters_;
   LlamaLayer layer_;
   LlamaHead head_;
   std::vector<Parameter> parameters_;
   std::vector<UnitSpan> units_;
-  Buffer head_use_;  ///< tied: gradient of the embedding matrix by its use in the head
+  std::vector<Parameter> base_;       ///< with adapters: the model's own tensors, without gradients
+  std::vector<UnitSpan> base_units_;  ///< as units_, of these
+  Buffer head_use_;                   ///< tied: gradient of the embedding matrix by its use in the head
   bool joined_ = false;
-  bool finite_losses_ = true;
+  bool finite_ = true;  ///< losses, and gradients that no parameter's is made of
   StepContext context_;
 };
 
@@ -101,12 +109,13 @@ LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
       index_(index),
       rope_(options_.config),
       products_(*options_.pool, options_.profile, options_.ops),
-      layer_(options_.config, rope_, products_, *options_.pool, options_.ops),
+      adapters_(options_.config, options_.recipe, *options_.pool, options_.ops),
+      layer_(options_.config, rope_, products_, adapters_, *options_.pool, options_.ops),
       head_(options_.config, products_, *options_.pool, LlamaHead::kMaxLogits, options_.ops) {
   const std::size_t moments = optim::moment_names(options_.recipe).size();
   for (const int unit : options_.grid.units_of_block(index)) {
     const std::size_t first = parameters_.size();
-    for (TensorSpec& spec : unit_tensors(options_.config, unit)) {
+    for (TensorSpec& spec : trained_tensors(options_.config, options_.recipe, unit)) {
       const std::int64_t count = element_count(spec.shape);
       Parameter& p = parameters_.emplace_back();
       p.spec = std::move(spec);
@@ -115,13 +124,36 @@ LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
     }
     units_.push_back({unit, first, parameters_.size()});
   }
+  if (!frozen()) return;
+  AFTUNE_CHECK(options_.base != nullptr);
+  read_base(*options_.base);
 }
 
-LayerBlock::UnitSpan LlamaBlock::span_of(int unit) const {
+void LlamaBlock::read_base(const Checkpoint& base) {
+  for (const UnitSpan& own : units_) {
+    const std::size_t first = base_.size();
+    for (TensorSpec& spec : unit_tensors(options_.config, own.unit)) {
+      Parameter& p = base_.emplace_back();
+      p.spec = std::move(spec);
+      p.value = read_parameter(base, p.spec);
+    }
+    base_units_.push_back({own.unit, first, base_.size()});
+  }
+}
+
+std::size_t first_of(const std::vector<LayerBlock::UnitSpan>& spans, int unit) {
   const auto found =
-      std::find_if(units_.begin(), units_.end(), [&](const UnitSpan& s) { return s.unit == unit; });
-  AFTUNE_CHECK(found != units_.end());
-  return *found;
+      std::find_if(spans.begin(), spans.end(), [&](const auto& span) { return span.unit == unit; });
+  AFTUNE_CHECK(found != spans.end());
+  return found->first;
+}
+
+Parameter* LlamaBlock::base_of(int unit) {
+  return frozen() ? &base_[first_of(base_units_, unit)] : &parameters_[first_of(units_, unit)];
+}
+
+LayerTensors LlamaBlock::layer_tensors(int unit) {
+  return {base_of(unit), frozen() ? &parameters_[first_of(units_, unit)] : nullptr, unit - 1};
 }
 
 // Whoever made the rows has checked them; an index beyond a table must not get as far as the kernels.
@@ -146,13 +178,14 @@ void LlamaBlock::check_rows(int stage, const data::Rows& rows) const {
 void LlamaBlock::begin_step(const StepContext& context) {
   context_ = context;
   joined_ = false;
-  finite_losses_ = true;
+  finite_ = true;
+  adapters_.begin_step(context.step);
   const auto zero = [this](Buffer& gradient, std::int64_t count) {
     if (gradient.size() != count) gradient = Buffer(count);
     gradient.clear(*options_.pool);
   };
   for (Parameter& p : parameters_) zero(p.gradient, p.value.size());
-  if (options_.grid.tied && index_ == 0) zero(head_use_, parameters_[0].value.size());
+  if (options_.grid.tied && index_ == 0 && !frozen()) zero(head_use_, parameters_[0].value.size());
 }
 
 void LlamaBlock::check(int stage, const data::Rows& rows, const Matrix* in) {
@@ -174,7 +207,7 @@ StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix*
 StageOutput LlamaBlock::embed(const data::Rows& rows) {
   StageOutput result;
   result.out = Matrix(rows.size(), options_.config.hidden);
-  const Parameter& table = parameters_[0];
+  const Parameter& table = *base_of(0);
   observed(options_.ops, {OpKind::kEmbedding, table.spec.name, rows.size()},
            {bytes_of(rows.tokens), table.value.bytes()}, {result.out.bytes()}, [&] {
              kernels::embedding(*options_.pool, rows.size(), options_.config.hidden, rows.tokens.data(),
@@ -191,7 +224,8 @@ StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matr
   result.out = copy(*options_.pool, in);
   for (int unit = range.first; unit < range.last; ++unit) {
     LayerActivations activations;
-    result.out = layer_.forward(parameters_of(unit), rows, std::move(result.out), activations);
+    activations.training = keep;
+    result.out = layer_.forward(layer_tensors(unit), rows, std::move(result.out), activations);
     if (keep && !options_.recompute) saved->layers.push_back(std::move(activations));
   }
   if (keep) result.saved = std::move(saved);
@@ -201,7 +235,8 @@ StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matr
 StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool keep) {
   Parameter& weight = head_weight();
   Buffer& d_weight = options_.grid.tied ? head_use_ : weight.gradient;
-  const HeadWeights weights{head_norm(), weight.value, keep ? &d_weight : nullptr, weight.spec.name};
+  const HeadWeights weights{head_norm(), weight.value, keep && !frozen() ? &d_weight : nullptr,
+                            weight.spec.name, keep && frozen()};
   float inv_predicted = 0.0f;
   if (keep) {
     AFTUNE_CHECK(context_.predicted > 0);
@@ -211,7 +246,7 @@ StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool 
   StageOutput result;
   result.row_losses = std::move(head.row_losses);
   if (!keep) return result;
-  for (const double loss : result.row_losses) finite_losses_ = finite_losses_ && std::isfinite(loss);
+  for (const double loss : result.row_losses) finite_ = finite_ && std::isfinite(loss);
   auto saved = std::make_unique<HeadSaved>();
   saved->d_input = std::move(head.d_input);
   result.saved = std::move(saved);
@@ -231,7 +266,7 @@ Matrix LlamaBlock::infer(int stage, const data::Rows& rows, const Matrix* in,
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   Matrix x = copy(*options_.pool, *in);
   for (int unit = range.first; unit < range.last; ++unit)
-    x = layer_.infer(parameters_of(unit), rows, std::move(x), caches, unit - range.first);
+    x = layer_.infer(layer_tensors(unit), rows, std::move(x), caches, unit - range.first);
   for (std::size_t i = 0; i < caches.size(); ++i)
     caches[i]->advance(rows.doc_starts[i + 1] - rows.doc_starts[i]);
   return x;
@@ -249,6 +284,10 @@ Matrix LlamaBlock::backward(int stage, const data::Rows& rows, std::unique_ptr<S
                             const Matrix* grad_out) {
   if (is_head(stage)) return std::move(static_cast<HeadSaved&>(*saved).d_input);
   AFTUNE_CHECK(grad_out != nullptr && grad_out->rows == rows.size());
+  if (stage == 0 && frozen()) {
+    finite_ = finite_ && !kernels::any_nonfinite(*options_.pool, grad_out->values.size(), grad_out->data());
+    return {};
+  }
   if (stage == 0) {
     Parameter& table = parameters_[0];
     observed(
@@ -268,12 +307,12 @@ Matrix LlamaBlock::layers_backward(int stage, const data::Rows& rows, LayersSave
   if (options_.recompute) {
     Matrix x = std::move(saved.input);
     for (int unit = range.first; unit < range.last; ++unit)
-      x = layer_.forward(parameters_of(unit), rows, std::move(x), saved.layers.emplace_back());
+      x = layer_.forward(layer_tensors(unit), rows, std::move(x), saved.layers.emplace_back());
   }
   Matrix gradient = copy(*options_.pool, grad_out);
   for (int unit = range.last - 1; unit >= range.first; --unit) {
     gradient =
-        layer_.backward(parameters_of(unit), rows, std::move(saved.layers.back()), std::move(gradient));
+        layer_.backward(layer_tensors(unit), rows, std::move(saved.layers.back()), std::move(gradient));
     saved.layers.pop_back();
   }
   return gradient;
@@ -296,7 +335,8 @@ void LlamaBlock::join_uses() {
 // for here only.
 std::vector<double> LlamaBlock::sum_squares() {
   join_uses();
-  if (!finite_losses_) fail(Fault::kUsage, "step ", context_.step, ": non-finite loss");
+  if (!finite_)
+    fail(Fault::kUsage, "step ", context_.step, ": non-finite loss", frozen() ? " or gradient" : "");
   std::vector<double> sums;
   for (const UnitSpan& span : units_) {
     double sum = 0.0;
@@ -315,7 +355,7 @@ std::vector<double> LlamaBlock::sum_squares() {
 }
 
 void LlamaBlock::update(float clip) {
-  products_.weights_changed();
+  if (!frozen()) products_.weights_changed();
   for (Parameter& p : parameters_) {
     bool nonfinite = false;
     std::vector<ByteView> views{p.value.bytes()};
@@ -351,17 +391,35 @@ std::unique_ptr<LayerBlock> make_block(const EngineOptions& options, int index) 
   return std::make_unique<LlamaBlock>(options, index);
 }
 
-std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid, int block) {
+std::vector<TensorSpec> trained_tensors(const Config& config, const record::Recipe& recipe, int unit) {
+  return recipe.is_lora() ? adapter_tensors(config, recipe, unit) : unit_tensors(config, unit);
+}
+
+std::vector<TensorSpec> all_trained_tensors(const Config& config, const record::Recipe& recipe) {
+  std::vector<TensorSpec> all;
+  for (int unit = 0; unit <= config.layers + 1; ++unit)
+    for (TensorSpec& spec : trained_tensors(config, recipe, unit)) all.push_back(std::move(spec));
+  return all;
+}
+
+std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid,
+                                              const record::Recipe& recipe, int block) {
   std::vector<TensorSpec> specs;
   for (const int unit : grid.units_of_block(block))
-    for (TensorSpec& spec : unit_tensors(config, unit)) specs.push_back(std::move(spec));
+    for (TensorSpec& spec : trained_tensors(config, recipe, unit)) specs.push_back(std::move(spec));
   return specs;
+}
+
+std::vector<TensorSpec> block_frozen_specs(const Config& config, const record::Grid& grid,
+                                           const record::Recipe& recipe, int block) {
+  return recipe.is_lora() ? block_parameter_specs(config, grid, record::Recipe{}, block)
+                          : std::vector<TensorSpec>{};
 }
 
 std::vector<TensorSpec> block_moment_specs(const Config& config, const record::Grid& grid,
                                            const record::Recipe& recipe, int block) {
   std::vector<TensorSpec> specs;
-  for (const TensorSpec& p : block_parameter_specs(config, grid, block))
+  for (const TensorSpec& p : block_parameter_specs(config, grid, recipe, block))
     for (const std::string& moment : optim::moment_names(recipe))
       specs.push_back({p.name + '.' + moment, DType::kF32, p.shape});
   return specs;

@@ -42,7 +42,7 @@ struct LlamaHead::Chunk {
 void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int32_t>& labels,
                           const Chunk& chunk, float inv_predicted, const Matrix& normed, Matrix& d_normed,
                           std::vector<double>& row_losses) const {
-  const bool learn = weights.d_weight != nullptr;
+  const bool learn = weights.learn();
   const std::string_view name = weights.weight_name;
   Matrix x(std::ssize(chunk.at), normed.cols);
   observed(ops_, {OpKind::kGather, name, normed.rows}, {bytes_of(labels), normed.bytes()},
@@ -66,7 +66,7 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   }
   if (!learn) return;
   const Matrix& d_logits = logits;  // cross_entropy put them there
-  products_.grad_weight(weight, chunk.row_starts, d_logits, *input, *weights.d_weight);
+  if (!weights.frozen) products_.grad_weight(weight, chunk.row_starts, d_logits, *input, *weights.d_weight);
   input.reset();
   Matrix& dx = x;  // no longer needed: its memory takes its gradient
   products_.grad_input(weight, d_logits, dx, kernels::Into::kStore);
@@ -100,7 +100,7 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
   Parameter& norm = weights.norm;
   Buffer inv_rms;
   Matrix normed = normalise(norm, x, inv_rms), d_normed;
-  const bool learn = weights.d_weight != nullptr;
+  const bool learn = weights.learn();
   if (learn) {
     d_normed = Matrix(n, hidden);
     d_normed.values.clear(pool_);
@@ -110,12 +110,13 @@ HeadResult LlamaHead::run(const HeadWeights& weights, const data::Rows& rows, co
     run_chunk(weights, rows.labels, Chunk::from(rows, row, max_logits_ / config_.vocab), inv_predicted,
               normed, d_normed, result.row_losses);
   if (!learn) return result;
-  observed(ops_, {OpKind::kRmsNormGradWeight, norm.spec.name, n},
-           {x.bytes(), inv_rms.bytes(), d_normed.bytes(), norm.gradient.bytes()}, {norm.gradient.bytes()},
-           [&] {
-             kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(),
-                                          inv_rms.data(), d_normed.data(), norm.gradient.data());
-           });
+  if (!weights.frozen)
+    observed(ops_, {OpKind::kRmsNormGradWeight, norm.spec.name, n},
+             {x.bytes(), inv_rms.bytes(), d_normed.bytes(), norm.gradient.bytes()}, {norm.gradient.bytes()},
+             [&] {
+               kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), hidden, x.data(),
+                                            inv_rms.data(), d_normed.data(), norm.gradient.data());
+             });
   result.d_input = std::move(normed);  // no longer needed: its memory takes the gradient
   observed(ops_, {OpKind::kRmsNormGradInput, norm.spec.name, n},
            {x.bytes(), norm.value.bytes(), inv_rms.bytes(), d_normed.bytes()}, {result.d_input.bytes()}, [&] {

@@ -12,12 +12,16 @@
 namespace aftune::model {
 
 /// What the head computes with. `weight` is lm_head [vocab, hidden]; its gradient is added to `d_weight`, of
-/// its size, and the norm's to norm.gradient. A null `d_weight` means evaluation: no gradient is touched.
+/// its size, and the norm's to norm.gradient. A null `d_weight` means evaluation, in which no gradient is
+/// touched, or weights that are frozen, past which only that of the input is made.
 struct HeadWeights {
   Parameter& norm;
   const Buffer& weight;
   Buffer* d_weight;
   std::string_view weight_name = {};
+  bool frozen = false;
+
+  bool learn() const { return d_weight != nullptr || frozen; }
 };
 
 /// What the head computes for some rows: their losses and, when it learns, the gradient of its input.

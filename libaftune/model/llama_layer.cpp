@@ -12,10 +12,6 @@ using kernels::Into;
 
 using enum Projection;
 
-constexpr std::string_view kProjectionNames[kProjections] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-
 std::int64_t documents(const data::Rows& rows) {
   return static_cast<std::int64_t>(rows.doc_starts.size()) - 1;
 }
@@ -43,7 +39,7 @@ LayerSlots::LayerSlots(const Config& config) {
       if (specs[i].name == whole) return static_cast<int>(i);
     return -1;
   };
-  for (int i = 0; i < kProjections; ++i) {
+  for (std::size_t i = 0; i < kProjections; ++i) {
     weight[i] = find(kProjectionNames[i], "weight");
     bias[i] = find(kProjectionNames[i], "bias");
   }
@@ -64,47 +60,52 @@ kernels::AttentionShape attention_shape(const Config& config) {
   return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale)};
 }
 
-Matrix LlamaLayer::forward(const Parameter* p, const data::Rows& rows, Matrix x,
+Matrix LlamaLayer::forward(const LayerTensors& p, const data::Rows& rows, Matrix x,
                            LayerActivations& keep) const {
   keep.input = std::move(x);
   queries_keys_values(p, rows, keep);
   attend(p, rows, keep);
-  return after_attention(p, keep);
+  return after_attention(p, rows, keep);
 }
 
-Matrix LlamaLayer::infer(const Parameter* p, const data::Rows& rows, Matrix x,
+Matrix LlamaLayer::infer(const LayerTensors& p, const data::Rows& rows, Matrix x,
                          std::span<KvCache* const> caches, int layer) const {
   LayerActivations keep;
+  keep.training = false;
   keep.input = std::move(x);
   queries_keys_values(p, rows, keep);
   attend_to(caches, layer, rows, keep);
-  return after_attention(p, keep);
+  return after_attention(p, rows, keep);
 }
 
-void LlamaLayer::queries_keys_values(const Parameter* p, const data::Rows& rows,
+void LlamaLayer::queries_keys_values(const LayerTensors& p, const data::Rows& rows,
                                      LayerActivations& keep) const {
-  keep.attention_norm = norm(p[slots_.input_norm], keep.input, keep.attention_inv);
+  keep.attention_norm = norm(p.base[slots_.input_norm], keep.input, keep.attention_inv);
   {
     Products::Input x(products_, keep.attention_norm);
-    keep.q = project(p, kQ, x);
-    keep.k = project(p, kK, x);
-    keep.v = project(p, kV, x);
+    keep.q = project(p, kQ, rows, x, keep);
+    keep.k = project(p, kK, rows, x, keep);
+    keep.v = project(p, kV, rows, x, keep);
   }
   if (config_.head_norms) {
-    norm_heads(p[slots_.q_norm], keep.q, keep.q_heads, keep.q_inv);
-    norm_heads(p[slots_.k_norm], keep.k, keep.k_heads, keep.k_inv);
+    norm_heads(p.base[slots_.q_norm], keep.q, keep.q_heads, keep.q_inv);
+    norm_heads(p.base[slots_.k_norm], keep.k, keep.k_heads, keep.k_inv);
   }
   rotate(weight(p, kQ), rows, false, keep.q);
   rotate(weight(p, kK), rows, false, keep.k);
 }
 
-Matrix LlamaLayer::project(const Parameter* p, Which which, Products::Input& x) const {
+Matrix LlamaLayer::project(const LayerTensors& p, Which which, const data::Rows& rows, Products::Input& x,
+                           LayerActivations& keep) const {
   Matrix y = products_.linear(matrix_of(weight(p, which)), x);
-  if (const int bias = slots_.bias[int(which)]; bias >= 0) add_bias(p[bias], y);
+  if (const int bias = slots_.bias[place(which)]; bias >= 0) add_bias(p.base[bias], y);
+  if (adapters_.has(which))
+    adapters_.forward(p.adapters, which, {rows, p.layer, keep.training}, x.matrix(), y,
+                      keep.inner[place(which)]);
   return y;
 }
 
-void LlamaLayer::attend(const Parameter* p, const data::Rows& rows, LayerActivations& keep) const {
+void LlamaLayer::attend(const LayerTensors& p, const data::Rows& rows, LayerActivations& keep) const {
   const std::int64_t n = keep.q.rows;
   keep.attention = Matrix(n, keep.q.cols);
   keep.max = Buffer(n * config_.heads);
@@ -135,23 +136,24 @@ void LlamaLayer::attend_to(std::span<KvCache* const> caches, int layer, const da
                                keep.max.data(), keep.sum.data());
 }
 
-Matrix LlamaLayer::after_attention(const Parameter* p, LayerActivations& keep) const {
+Matrix LlamaLayer::after_attention(const LayerTensors& p, const data::Rows& rows,
+                                   LayerActivations& keep) const {
   {
     Products::Input heads(products_, keep.attention);
-    keep.middle = project(p, kO, heads);
+    keep.middle = project(p, kO, rows, heads, keep);
   }
   add(weight(p, kO), keep.input, keep.middle);
-  Matrix y = mlp_branch(p, keep);
+  Matrix y = mlp_branch(p, rows, keep);
   add(weight(p, kDown), keep.middle, y);
   return y;
 }
 
-Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const {
-  keep.mlp_norm = norm(p[slots_.post_norm], keep.middle, keep.mlp_inv);
+Matrix LlamaLayer::mlp_branch(const LayerTensors& p, const data::Rows& rows, LayerActivations& keep) const {
+  keep.mlp_norm = norm(p.base[slots_.post_norm], keep.middle, keep.mlp_inv);
   {
     Products::Input x(products_, keep.mlp_norm);
-    keep.gate = project(p, kGate, x);
-    keep.up = project(p, kUp, x);
+    keep.gate = project(p, kGate, rows, x, keep);
+    keep.up = project(p, kUp, rows, x, keep);
   }
   keep.product = Matrix(keep.gate.rows, keep.gate.cols);
   observed(ops_, {OpKind::kSwiglu, weight(p, kDown).spec.name, keep.gate.rows},
@@ -160,10 +162,11 @@ Matrix LlamaLayer::mlp_branch(const Parameter* p, LayerActivations& keep) const 
                              keep.product.data());
            });
   Products::Input product(products_, keep.product);
-  return project(p, kDown, product);
+  return project(p, kDown, rows, product, keep);
 }
 
-Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivations kept, Matrix dy) const {
+Matrix LlamaLayer::backward(const LayerTensors& p, const data::Rows& rows, LayerActivations kept,
+                            Matrix dy) const {
   // `gradient` is that of y, then of middle, then of x: the residual passes it on, each branch adds its own.
   Matrix gradient = std::move(dy);
   mlp_backward(p, rows, kept, gradient);
@@ -171,11 +174,11 @@ Matrix LlamaLayer::backward(Parameter* p, const data::Rows& rows, LayerActivatio
   return gradient;
 }
 
-void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
+void LlamaLayer::mlp_backward(const LayerTensors& p, const data::Rows& rows, LayerActivations& kept,
                               Matrix& gradient) const {
-  weights_backward(p, rows, kept.product, {{kDown, gradient}});
+  weights_backward(p, rows, kept.product, {{kDown, gradient}}, kept);
   Matrix& d_product = kept.product;  // no longer needed: its memory takes its gradient
-  inputs_backward(p, {{kDown, gradient}}, d_product);
+  inputs_backward(p, rows, {{kDown, gradient}}, kept, d_product);
   Matrix &d_gate = kept.gate, &d_up = kept.up;
   observed(ops_, {OpKind::kSwigluGrad, weight(p, kDown).spec.name, d_gate.rows},
            {kept.gate.bytes(), kept.up.bytes(), d_product.bytes()}, {d_gate.bytes(), d_up.bytes()}, [&] {
@@ -183,18 +186,18 @@ void LlamaLayer::mlp_backward(Parameter* p, const data::Rows& rows, LayerActivat
                                   d_product.data(), d_gate.data(), d_up.data());
            });
   release(kept.product);
-  weights_backward(p, rows, kept.mlp_norm, {{kGate, d_gate}, {kUp, d_up}});
+  weights_backward(p, rows, kept.mlp_norm, {{kGate, d_gate}, {kUp, d_up}}, kept);
   Matrix& d_norm = kept.mlp_norm;
-  inputs_backward(p, {{kGate, d_gate}, {kUp, d_up}}, d_norm);
-  norm_backward(p[slots_.post_norm], rows, kept.middle, kept.mlp_inv, d_norm, gradient);
+  inputs_backward(p, rows, {{kGate, d_gate}, {kUp, d_up}}, kept, d_norm);
+  norm_backward(p.base[slots_.post_norm], p.frozen(), rows, kept.middle, kept.mlp_inv, d_norm, gradient);
   release(kept.mlp_norm, kept.middle, kept.gate, kept.up);
 }
 
-void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerActivations& kept,
+void LlamaLayer::attention_backward(const LayerTensors& p, const data::Rows& rows, LayerActivations& kept,
                                     Matrix& gradient) const {
-  weights_backward(p, rows, kept.attention, {{kO, gradient}});
+  weights_backward(p, rows, kept.attention, {{kO, gradient}}, kept);
   Matrix d_attention(kept.attention.rows, kept.attention.cols);
-  inputs_backward(p, {{kO, gradient}}, d_attention);
+  inputs_backward(p, rows, {{kO, gradient}}, kept, d_attention);
   Matrix dq(kept.q.rows, kept.q.cols), dk(kept.k.rows, kept.k.cols), dv(kept.v.rows, kept.v.cols);
   observed(ops_, {OpKind::kAttentionGrad, weight(p, kO).spec.name, dq.rows},
            {bytes_of(rows.positions), kept.q.bytes(), kept.k.bytes(), kept.v.bytes(), kept.attention.bytes(),
@@ -209,14 +212,15 @@ void LlamaLayer::attention_backward(Parameter* p, const data::Rows& rows, LayerA
   rotate(weight(p, kQ), rows, true, dq);
   rotate(weight(p, kK), rows, true, dk);
   if (config_.head_norms) {
-    norm_heads_backward(p[slots_.q_norm], rows, kept.q_heads, kept.q_inv, dq);
-    norm_heads_backward(p[slots_.k_norm], rows, kept.k_heads, kept.k_inv, dk);
+    norm_heads_backward(p.base[slots_.q_norm], p.frozen(), rows, kept.q_heads, kept.q_inv, dq);
+    norm_heads_backward(p.base[slots_.k_norm], p.frozen(), rows, kept.k_heads, kept.k_inv, dk);
     release(kept.q_heads, kept.k_heads);
   }
-  weights_backward(p, rows, kept.attention_norm, {{kQ, dq}, {kK, dk}, {kV, dv}});
+  weights_backward(p, rows, kept.attention_norm, {{kQ, dq}, {kK, dk}, {kV, dv}}, kept);
   Matrix& d_norm = kept.attention_norm;
-  inputs_backward(p, {{kQ, dq}, {kK, dk}, {kV, dv}}, d_norm);
-  norm_backward(p[slots_.input_norm], rows, kept.input, kept.attention_inv, d_norm, gradient);
+  inputs_backward(p, rows, {{kQ, dq}, {kK, dk}, {kV, dv}}, kept, d_norm);
+  norm_backward(p.base[slots_.input_norm], p.frozen(), rows, kept.input, kept.attention_inv, d_norm,
+                gradient);
 }
 
 Matrix LlamaLayer::norm(const Parameter& weight, const Matrix& x, Buffer& inv_rms) const {
@@ -231,13 +235,15 @@ Matrix LlamaLayer::norm(const Parameter& weight, const Matrix& x, Buffer& inv_rm
 }
 
 // dx gets the gradient added to what it holds.
-void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const Matrix& x,
+void LlamaLayer::norm_backward(Parameter& weight, bool frozen, const data::Rows& rows, const Matrix& x,
                                const Buffer& inv_rms, const Matrix& dy, Matrix& dx) const {
-  observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, x.rows},
-           {x.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()}, [&] {
-             kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, x.data(),
-                                          inv_rms.data(), dy.data(), weight.gradient.data());
-           });
+  if (!frozen)
+    observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, x.rows},
+             {x.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()},
+             [&] {
+               kernels::rmsnorm_grad_weight(pool_, rows.rows(), rows.row_starts.data(), x.cols, x.data(),
+                                            inv_rms.data(), dy.data(), weight.gradient.data());
+             });
   observed(ops_, {OpKind::kRmsNormGradInput, weight.spec.name, x.rows},
            {x.bytes(), weight.value.bytes(), inv_rms.bytes(), dy.bytes(), dx.bytes()}, {dx.bytes()}, [&] {
              kernels::rmsnorm_grad_input(pool_, x.rows, x.cols, x.data(), weight.value.data(), inv_rms.data(),
@@ -246,22 +252,30 @@ void LlamaLayer::norm_backward(Parameter& weight, const data::Rows& rows, const 
 }
 
 // x is what the projections read, each dy the gradient of what came out of one.
-void LlamaLayer::weights_backward(Parameter* p, const data::Rows& rows, const Matrix& x,
-                                  std::initializer_list<Branch> branches) const {
+void LlamaLayer::weights_backward(const LayerTensors& p, const data::Rows& rows, const Matrix& x,
+                                  std::initializer_list<Branch> branches, LayerActivations& kept) const {
   Products::Input input(products_, x);
   for (const auto& [which, dy] : branches) {
-    Parameter& weight = p[slots_.weight[int(which)]];
+    if (adapters_.has(which))
+      adapters_.weights_backward(p.adapters, which, {rows, p.layer, kept.training}, x, dy,
+                                 kept.inner[place(which)]);
+    if (p.frozen()) continue;
+    Parameter& weight = p.base[slots_.weight[place(which)]];
     products_.grad_weight(matrix_of(weight), rows.row_starts, dy, input, weight.gradient);
-    if (const int bias = slots_.bias[int(which)]; bias >= 0) bias_backward(p[bias], rows, dy);
+    if (const int bias = slots_.bias[place(which)]; bias >= 0) bias_backward(p.base[bias], rows, dy);
   }
 }
 
 // dx becomes the gradient of what the projections read.
-void LlamaLayer::inputs_backward(const Parameter* p, std::initializer_list<Branch> branches,
+void LlamaLayer::inputs_backward(const LayerTensors& p, const data::Rows& rows,
+                                 std::initializer_list<Branch> branches, LayerActivations& kept,
                                  Matrix& dx) const {
   Into into = Into::kStore;
   for (const auto& [which, dy] : branches) {
     products_.grad_input(matrix_of(weight(p, which)), dy, dx, into);
+    if (adapters_.has(which))
+      adapters_.input_backward(p.adapters, which, {rows, p.layer, kept.training}, kept.inner[place(which)],
+                               dx);
     into = Into::kAdd;
   }
 }
@@ -295,18 +309,19 @@ void LlamaLayer::norm_heads(const Parameter& weight, Matrix& x, Matrix& before, 
 
 // dx is the gradient of what the norm gave and becomes that of what it took. A row's chain runs over its
 // tokens, in each over its heads.
-void LlamaLayer::norm_heads_backward(Parameter& weight, const data::Rows& rows, const Matrix& before,
-                                     const Buffer& inv_rms, Matrix& dx) const {
+void LlamaLayer::norm_heads_backward(Parameter& weight, bool frozen, const data::Rows& rows,
+                                     const Matrix& before, const Buffer& inv_rms, Matrix& dx) const {
   const std::int64_t dim = config_.head_dim, heads = dx.cols / dim;
   const Matrix dy = std::exchange(dx, Matrix(dx.rows, dx.cols));
   std::vector<std::int64_t> starts = rows.row_starts;
   for (std::int64_t& start : starts) start *= heads;
-  observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, dy.rows},
-           {before.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()}, {weight.gradient.bytes()},
-           [&] {
-             kernels::rmsnorm_grad_weight(pool_, rows.rows(), starts.data(), dim, before.data(),
-                                          inv_rms.data(), dy.data(), weight.gradient.data());
-           });
+  if (!frozen)
+    observed(ops_, {OpKind::kRmsNormGradWeight, weight.spec.name, dy.rows},
+             {before.bytes(), inv_rms.bytes(), dy.bytes(), weight.gradient.bytes()},
+             {weight.gradient.bytes()}, [&] {
+               kernels::rmsnorm_grad_weight(pool_, rows.rows(), starts.data(), dim, before.data(),
+                                            inv_rms.data(), dy.data(), weight.gradient.data());
+             });
   observed(ops_, {OpKind::kRmsNormGradInput, weight.spec.name, dy.rows},
            {before.bytes(), weight.value.bytes(), inv_rms.bytes(), dy.bytes()}, {dx.bytes()}, [&] {
              kernels::rmsnorm_grad_input(pool_, dy.rows * heads, dim, before.data(), weight.value.data(),

@@ -39,6 +39,7 @@ class Products {
     Input(const Input&) = delete;
     Input& operator=(const Input&) = delete;
     ~Input();
+    const Matrix& matrix() const { return matrix_; }
 
    private:
     friend class Products;

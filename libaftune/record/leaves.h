@@ -43,6 +43,8 @@ struct Manifest {
   std::int64_t bos = -1;  ///< eos actually appended, -1 if none
   std::int64_t eos = -1;
   Recipe recipe;
+  /// With adapters: those that the run went on from, as on disk; none if they were drawn from the seed.
+  std::optional<TensorList> adapter;
   Grid grid;                     ///< layers and tied restate the config; parse checks nothing, audit does
   std::string profile = "f32";   ///< numerics profile
   std::vector<std::string> ops;  ///< names and versions of the ops in use, sorted
@@ -52,6 +54,15 @@ struct Manifest {
   /// secret_check of the run secret in a run with hiding, whose published digests are salted (salts.h).
   std::optional<Digest> hiding_key;
   bool hiding() const { return hiding_key.has_value(); }
+
+  /// Whether state 0 was drawn from the recipe's seed; else it is the exact widening of initial().
+  bool drawn() const { return recipe.is_lora() ? !adapter : recipe.init; }
+  /// The list whose tensors state 0 holds: of what is trained, so of adapters where there are some. Null if
+  /// the manifest lists none.
+  const TensorList* initial() const {
+    if (!recipe.is_lora()) return &base;
+    return adapter ? &*adapter : nullptr;
+  }
 };
 
 struct Step {

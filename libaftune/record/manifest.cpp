@@ -80,6 +80,8 @@ std::string to_leaf(const Manifest& m) {
                   {"software", m.software},
                   {"template", m.template_},
                   {"tokenizer", to_hex(m.tokenizer)}};
+  AFTUNE_CHECK(!m.adapter || m.recipe.is_lora());
+  if (m.adapter) members["adapter"] = to_json(*m.adapter);
   if (m.hiding_key) members.update({{"hiding", true}, {"hiding_key", to_hex(*m.hiding_key)}});
   return seal_leaf("manifest", std::move(members));
 }
@@ -95,6 +97,7 @@ Manifest parse_manifest(std::string_view leaf) {
     m.eos = fields.integer("eos", -1, kMaxTokenId);
     read_eval(fields, m);
     m.recipe = recipe_from_json(fields.object("recipe"));
+    if (m.recipe.is_lora() && fields.has("adapter")) m.adapter = tensor_list(fields, "adapter");
     m.grid = read_grid(fields, m.recipe.steps);
     read_hiding(fields, m);
     m.nonce = lower_hex(fields, "nonce", 1024);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/json.h"
 
@@ -10,7 +12,11 @@ namespace aftune::record {
 /// Everything of a training job that decides a bit, besides model, data and tokenizer. Reals are binary64,
 /// parsed once from the user's decimal; `numerics` code rounds them where docs/numerics.md says so.
 struct Recipe {
-  std::string method = "full";  ///< full (lora later)
+  std::string method = "full";  ///< full | lora
+  std::int64_t lora_rank = 0;   ///< these four of method lora only, else as here
+  double lora_alpha = 0;
+  double lora_dropout = 0;        ///< part of an adapter's inputs that a step drops
+  std::string lora_targets = "";  ///< names of kLoraTargets, in their order, between commas
   std::int64_t steps = 0;
   std::int64_t batch_size = 1;  ///< rows (packed rows when packing) per optimizer step
   std::int64_t seq_len = 0;     ///< tokens a row is cut to
@@ -31,8 +37,17 @@ struct Recipe {
   int grad_shards = 1;
   bool init = false;  ///< state 0 was drawn from the seed, not read from base weights
 
+  bool is_lora() const { return method == "lora"; }
   friend bool operator==(const Recipe&, const Recipe&) = default;
 };
+
+/// The products that may have an adapter, in the order in which a layer has them.
+inline constexpr std::string_view kLoraTargets[] = {"q", "k", "v", "o", "gate", "up", "down"};
+/// Which of them a list like "down,q" names, in any order. Error{kUsage} for another name, one that is there
+/// twice, or none.
+std::vector<bool> lora_targets(std::string_view list);
+/// The one text for them: "q,down".
+std::string lora_targets_text(const std::vector<bool>& targets);
 
 Json to_json(const Recipe& recipe);
 /// Strict; refuses values that no run could have (non-finite lr, zero steps, unknown names).

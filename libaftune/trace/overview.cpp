@@ -54,8 +54,8 @@ double readable(float value) {
   return wide;
 }
 
-Json base_json(const record::Manifest& m) {
-  return {{"dtype", name(m.base.dtype)}, {"tensors", m.base.digests.size()}, {"root", to_hex(m.base.root)}};
+Json list_json(const record::TensorList& list) {
+  return {{"dtype", name(list.dtype)}, {"tensors", list.digests.size()}, {"root", to_hex(list.root)}};
 }
 
 // Real members as numbers: the manifest itself writes them as bits.
@@ -68,33 +68,39 @@ Json recipe_json(const record::Recipe& r) {
   json["weight_decay"] = r.weight_decay;
   json["lr"] = r.lr;
   json["clip_norm"] = r.clip_norm;
+  if (r.is_lora()) {
+    json["lora_alpha"] = r.lora_alpha;
+    json["lora_dropout"] = r.lora_dropout;
+  }
   return json;
 }
 
 Json manifest_json(const record::Manifest& m) {
-  return {{"run", m.run},
-          {"created", m.created},
-          {"software", m.software},
-          {"nonce", m.nonce},
-          {"config", m.config},
-          {"base", base_json(m)},
-          {"tokenizer", to_hex(m.tokenizer)},
-          {"data_root", to_hex(m.data_root)},
-          {"data_rows", m.data_rows},
-          {"hiding", m.hiding()},
-          {"profile", m.profile},
-          {"ops", m.ops},
-          {"recipe", recipe_json(m.recipe)},
-          {"grid",
-           {{"layers", m.grid.layers},
-            {"tied", m.grid.tied},
-            {"layers_per_block", m.grid.layers_per_block},
-            {"steps", m.grid.steps},
-            {"steps_per_block", m.grid.steps_per_block},
-            {"blocks", m.grid.blocks()},
-            {"step_blocks", m.grid.step_blocks()},
-            {"stages", m.grid.stages()},
-            {"cells", m.grid.cells()}}}};
+  Json json = {{"run", m.run},
+               {"created", m.created},
+               {"software", m.software},
+               {"nonce", m.nonce},
+               {"config", m.config},
+               {"base", list_json(m.base)},
+               {"tokenizer", to_hex(m.tokenizer)},
+               {"data_root", to_hex(m.data_root)},
+               {"data_rows", m.data_rows},
+               {"hiding", m.hiding()},
+               {"profile", m.profile},
+               {"ops", m.ops},
+               {"recipe", recipe_json(m.recipe)},
+               {"grid",
+                {{"layers", m.grid.layers},
+                 {"tied", m.grid.tied},
+                 {"layers_per_block", m.grid.layers_per_block},
+                 {"steps", m.grid.steps},
+                 {"steps_per_block", m.grid.steps_per_block},
+                 {"blocks", m.grid.blocks()},
+                 {"step_blocks", m.grid.step_blocks()},
+                 {"stages", m.grid.stages()},
+                 {"cells", m.grid.cells()}}}};
+  if (m.adapter) json["adapter"] = list_json(*m.adapter);
+  return json;
 }
 
 Json checkpoint_json(const Overview& o) {

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/blake3.h"
+#include "model/adapter.h"
+#include "train/adapter_folder.h"
 
 namespace aftune::train {
 namespace {
@@ -33,6 +35,9 @@ void check_recipe(const Inputs& in) {
   if (in.recipe.seq_len > in.config.max_position)
     fail(Fault::kUsage, "--seq-len ", in.recipe.seq_len, " is beyond the ", in.config.max_position,
          " positions of this model");
+  if (!model::can_drop(in.config, in.recipe))
+    fail(Fault::kUsage, "--lora-dropout is for models of at most 256 layers, and this one has ",
+         in.config.layers);
   try {
     record::recipe_from_json(record::to_json(in.recipe));
   } catch (const Error& e) {
@@ -61,6 +66,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   Inputs in{.config_text = std::move(config_text),
             .config = config,
             .base = std::nullopt,
+            .adapters = std::nullopt,
             .tokenizer =
                 within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); }),
             .tokenizer_digest = hash::blake3(tokenizer_text),
@@ -70,6 +76,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
             .recipe = options.recipe,
             .grid = {}};
   if (!in.recipe.init) in.base = model::Checkpoint::open(options.model);
+  if (options.adapter) in.adapters = open_adapters(*options.adapter, in.config, in.recipe);
   if (in.recipe.eos && !in.config.eos.empty()) in.eos = in.config.eos.front();
   const data::Encoder encoder = in.encoder();
   within(options.data.native(), [&] { data::check_rows(in.dataset, encoder, pool); });

@@ -16,7 +16,8 @@ namespace aftune::train {
 struct Inputs {
   std::string config_text;
   model::Config config;
-  std::optional<model::Checkpoint> base;  ///< absent with recipe.init
+  std::optional<model::Checkpoint> base;      ///< absent with recipe.init
+  std::optional<model::Checkpoint> adapters;  ///< those that a run with adapters goes on from
   tokenizer::Tokenizer tokenizer;
   Digest tokenizer_digest;
   std::string chat_template;  ///< "" if the model has none

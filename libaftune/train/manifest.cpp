@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "hash/blake3.h"
 #include "kernels/ops.h"
+#include "train/adapter_folder.h"
 #include "train/recorded_log.h"
 
 namespace aftune::train {
@@ -28,6 +29,17 @@ void hide_roots(record::Manifest& m, const record::RunSecret& secret) {
   m.hiding_key = record::secret_check(secret);
   m.data_root = record::published(&salts, {0, record::Role::kData}, m.data_root);
   if (m.eval_root) m.eval_root = record::published(&salts, {0, record::Role::kEval}, *m.eval_root);
+}
+
+// The last leaf lists what is exported, which may be more tensors than the manifest lists: refused before
+// hours are spent.
+void require_final_fits(const Inputs& in) {
+  record::Final final;
+  final.exported.digests.resize(model::all_trained_tensors(in.config, in.recipe).size());
+  final.moments.resize(static_cast<std::size_t>(in.grid.blocks()));
+  for (const std::string_view file : {kAdapterWeights, kAdapterConfig}) final.files[std::string(file)] = {};
+  final.steps = final.positions = final.tokens = final.predicted = kMaxJsonInteger;
+  record::to_leaf(final);
 }
 
 }  // namespace
@@ -61,7 +73,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   m.recipe = in.recipe;
   m.grid = in.grid;
   m.profile = name(options.profile);
-  m.ops = kernels::op_names(options.profile, model::op_uses(in.config));
+  m.ops = kernels::op_names(options.profile, model::op_uses(in.config, in.recipe));
   if (in.eval) {
     m.eval_root = in.eval->root();
     m.eval_rows = in.eval->rows();
@@ -69,11 +81,14 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   }
   if (in.base) {
     m.base = model::base_list(*in.base, model::all_tensors(in.config), pool);
+    if (in.adapters)
+      m.adapter = model::base_list(*in.adapters, model::all_trained_tensors(in.config, in.recipe), pool);
   } else {
     std::vector<record::BlockState> blocks;
     for (const auto& block : initial) blocks.push_back(block->state());
     m.base = parameter_list(model::all_tensors(in.config), blocks);
   }
+  if (in.recipe.is_lora()) require_final_fits(in);
   if (secret) hide_roots(m, *secret);
   check_hex(m.nonce, "--nonce", m.nonce.size() <= 2048);
   if (!m.run.empty()) check_hex(m.run, "--run-id", m.run.size() == 32);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "kernels/ops.h"
 #include "optim/optimizer.h"
+#include "train/adapter_folder.h"
 #include "train/export.h"
 #include "train/inputs.h"
 #include "train/manifest.h"
@@ -22,13 +23,15 @@ Engine make_engine(const TrainOptions& options, const Inputs& inputs, ThreadPool
                  .recipe = inputs.recipe,
                  .profile = options.profile,
                  .recompute = options.recompute,
+                 .base = inputs.base ? &*inputs.base : nullptr,
                  .pool = &pool});
 }
 
 void load_initial(Engine& engine, const Inputs& inputs) {
+  const auto& from = inputs.recipe.is_lora() ? inputs.adapters : inputs.base;
   for (const auto& block : engine.blocks())
-    if (inputs.base)
-      model::load_base(*block, *inputs.base);
+    if (from)
+      model::load_base(*block, *from);
     else
       model::init_parameters(*block, engine.options());
 }
@@ -130,9 +133,12 @@ std::optional<float> Job::evaluate() {
 }
 
 void Job::finish() {
-  const auto files = export_model(options_.out, options_.model, inputs_, engine_.blocks());
+  const auto files = inputs_.recipe.is_lora()
+                         ? export_adapters(options_.out, inputs_.recipe, engine_.blocks())
+                         : export_model(options_.out, options_.model, inputs_, engine_.blocks());
   if (!recorder_) return;
-  recorder_->finish(parameter_list(model::all_tensors(inputs_.config), recorder_->last_state()), files);
+  const auto specs = model::all_trained_tensors(inputs_.config, inputs_.recipe);
+  recorder_->finish(parameter_list(specs, recorder_->last_state()), files);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct TrainOptions {
   fs::path model;  ///< folder: config.json, weights unless recipe.init, tokenizer.json
   fs::path data;   ///< JSONL
   fs::path out;    ///< folder to write; must not exist, or be empty, or be this run's own (resume)
+  std::optional<fs::path> adapter;  ///< folder of adapters to go on from; rank, alpha and targets are theirs
   std::optional<fs::path> eval_data;
   std::int64_t eval_every = 0;  ///< 0: after the last step only
   record::Recipe recipe;        ///< steps resolved (from --epochs too)

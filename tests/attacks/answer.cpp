@@ -5,6 +5,7 @@
 #include "scratch.h"
 #include "seal/note.h"
 #include "trace/layout.h"
+#include "trace/log.h"
 #include "trace/segment.h"
 
 namespace aftune::attacks {
@@ -29,6 +30,11 @@ audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, i
   return challenge;
 }
 
+std::optional<fs::path> base_of(const RecordedRun& run) {
+  const std::string first = trace::Log::read(trace::Layout{run.trace()}.log()).leaves.front();
+  return record::parse_manifest(first).recipe.is_lora() ? std::optional(run.model()) : std::nullopt;
+}
+
 fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_,
                        bool export_salts) {
   const seal::SecretKey key = provider_key();
@@ -36,6 +42,7 @@ fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge
                  .challenge = challenge,
                  .out = {},
                  .key = signed_ ? &key : nullptr,
+                 .model = base_of(run),
                  .export_salts = export_salts});
 }
 

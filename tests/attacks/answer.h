@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace aftune::attacks {
 
 /// A challenge of the run as it is sealed.
 audit::Challenge challenge_of(const RecordedRun& run, const audit::Plan& plan, int seed = 1);
+
+/// The base model folder of a run with adapters, which opening and replaying one needs; none of another run.
+std::optional<fs::path> base_of(const RecordedRun& run);
 
 /// Opens it into a file that did not exist; `signed_` by the provider.
 fs::path open_evidence(const RecordedRun& run, const audit::Challenge& challenge, bool signed_ = false,

@@ -46,7 +46,8 @@ class Dispute {
                                 .cell = cell,
                                 .key = key,
                                 .scratch = new_path("-scratch.h5"),
-                                .quiet = true});
+                                .quiet = true,
+                                .model = base_of(run)});
   }
   // The provider is the liar: it signs whatever it says.
   OpList sign(OpList list) const {
@@ -61,7 +62,8 @@ class Dispute {
                           .challenge = challenge,
                           .key = provider_key().public_key(),
                           .proof = proof,
-                          .max_memory = max_memory});
+                          .max_memory = max_memory,
+                          .model = base_of(run)});
   }
 
   RecordedRun run;
@@ -159,13 +161,23 @@ TEST(Bisect, AForgedOperationOfAnotherFamilyIsFound) {
     expect_only(check(proof), Code::kOp, result.where);
   };
   const Dispute qwen2({.family = "qwen2"}), qwen3({.family = "qwen3"});
+  const Dispute lora({.family = "qwen2", .init = false, .lora = "q,o,down", .lora_dropout = 0.2});
+  for (const char* target : {"q_proj", "o_proj", "down_proj"}) {
+    for (const OpKind kind : {OpKind::kDropout, OpKind::kLinear, OpKind::kLinearGradWeight,
+                              OpKind::kLinearGradInput, OpKind::kAdd, OpKind::kSumSquares, OpKind::kUpdate})
+      if (kind != OpKind::kSumSquares || target != std::string("down_proj"))  // that is an end
+        expect_found(lora, kind, cat(target, ".lora_A.weight"));
+    for (const OpKind kind : {OpKind::kScale, OpKind::kAddScaled, OpKind::kLinear, OpKind::kLinearGradWeight,
+                              OpKind::kLinearGradInput})
+      expect_found(lora, kind, cat(target, ".lora_B.weight"));
+  }
   for (const char* bias : {"q_proj.bias", "k_proj.bias", "v_proj.bias"})
     for (const OpKind kind : {OpKind::kAddBias, OpKind::kBiasGrad}) expect_found(qwen2, kind, bias);
   for (const char* norm : {"q_norm.weight", "k_norm.weight"})
     for (const OpKind kind :
          {OpKind::kRmsNorm, OpKind::kRmsNormGradWeight, OpKind::kRmsNormGradInput, OpKind::kUpdate})
       expect_found(qwen3, kind, norm);
-  for (const Dispute* dispute : {&qwen2, &qwen3})
+  for (const Dispute* dispute : {&qwen2, &qwen3, &lora})
     EXPECT_EQ(dispute->bisect(dispute->list(kLayer), new_path("-proof.h5")).result, Result::kAgrees);
 }
 

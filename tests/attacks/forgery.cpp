@@ -11,6 +11,7 @@
 #include "trace/layout.h"
 #include "trace/log.h"
 #include "trace/segment.h"
+#include "train/adapter_folder.h"
 
 namespace aftune::attacks {
 
@@ -136,14 +137,15 @@ void Forgery::rehash_final() {
     bytes[spec.name] = reader.read(trace::state_dataset(spec.name), spec.dtype, spec.shape);
     digests.push_back(hash::blake3(bytes[spec.name]));
   }
-  fs::remove(run_.out() / "model.safetensors");
+  const std::string name(log_.manifest().recipe.is_lora() ? train::kAdapterWeights : "model.safetensors");
+  fs::remove(run_.out() / name);
   const Digest file =
-      model::write_safetensors(run_.out() / "model.safetensors", log_.tensors(),
+      model::write_safetensors(run_.out() / name, log_.tensors(),
                                [&](const TensorSpec& spec) { return ByteView(bytes.at(spec.name)); });
   edit_final([&](record::Final& final) {
     final.exported.digests = digests;
     final.exported.root = record::tensor_root(log_.tensors(), digests);
-    final.files["model.safetensors"] = file;
+    final.files[name] = file;
     for (int b = 0; b < grid().blocks(); ++b) {
       const record::BlockState state = block_state(last, b);
       final.moments[static_cast<std::size_t>(b)] = record::list_digest(state.moment_specs, state.moments);

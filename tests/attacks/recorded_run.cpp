@@ -94,6 +94,14 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
   options.recipe.weight_decay = 0.1;
   options.recipe.clip_norm = 0.5;
   options.recipe.init = shape.init;
+  if (!shape.lora.empty()) {
+    options.recipe.method = "lora";
+    options.recipe.lora_rank = 3;
+    options.recipe.lora_alpha = 5;
+    options.recipe.lora_targets = shape.lora;
+    options.recipe.lora_dropout = shape.lora_dropout;
+  }
+  if (!shape.adapter.empty()) options.adapter = shape.adapter;
   options.profile = *kernels::profile_from_name(shape.numerics);
   options.layers_per_block = shape.layers_per_block;
   options.steps_per_block = shape.steps_per_block;
@@ -121,8 +129,10 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
   RunShape first = shape;
   first.init = true;
   first.secret.clear();
+  first.lora.clear();
+  first.adapter.clear();
   first.steps = 1;
-  first.seed = 99;
+  first.seed = shape.base_seed;
   const RecordedRun source = record_run(new_path(), first);
   const auto checkpoint = model::Checkpoint::open(source.out());
   const DType dtype = dtype_from_name(shape.base_dtype.empty() ? "F32" : shape.base_dtype);
@@ -139,7 +149,8 @@ void write_base(const RecordedRun& run, const RunShape& shape) {
 std::string key_of(const RunShape& s) {
   return cat(s.family, s.tied, s.store_boundaries, s.packing, s.init, s.base_dtype, ' ', s.snapshot_interval,
              ' ', s.steps, ' ', s.steps_per_block, ' ', s.layers_per_block, ' ', s.seed, ' ', s.data_rows,
-             ' ', s.evaluate, ' ', s.numerics, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret);
+             ' ', s.evaluate, ' ', s.numerics, ' ', s.nonce, ' ', s.run_id, ' ', s.lr, ' ', s.secret, ' ',
+             s.lora, ' ', s.lora_dropout, ' ', s.adapter.native(), ' ', s.base_seed);
 }
 
 }  // namespace

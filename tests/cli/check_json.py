@@ -23,6 +23,9 @@ ORDER = {"version": 1, "nonce": "beef", "run_from_nonce": True, "software": "aft
          "seed_kinds": ["committed", "beacon"], "seed_commitment": "c" * 64, "beacon": {"source": "drand", "round": 42},
          "witnesses": {"vkeys": ["w"], "threshold": 1}, "max_blocks_disclosed": 4, "require_final_params": True}
 
+ADAPTERS = {"version": 1, "adapter_root": "d" * 64,
+            "recipe": {"method": "lora", "lora_rank": {"max": 64}, "lora_alpha": 16, "lora_dropout": 0, "lora_targets": "q,v"}}
+
 ROWS = ['{"prompt":"row 1 of","max_tokens":6,"temperature":0,"logprobs":2}',
         '{"id":"b","nonce":"c0ffee","prompt":[114,111,119],"max_tokens":4,"n":2,"top_p":0.9,"top_k":40,"min_p":0.01}',
         '{"messages":[{"role":"system","content":"rows"},{"role":"user","content":[{"type":"text","text":"1"}]}],'
@@ -210,6 +213,17 @@ def main():
                                   "--export-salts", "--json", "--quiet"))
         checker.check("evidence", text_dataset(os.path.join(work, "h.h5"), "/evidence/index"))
         checker.check("inspect", run("aftune-inspect", "--trace", "h.aft", "--json"))
+        lora = ["aftune-train", "--model", "tuned", "--data", "rows.jsonl", "--method", "lora", "--steps", "2", "--seq-len", "32",
+                "--quiet", "--json"]
+        for flags in (["--trace", "l.aft", "--out", "l", "--lora-targets", "v,q,down", "--lora-dropout", "0.1"],
+                      ["--trace", "m.aft", "--out", "m", "--adapter", "l"]):
+            for line in run(*lora, *flags).splitlines():
+                checker.check("train", line)
+            for line in lines(flags[1] + "/log.jsonl"):
+                checker.check("leaf-" + json.loads(line)["kind"], line)
+            checker.check("inspect", run("aftune-inspect", "--trace", flags[1], "--json"))
+        checker.check("train", run("aftune-train", "--merge", "--model", "tuned", "--adapter", "m", "--out", "n", "--json"))
+        checker.check("policy", json.dumps(ADAPTERS))
         check_serving(checker, work, run)
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))

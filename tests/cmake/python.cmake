@@ -21,6 +21,12 @@ if(has_transformers)
   add_test(NAME parity.families
     COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/family_parity.py ${PROJECT_BINARY_DIR}/bin
       $<TARGET_FILE:write_step> ${PROJECT_SOURCE_DIR}/scripts/demo.d/tokenizer.json)
+  aftune_python_has(has_peft peft)
+  if(has_peft)
+    add_test(NAME parity.lora
+      COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/lora_parity.py ${PROJECT_BINARY_DIR}/bin
+        $<TARGET_FILE:write_step> ${PROJECT_SOURCE_DIR}/scripts/demo.d/tokenizer.json)
+  endif()
   set(stories ${AFTUNE_SHARED}/models/stories260k)
   set(models ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture/bare/model)
   if(EXISTS ${stories}/model.safetensors)

@@ -58,7 +58,7 @@ Digest state_of_block(const fs::path& segment, const record::Manifest& manifest,
   const model::Config config = model::Config::parse(manifest.config);
   const trace::SegmentReader reader(segment);
   record::BlockState state;
-  state.parameter_specs = model::block_parameter_specs(config, manifest.grid, block);
+  state.parameter_specs = model::block_parameter_specs(config, manifest.grid, manifest.recipe, block);
   state.moment_specs = model::block_moment_specs(config, manifest.grid, manifest.recipe, block);
   for (const TensorSpec& spec : state.parameter_specs) state.parameters.push_back(digest_of(reader, spec));
   for (const TensorSpec& spec : state.moment_specs) state.moments.push_back(digest_of(reader, spec));
@@ -68,7 +68,7 @@ Digest state_of_block(const fs::path& segment, const record::Manifest& manifest,
 int block_of_tensor(const record::Manifest& manifest, const std::string& tensor) {
   const model::Config config = model::Config::parse(manifest.config);
   for (int block = 0; block < manifest.grid.blocks(); ++block)
-    for (const TensorSpec& spec : model::block_parameter_specs(config, manifest.grid, block))
+    for (const TensorSpec& spec : model::block_parameter_specs(config, manifest.grid, manifest.recipe, block))
       if (spec.name == tensor) return block;
   fail(Fault::kUsage, tensor, ": no parameter of this model");
 }

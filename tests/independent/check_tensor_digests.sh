@@ -11,6 +11,17 @@ cd "$work"
   --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \
   --quiet >/dev/null
 "$python" "$here/tensor_digests.py" run "$plugins"
+# Of the families that have tensors of their own, and of adapters beside one.
+for family in qwen2 qwen3; do
+  cp -r "$fixture/bare/model" $family
+  sed -i "s/\"model_type\": .*/\"model_type\": \"$family\",/" $family/config.json
+  "$bin/aftune-train" --model $family --init --data "$fixture/bare/rows.jsonl" --out tuned-$family --trace run-$family \
+    --steps 2 --batch-size 4 --seq-len 48 --lr 1e-3 --snapshot-interval 1 --quiet >/dev/null
+  "$python" "$here/tensor_digests.py" run-$family "$plugins"
+done
+"$bin/aftune-train" --model tuned-qwen2 --data "$fixture/bare/rows.jsonl" --out adapters --trace run-lora --method lora \
+  --lora-targets o,q,up --steps 2 --batch-size 4 --seq-len 48 --lr 1e-3 --store boundaries --quiet >/dev/null
+"$python" "$here/tensor_digests.py" run-lora "$plugins"
 # A run with hiding too, and only with its own secret.
 "$bin/aftune-train" --model "$fixture/bare/model" --init --data "$fixture/bare/rows.jsonl" --out out2 --trace hidden \
   --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \

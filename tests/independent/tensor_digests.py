@@ -2,7 +2,7 @@
 """Reproduces, from the tensors that a trace stores, the digests that its log states. Shares no code with AFTune.
 
 usage: tensor_digests.py TRACE PLUGIN_FOLDER    exit 0 if every stored tensor has its digest, 1 if not
-Needs h5py, numpy and blake3. Knows Llama models, and the salts of a run with hiding.
+Needs h5py, numpy and blake3. Knows all families (docs/models.md), adapters, and the salts of a run with hiding.
 """
 import glob
 import json
@@ -15,9 +15,8 @@ import h5py
 from blake3 import blake3
 
 MOMENTS = {"adamw": ["exp_avg", "exp_avg_sq"], "sgd": []}
-LAYER = ["input_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight",
-         "self_attn.o_proj.weight", "post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight",
-         "mlp.down_proj.weight"]
+MODULES = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "o": "self_attn.o_proj",
+           "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"}
 
 
 def canonical(value):
@@ -42,16 +41,32 @@ def list_digest(file, names, publish=lambda digest, name: digest):
     return blake3(canonical(entries)).hexdigest()
 
 
+def layer_names(manifest, layer):
+    """Of a layer, or of its adapters."""
+    at = f"model.layers.{layer}."
+    if manifest["recipe"]["method"] == "lora":
+        return [f"base_model.model.{at}{MODULES[target]}.lora_{part}.weight"
+                for target in manifest["recipe"]["lora_targets"].split(",") for part in "AB"]
+    family = json.loads(manifest["config"])["model_type"]
+    names = ["input_layernorm.weight"]
+    for module in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
+        names += [module + ".weight"] + [module + ".bias"] * (family == "qwen2")
+    names += ["self_attn.o_proj.weight"] + ["self_attn.q_norm.weight", "self_attn.k_norm.weight"] * (family == "qwen3")
+    names += ["post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight"]
+    return [at + name for name in names]
+
+
 def block_names(manifest, block):
     """Names of the parameters of a block, in the order of docs/trace.md."""
     grid = manifest["grid"]
     layers, run = grid["layers"], grid["layers_per_block"]
-    if block == 0:
-        return ["model.embed_tokens.weight", *(["model.norm.weight"] if grid["tied"] else [])]
-    if (block - 1) * run >= layers:
+    if block == 0 or (block - 1) * run >= layers:
+        if manifest["recipe"]["method"] == "lora":
+            return []
+        if block == 0:
+            return ["model.embed_tokens.weight", *(["model.norm.weight"] if grid["tied"] else [])]
         return ["model.norm.weight", "lm_head.weight"]
-    numbers = range((block - 1) * run, min(block * run, layers))
-    return [f"model.layers.{i}.{name}" for i in numbers for name in LAYER]
+    return [name for i in range((block - 1) * run, min(block * run, layers)) for name in layer_names(manifest, i)]
 
 
 def block_digest(file, manifest, block, secret, leaf):

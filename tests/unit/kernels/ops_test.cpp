@@ -69,6 +69,37 @@ TEST(Threads, Bias) {
   });
 }
 
+TEST(Threads, ScaledAndDropout) {
+  const Floats x = awkward(kCount, 16);
+  const std::int64_t starts[] = {0, 10, 11, kRows};
+  const DropoutSite site{0.3, 7, 5, 1, 2};
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats y(x.size()), sum = x;
+    dropout(pool, site, 3, starts, kWidth, x.data(), y.data());
+    add_scaled(pool, kCount, 0.5f, y.data(), sum.data());
+    scale(pool, kCount, 0.3f, y.data(), y.data());
+    y.insert(y.end(), sum.begin(), sum.end());
+    return y;
+  });
+}
+
+// What is dropped depends on the row's number in the run, not on which rows come along.
+TEST(MicroBatches, DropoutDoesNotDependOnTheSplit) {
+  ThreadPool pool(1);
+  const Floats x = uniform(kCount, 17);
+  const std::int64_t starts[] = {0, 5, 6, 20, kRows};
+  const DropoutSite site{0.3, 7, 5, 1, 2};
+  Floats whole(x.size()), split(x.size());
+  dropout(pool, site, 4, starts, kWidth, x.data(), whole.data());
+  for (std::uint32_t r = 0; r < 4; ++r) {
+    const std::int64_t row[] = {0, starts[r + 1] - starts[r]}, at = starts[r] * kWidth;
+    dropout(pool, {0.3, 7, 5 + r, 1, 2}, 1, row, kWidth, x.data() + at, split.data() + at);
+  }
+  EXPECT_TRUE(same_bits(whole, split));
+  const auto zeros = static_cast<double>(std::count(whole.begin(), whole.end(), 0.0f));
+  EXPECT_NEAR(zeros / kCount, 0.3, 4 * std::sqrt(0.3 * 0.7 / kCount));
+}
+
 TEST(Threads, RopeAndCrossEntropy) {
   const std::vector<std::int32_t> positions = some_ids(kRows, 64), labels = some_ids(kRows, kWidth);
   Floats cos(64 * 22), sin(64 * 22);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/philox.h"
 #include "kernels/cpu/rows.h"
 #include "unit/kernels/plain_ops.h"
 #include "unit/kernels/samples.h"
@@ -141,6 +142,40 @@ TEST_P(Rows, BiasIsAddedInPlaceAndItsGradientIsAChainOverTokens) {
       }
       EXPECT_TRUE(same_bits(x, expected)) << h << ' ' << length;
       EXPECT_TRUE(same_bits(db, expected_db)) << h << ' ' << length;
+    }
+}
+
+TEST_P(Rows, Scaled) {
+  for (const std::int64_t n : kLengths) {
+    const Floats x = awkward(n, 28);
+    Floats y(x.size()), sum = awkward(n, 29), expected(x.size()), expected_sum = sum;
+    table_.scale(n, 0.7f, x.data(), y.data());
+    table_.add_scaled(n, 0.7f, x.data(), sum.data());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      expected[i] = 0.7f * x[i];
+      expected_sum[i] = std::fma(0.7f, x[i], expected_sum[i]);
+    }
+    EXPECT_TRUE(same_bits(y, expected)) << n;
+    EXPECT_TRUE(same_bits(sum, expected_sum)) << n;
+  }
+}
+
+TEST_P(Rows, DropoutTakesTheWordOfEachElement) {
+  for (const std::int64_t h : kLengths)
+    for (const double p : {0.0, 0.25, 0.999}) {
+      const std::uint64_t seed = 0x123456789abcdef0;
+      Floats x = awkward(2 * h, 30), expected(x.size());
+      for (std::uint32_t i = 0; i < expected.size(); ++i) {
+        const auto width = static_cast<std::uint32_t>(h);
+        const PhiloxBlock words = philox({i % width / 4, 6 + i / width, 77, 3u << 16 | 9u << 8 | 4u}, seed);
+        const bool drops = words[i % width % 4] < static_cast<std::uint32_t>(p * 0x1p32);
+        expected[i] = drops ? 0.0f : x[i] * static_cast<float>(1 / (1 - p));
+      }
+      Floats y(x.size());
+      table_.dropout({p, seed, 1, 9, 4}, 2, h, 6, 77, x.data(), y.data());
+      table_.dropout({p, seed, 1, 9, 4}, 2, h, 6, 77, x.data(), x.data());
+      EXPECT_TRUE(same_bits(y, expected)) << h << ' ' << p;
+      EXPECT_TRUE(same_bits(x, expected)) << h << ' ' << p;
     }
 }
 

@@ -37,7 +37,7 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  EXPECT_EQ(op_names(kI14, {.biases = true}).size(), known_answers().size());
+  EXPECT_EQ(op_names(kI14, {.biases = true, .adapters = true}).size(), known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -54,12 +54,18 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   EXPECT_EQ(f32.size() + more.size(), i14.size());
 }
 
-TEST(OpNames, ThatOfBiasesIsListedWhereThereAreSome) {
+TEST(OpNames, ThoseOfBiasesAndAdaptersAreListedWhereTheyAreUsed) {
+  using Names = std::vector<std::string>;
   for (const Profile& profile : {kF32, kI14}) {
-    const std::vector<std::string> without = op_names(profile), with = op_names(profile, {.biases = true});
-    EXPECT_EQ(std::count(without.begin(), without.end(), "bias/1"), 0);
-    EXPECT_EQ(std::count(with.begin(), with.end(), "bias/1"), 1);
-    EXPECT_EQ(with.size(), without.size() + 1);
+    const auto more_of = [&](const OpUses& uses) {
+      const Names without = op_names(profile), with = op_names(profile, uses);
+      Names more;
+      std::set_difference(with.begin(), with.end(), without.begin(), without.end(), std::back_inserter(more));
+      EXPECT_EQ(with.size(), without.size() + more.size());
+      return more;
+    };
+    EXPECT_EQ(more_of({.biases = true}), Names{"bias/1"});
+    EXPECT_EQ(more_of({.adapters = true}), (Names{"dropout/1", "scaled/1"}));
   }
 }
 

@@ -7,10 +7,12 @@
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/warp_lanes.cuh"
+#include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
+#include "kernels/scaled.h"
 #include "kernels/swiglu.h"
 #include "unit/kernels/samples.h"
 
@@ -72,6 +74,13 @@ TEST(Warp, ElementsAndRope) {
     expect_same_lanes(Floats(3 * gate.size()), [&](auto lanes, float* out) {
       portable::SwiGlu{}.elements(lanes, n, gate.data(), up.data(), out);
       portable::SwiGlu{}.elements_grad(lanes, n, gate.data(), up.data(), dy.data(), out + n, out + 2 * n);
+    });
+    expect_same_lanes(awkward(n, 15), [&](auto lanes, float* y) {
+      portable::dropout_of({0.4, 8, 2, 3, 1}).row(lanes, n, 5, 6, y, y);
+    });
+    expect_same_lanes(awkward(n, 16), [&](auto lanes, float* y) {
+      portable::Scaled{0.7f}.elements_added(lanes, n, up.data(), y);
+      portable::Scaled{0.7f}.elements(lanes, n, y, y);
     });
     expect_same_lanes(awkward(4 * n, 12), [&](auto lanes, float* q) {
       portable::Rope{2, 2 * n, true}.row(lanes, up.data(), dy.data(), q);

@@ -136,6 +136,45 @@ TEST(Leaves, HidingIsStatedOrNotMentioned) {
     EXPECT_THROW(parse_manifest(std::string(leaf).replace(at, stated.size(), other)), Error) << other;
 }
 
+// Members of adapters are there with them and not otherwise: there is one text for one manifest.
+TEST(Leaves, AdaptersAreStatedOrNotMentioned) {
+  const auto again = [](std::string_view leaf) { return to_leaf(parse_manifest(leaf)); };
+  const std::string full = to_leaf(small_manifest());
+  EXPECT_EQ(full.find("lora"), std::string::npos);
+  EXPECT_EQ(full.find("adapter"), std::string::npos);
+  Manifest m = small_manifest();
+  m.recipe.method = "lora";
+  m.recipe.lora_rank = 4;
+  m.recipe.lora_alpha = 8;
+  m.recipe.lora_dropout = 0.1;
+  m.recipe.lora_targets = "q,down";
+  const std::string drawn = to_leaf(m);
+  EXPECT_EQ(again(drawn), drawn);
+  EXPECT_TRUE(parse_manifest(drawn).drawn());
+  EXPECT_EQ(parse_manifest(drawn).initial(), nullptr);
+  m.adapter = {DType::kF32, digests(8), digest(3)};
+  const std::string given = to_leaf(m);
+  EXPECT_EQ(again(given), given);
+  EXPECT_FALSE(parse_manifest(given).drawn());
+  EXPECT_EQ(parse_manifest(given).initial()->digests, digests(8));
+  const auto with = [](Json json, const std::function<void(Json&)>& change) {
+    change(json);
+    return canonical_json(json);
+  };
+  const auto refused = [&](const std::string& leaf) { EXPECT_THROW(parse_manifest(leaf), Error) << leaf; };
+  for (const char* key : {"lora_alpha", "lora_dropout", "lora_rank", "lora_targets"}) {
+    refused(with(Json::parse(drawn), [&](Json& j) { j["recipe"].erase(key); }));
+    refused(with(Json::parse(full), [&](Json& j) { j["recipe"][key] = Json::parse(drawn)["recipe"][key]; }));
+  }
+  refused(with(Json::parse(full), [&](Json& j) { j["adapter"] = Json::parse(given)["adapter"]; }));
+  refused(with(Json::parse(drawn), [](Json& j) { j["recipe"]["init"] = true; }));
+  for (const char* targets : {"", "down,q", "q,q", "lm_head", "q,"})
+    refused(with(Json::parse(drawn), [&](Json& j) { j["recipe"]["lora_targets"] = targets; }));
+  for (const double dropout : {1.0, -0.5, HUGE_VAL})
+    refused(with(Json::parse(drawn), [&](Json& j) { j["recipe"]["lora_dropout"] = double_hex(dropout); }));
+  refused(with(Json::parse(drawn), [](Json& j) { j["recipe"]["lora_rank"] = 0; }));
+}
+
 TEST(Leaves, StepIsItsOwnStrictInverse) {
   const auto again = [](std::string_view leaf) { return to_leaf(parse_step(leaf, small_grid())); };
   Step s = small_step();
