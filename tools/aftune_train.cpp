@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "audit/forecast.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/cli.h"
@@ -15,6 +17,7 @@ namespace aftune {
 namespace {
 
 constexpr std::int64_t kMany = std::int64_t{1} << 40;
+constexpr std::uint64_t kMaxConfig = std::uint64_t{1} << 20;
 
 struct Args {
   train::TrainOptions job;
@@ -22,7 +25,7 @@ struct Args {
   fs::path eval_data, hiding_secret, adapter;
   std::string store = "nothing", device = "cpu";
   std::string numerics = "i14";
-  bool no_record = false, no_eos = false, json = false, verbose = false, merge = false;
+  bool no_record = false, no_eos = false, json = false, verbose = false, merge = false, dry_run = false;
   int threads = 0;
 };
 
@@ -30,7 +33,7 @@ void input_flags(CLI::App& app, Args& args) {
   const auto in = [](CLI::Option* option) { return option->group("inputs and outputs"); };
   in(cli::model(app, args.job.model))->required();
   in(cli::data(app, args.job.data));
-  in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"))->required();
+  in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"));
   in(cli::trace(app, args.record.trace));
   in(cli::path(app, "--adapter", "DIR", args.adapter, "adapters to go on from, or to merge"));
   in(cli::toggle(app, "--merge", args.merge, "only write the model with the adapters of --adapter taken in"));
@@ -101,6 +104,8 @@ void flags(CLI::App& app, Args& args) {
   in(cli::integer(app, "--micro-batch", args.job.micro_batch, "rows at a time; 0 is about 2048 tokens", 0,
                   1 << 24));
   in(cli::toggle(app, "--recompute", args.job.recompute, "keep only stage inputs for the backward pass"));
+  in(cli::toggle(app, "--dry-run", args.dry_run,
+                 "only say what the job will take; of the inputs config.json is enough"));
   in(cli::device(app, args.device));
   in(cli::threads(app, args.threads));
   in(cli::json(app, args.json));
@@ -124,10 +129,11 @@ void require_adapters(const Args& args) {
 void require_consistent(const Args& args) {
   const auto wrong = [](const auto&... parts) { fail(Fault::kUsage, parts...); };
   const record::Recipe& r = args.job.recipe;
-  if (args.job.data.empty()) wrong("--data is required");
+  if (args.job.data.empty() && !args.dry_run) wrong("--data is required");
+  if (args.job.out.empty() && !args.dry_run) wrong("--out is required");
   require_adapters(args);
   if ((r.steps > 0) == (args.job.epochs > 0)) wrong("give one of --steps and --epochs");
-  if (args.record.trace.empty() != args.no_record) wrong("give one of --trace and --no-record");
+  if (args.record.trace.empty() != args.no_record && !args.dry_run) wrong("give one of --trace and --no-record");
   if (args.record.resume && args.no_record) wrong("--resume needs --trace");
   if (args.record.hiding && args.no_record) wrong("--hiding needs --trace");
   if (!args.hiding_secret.empty() && !args.record.hiding) wrong("--hiding-secret goes with --hiding");
@@ -233,9 +239,33 @@ cli::Exit merge_adapters(const Args& args) {
   return cli::Exit::kDone;
 }
 
+cli::Exit say_what_it_takes(const Args& args) {
+  const train::TrainOptions options = job_of(args);
+  audit::Job job{.config_text = cli::read_input(args.job.model / "config.json", kMaxConfig),
+                 .config = {},
+                 .recipe = options.recipe,
+                 .grid = {},
+                 .profile = options.profile,
+                 .micro_batch = options.micro_batch,
+                 .recompute = options.recompute,
+                 .records = !args.no_record,
+                 .store_boundaries = args.store == "boundaries"};
+  job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
+  job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
+  job.grid = {.layers = job.config.layers,
+              .tied = job.config.tied,
+              .layers_per_block = std::min(options.layers_per_block, job.config.layers),
+              .steps = job.recipe.steps,
+              .steps_per_block = options.steps_per_block};
+  const audit::Forecast forecast = audit::forecast(job);
+  args.json ? cli::print_json(audit::to_json(forecast)) : cli::print(audit::describe(forecast));
+  return cli::Exit::kDone;
+}
+
 cli::Exit fine_tune(const Args& args) {
   if (args.merge) return merge_adapters(args);
   require_consistent(args);
+  if (args.dry_run) return say_what_it_takes(args);
   catch_interrupts();
   Reporter reporter(args);
   const device::Chosen device(args.device);

@@ -48,9 +48,27 @@ double CostModel::unit_flop_per_token(int unit) const {
   const auto head_dim = static_cast<double>(config_.head_dim);
   const double projections = 2 * hidden * head_dim * (heads + kv_heads);
   const double feed_forward = 3 * hidden * static_cast<double>(config_.intermediate);
-  // Scores and values over the positions before, half of the row on average.
-  const double attention = 2 * heads * head_dim * (static_cast<double>(recipe_.seq_len) + 1) / 2;
-  return 2 * (projections + feed_forward + attention);
+  return 2 * (projections + feed_forward) + attention_flop_per_token();
+}
+
+// Of a layer: scores and values over the positions before, half of the row on average.
+double CostModel::attention_flop_per_token() const {
+  const double width = static_cast<double>(config_.heads) * config_.head_dim;
+  return 2 * 2 * width * (static_cast<double>(recipe_.seq_len) + 1) / 2;
+}
+
+double CostModel::step_tokens() const {
+  return static_cast<double>(recipe_.batch_size) * static_cast<double>(recipe_.seq_len);
+}
+
+double CostModel::step_flop() const {
+  double flop = 0;
+  for (const BlockCost& block : blocks_) flop += step_tokens() * block.flop_per_token + block.flop_per_step;
+  return flop;
+}
+
+double CostModel::step_attention_flop() const {
+  return step_tokens() * kForwardAndBackward * attention_flop_per_token() * config_.layers;
 }
 
 CostModel::BlockCost CostModel::block_cost(int block) const {
@@ -74,8 +92,7 @@ CostModel::BlockCost CostModel::block_cost(int block) const {
 Cost CostModel::of(const Cell& cell) const {
   const BlockCost& block = blocks_.at(static_cast<std::size_t>(cell.block));
   const auto steps = static_cast<double>(grid_.step_end(cell.step_block) - grid_.step_begin(cell.step_block));
-  const double tokens =
-      steps * static_cast<double>(recipe_.batch_size) * static_cast<double>(recipe_.seq_len);
+  const double tokens = steps * step_tokens();
   return {.cells = 1,
           .flop = tokens * block.flop_per_token + steps * block.flop_per_step,
           .state_bytes = block.state_bytes,

@@ -25,6 +25,9 @@ class CostModel {
 
   Cost of(const Cell& cell) const;
   Cost of(const std::vector<Cell>& cells) const;
+  /// Of a step of the whole model, and attention's part of it.
+  double step_flop() const;
+  double step_attention_flop() const;
   /// The mean over all seeds; exact where the plan leaves nothing to chance.
   Cost expected(const Plan& plan) const;
 
@@ -34,6 +37,8 @@ class CostModel {
   };
   BlockCost block_cost(int block) const;
   double unit_flop_per_token(int unit) const;
+  double attention_flop_per_token() const;
+  double step_tokens() const;
 
   record::Recipe recipe_;
   record::Grid grid_;

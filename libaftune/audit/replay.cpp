@@ -329,8 +329,12 @@ model::EngineOptions engine_of(const LogView& log, ThreadPool& pool, const model
 }
 
 std::uint64_t replay_bytes(const LogView& log, int block) {
-  const BlockLists lists(log, block);
-  const int group = profile_of(log.manifest()).group;
+  return replay_bytes(log.manifest(), log.config(), block);
+}
+
+std::uint64_t replay_bytes(const record::Manifest& manifest, const model::Config& config, int block) {
+  const record::Recipe& recipe = manifest.recipe;
+  const int group = profile_of(manifest).group;
   // A factor takes two bytes an element and a scale a group; a matrix is kept as two, an activation and a
   // gradient as one or two at a time.
   const double factor = group == 0 ? 0.0 : 0.5 + 1.0 / group;
@@ -342,17 +346,17 @@ std::uint64_t replay_bytes(const LogView& log, int block) {
         bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
     }
   };
-  add(lists.parameter_specs(), 2);
-  add(model::block_frozen_specs(log.config(), log.grid(), log.manifest().recipe, block), 1);
-  for (const TensorSpec& spec : lists.moment_specs()) bytes += byte_size(spec);
+  add(model::block_parameter_specs(config, manifest.grid, recipe, block), 2);
+  add(model::block_frozen_specs(config, manifest.grid, recipe, block), 1);
+  for (const TensorSpec& spec : model::block_moment_specs(config, manifest.grid, recipe, block))
+    bytes += byte_size(spec);
   // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients. In
   // floating point, where no claimed size can overflow.
-  const model::Config& config = log.config();
-  const double layers = block == 0 ? 1.0 : log.grid().layers_per_block;
+  const double layers = block == 0 ? 1.0 : manifest.grid.layers_per_block;
   const double per_layer = 8.0 * static_cast<double>(config.hidden) +
                            4.0 * static_cast<double>(config.intermediate) +
                            4.0 * config.heads * (config.head_dim + 1.0);
-  const auto tokens = static_cast<double>(std::max<std::int64_t>(2048, log.manifest().recipe.seq_len));
+  const auto tokens = static_cast<double>(std::max<std::int64_t>(2048, recipe.seq_len));
   const auto widest = static_cast<double>(std::max(config.intermediate, config.hidden));
   const double activations = tokens * (per_layer * layers + 4 * factor * widest) * sizeof(float);
   return bytes + static_cast<std::uint64_t>(std::min(activations, 1e18));

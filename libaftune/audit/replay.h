@@ -34,6 +34,8 @@ std::vector<CellVerdict> replay_cells(const LogView& log, TensorSource& source,
 /// Bytes that a replay of one block takes: parameters, gradients, moments, quantised copies, and the
 /// activations of one micro-batch, from above. For the whole engine, the sum over its blocks.
 std::uint64_t replay_bytes(const LogView& log, int block);
+/// The same before there is a log; of the manifest, recipe, grid and profile count.
+std::uint64_t replay_bytes(const record::Manifest& manifest, const model::Config& config, int block);
 
 /// Compares the snapshot of the last state, from which nothing is replayed, with its leaf; one tensor at a
 /// time.

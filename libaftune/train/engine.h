@@ -58,6 +58,7 @@ class Engine {
 float mean_loss(const std::vector<double>& row_losses, std::int64_t predicted);
 
 /// Rows at a time that keep a micro-batch near `tokens`, one at least.
-std::int64_t default_micro_batch(const data::Rows& batch, std::int64_t tokens = 2048);
+inline constexpr std::int64_t kMicroBatchTokens = 2048;
+std::int64_t default_micro_batch(const data::Rows& batch, std::int64_t tokens = kMicroBatchTokens);
 
 }  // namespace aftune::train

@@ -178,7 +178,8 @@ TEST(Bisect, AForgedOperationOfAnotherFamilyIsFound) {
          {OpKind::kRmsNorm, OpKind::kRmsNormGradWeight, OpKind::kRmsNormGradInput, OpKind::kUpdate})
       expect_found(qwen3, kind, norm);
   for (const Dispute* dispute : {&qwen2, &qwen3, &lora})
-    EXPECT_EQ(dispute->bisect(dispute->list(kLayer), new_path("-proof.h5")).result, Result::kAgrees);
+    for (const Cell& cell : {kLayer, kTied})
+      EXPECT_EQ(dispute->bisect(dispute->list(cell), new_path("-proof.h5")).result, Result::kAgrees);
 }
 
 // What the log commits to is forged, and the list leads there by a lie in its last operation.

@@ -146,6 +146,7 @@ def main():
         for record in (["--no-record", "--out", "new"], ["--trace", "new.aft", "--out", "new2"]):
             for line in run(*train, *record).splitlines():
                 checker.check("train", line)
+        checker.check("train-forecast", run("aftune-train", "--model", "model", "--dry-run", "--steps", "8", "--json"))
         checker.check("commit", run("aftune-commit", "--trace", "new.aft", "--key", "acme.key", "--json"))
         run("aftune-key", "generate", "--witness", "--name", "w", "--out", "w", "--no-passphrase")
         checker.check("commit", run("aftune-commit", "--cosign", "new.aft/checkpoint", "--key", "w.key", "--json"))

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from torch_train import document, mean_loss
 
 BOUND = 1e-4
-TOKENS = 20
+TOKENS = 12
 BASE = dict(vocab_size=257, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
             num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-6, use_cache=False, bos_token_id=None,
             eos_token_id=256, pad_token_id=None)

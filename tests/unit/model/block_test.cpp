@@ -73,7 +73,8 @@ TEST(Block, StateListsParametersAndMomentsInOrder) {
   for (int index = 0; index < f.options.grid.blocks(); ++index) {
     const auto block = f.block(index);
     const record::BlockState state = block->state();
-    EXPECT_EQ(state.parameter_specs, block_parameter_specs(f.options.config, f.options.grid, f.options.recipe, index));
+    EXPECT_EQ(state.parameter_specs,
+              block_parameter_specs(f.options.config, f.options.grid, f.options.recipe, index));
     EXPECT_EQ(state.moment_specs,
               block_moment_specs(f.options.config, f.options.grid, f.options.recipe, index));
     ASSERT_EQ(state.moments.size(), state.moment_specs.size());

@@ -1,0 +1,187 @@
+#include "audit/forecast.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <set>
+
+#include "audit/cost.h"
+#include "audit/replay.h"
+#include "model/layer_block.h"
+#include "model/llama_head.h"
+#include "train/engine.h"
+
+namespace aftune::audit {
+namespace {
+
+constexpr double kFloat = sizeof(float);
+
+double elements(const std::vector<TensorSpec>& specs) {
+  double sum = 0;
+  for (const TensorSpec& spec : specs) sum += static_cast<double>(element_count(spec.shape));
+  return sum;
+}
+
+double matrix_elements(const std::vector<TensorSpec>& specs) {
+  double sum = 0;
+  for (const TensorSpec& spec : specs)
+    if (spec.shape.size() == 2) sum += static_cast<double>(element_count(spec.shape));
+  return sum;
+}
+
+// A step's tokens, and those that are computed at a time.
+struct Tokens {
+  explicit Tokens(const Job& job) {
+    const auto length = static_cast<double>(job.recipe.seq_len);
+    step = static_cast<double>(job.recipe.batch_size) * length;
+    const std::int64_t rows =
+        job.micro_batch > 0 ? job.micro_batch : std::max<std::int64_t>(1, train::kMicroBatchTokens / job.recipe.seq_len);
+    at_once = std::min(step, static_cast<double>(rows) * length);
+  }
+  double step, at_once;
+};
+
+// What a layer keeps of a token from forward to backward (model::LayerActivations).
+double kept_of_layer(const model::Config& c) {
+  const double q = static_cast<double>(c.heads) * c.head_dim, kv = static_cast<double>(c.kv_heads) * c.head_dim;
+  const double head_norms = c.head_norms ? q + kv + c.heads + c.kv_heads : 0;
+  return 4.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + head_norms + 3.0 * static_cast<double>(c.intermediate) +
+         2.0 * c.heads + 2;
+}
+
+// Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention, and the factors of
+// the two products at hand, by rows and by columns.
+double transient(const model::Config& c, const kernels::Profile& profile) {
+  const double q = static_cast<double>(c.heads) * c.head_dim, kv = static_cast<double>(c.kv_heads) * c.head_dim;
+  const double widest = static_cast<double>(std::max(c.intermediate, c.hidden));
+  const double factors = profile.is_i14() ? 2 * widest : 0;
+  return 2.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + factors;
+}
+
+double activations(const Job& job, const Tokens& tokens) {
+  const double layer = kept_of_layer(job.config);
+  const double layers = job.recompute ? std::min(job.grid.layers_per_block, job.config.layers) : job.config.layers;
+  const double inputs = job.recompute ? job.grid.layer_blocks() * static_cast<double>(job.config.hidden) : 0;
+  return kFloat * tokens.at_once * (layers * layer + inputs + transient(job.config, job.profile));
+}
+
+// The head takes its logits by chunks, forward and backward in one pass.
+double head(const Job& job, const Tokens& tokens) {
+  const auto vocab = static_cast<double>(job.config.vocab), hidden = static_cast<double>(job.config.hidden);
+  const double rows = std::max(static_cast<double>(job.recipe.seq_len),
+                               static_cast<double>(model::LlamaHead::kMaxLogits) / vocab);
+  const double logits = std::min(tokens.at_once, rows) * (vocab + hidden);
+  const double factors = job.profile.is_i14() ? 1.0 : 0.0;  // by rows and by columns, half a float each
+  return kFloat * (logits * (1 + factors) + 2 * tokens.at_once * hidden);
+}
+
+double step_log(const Job& job) {
+  record::Step step;
+  step.activations = step.gradients =
+      std::vector<Digest>(static_cast<std::size_t>(job.grid.boundaries()), Digest{});
+  step.sums = std::vector<double>(static_cast<std::size_t>(job.grid.units()), 1.0);
+  step.tokens = step.predicted = job.recipe.batch_size * job.recipe.seq_len;
+  return static_cast<double>(record::to_leaf(step).size() + 1);
+}
+
+void add_cells(const Job& job, const record::Manifest& manifest, Forecast& f) {
+  const CostModel costs(manifest);
+  for (int block = 0; block < job.grid.blocks(); ++block) {
+    const Cost cost = costs.of({block, 0});
+    f.cell_evidence = std::max(f.cell_evidence, cost.bytes);
+    f.cell_flop = std::max(f.cell_flop, cost.flop);
+    f.verifier_memory =
+        std::max(f.verifier_memory, static_cast<double>(replay_bytes(manifest, job.config, block)));
+  }
+}
+
+std::string amount(double value, const char* unit) {
+  constexpr std::array kPrefixes = {"", "K", "M", "G", "T", "P", "E"};
+  std::size_t at = 0;
+  for (; value >= 1000 && at + 1 < kPrefixes.size(); ++at) value /= 1000;
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%.3g %s%s", value, kPrefixes[at], unit);
+  return text.data();
+}
+
+}  // namespace
+
+Forecast forecast(const Job& job) {
+  const Tokens tokens(job);
+  const std::vector<TensorSpec> model = model::all_tensors(job.config);
+  const std::vector<TensorSpec> trained = model::all_trained_tensors(job.config, job.recipe);
+  const double moments = job.recipe.optimizer == "adamw" ? 2 : job.recipe.momentum > 0 ? 1 : 0;
+  Forecast f;
+  f.trained = elements(trained);
+  f.parameters = elements(model) + (job.recipe.is_lora() ? f.trained : 0);
+  f.weights = kFloat * f.parameters;
+  f.optimizer = kFloat * moments * f.trained;
+  const double shared = job.grid.tied && !job.recipe.is_lora()
+                            ? static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden)
+                            : 0;
+  f.gradients = kFloat * (f.trained + shared);
+  // By rows for the forward pass, by columns for the backward one. The embedding is multiplied by as a head only.
+  const double untied = job.grid.tied ? 0 : static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden);
+  if (job.profile.is_i14()) f.quantised = kFloat * (matrix_elements(model) - untied);
+  f.activations = activations(job, tokens);
+  f.head = head(job, tokens);
+  f.step_boundaries =
+      2 * kFloat * tokens.step * static_cast<double>(job.config.hidden) * job.grid.boundaries();
+  f.step_log = step_log(job);
+  f.snapshot = kFloat * f.trained * (1 + moments);
+  if (job.records && job.store_boundaries)
+    f.record = f.step_boundaries * static_cast<double>(std::min(job.grid.steps_per_block, job.grid.steps));
+  record::Manifest manifest{};
+  manifest.config = job.config_text;
+  manifest.recipe = job.recipe;
+  manifest.grid = job.grid;
+  manifest.profile = name(job.profile);
+  add_cells(job, manifest, f);
+  const CostModel costs(manifest);
+  f.step_flop = costs.step_flop();
+  f.attention_flop = costs.step_attention_flop();
+  return f;
+}
+
+Json to_json(const Forecast& f) {
+  return {{"parameters", f.parameters},
+          {"trained", f.trained},
+          {"memory",
+           {{"total", f.memory()},
+            {"weights", f.weights},
+            {"optimizer", f.optimizer},
+            {"gradients", f.gradients},
+            {"quantised", f.quantised},
+            {"activations", f.activations},
+            {"head", f.head},
+            {"record", f.record}}},
+          {"step", {{"flop", f.step_flop}, {"attention_flop", f.attention_flop}, {"boundaries", f.step_boundaries}, {"log", f.step_log}}},
+          {"snapshot", f.snapshot},
+          {"cell", {{"evidence", f.cell_evidence}, {"verifier_memory", f.verifier_memory}, {"flop", f.cell_flop}}}};
+}
+
+std::string describe(const Forecast& f) {
+  const auto line = [](const char* what, const std::string& value) {
+    std::array<char, 128> text{};
+    std::snprintf(text.data(), text.size(), "%-18s %s\n", what, value.c_str());
+    return std::string(text.data());
+  };
+  std::string text = line("parameters", cat(amount(f.parameters, ""), ", trained ", amount(f.trained, "")));
+  text += line("memory", amount(f.memory(), "B"));
+  for (const auto& [what, value] : {std::pair{"  weights", f.weights},
+                                    {"  optimizer", f.optimizer},
+                                    {"  gradients", f.gradients},
+                                    {"  quantised", f.quantised},
+                                    {"  activations", f.activations},
+                                    {"  head", f.head},
+                                    {"  record", f.record}})
+    if (value > 0) text += line(what, amount(value, "B"));
+  text += line("step", cat(amount(f.step_flop, "FLOP"), ", attention ", static_cast<int>(100 * f.attention_flop / f.step_flop + 0.5),
+                           " % of it; boundaries ", amount(f.step_boundaries, "B"), ", log ", amount(f.step_log, "B")));
+  text += line("snapshot", amount(f.snapshot, "B"));
+  text += line("largest cell", cat("evidence ", amount(f.cell_evidence, "B"), ", verifier memory ", amount(f.verifier_memory, "B"),
+                                   ", ", amount(f.cell_flop, "FLOP")));
+  return text;
+}
+
+}  // namespace aftune::audit
