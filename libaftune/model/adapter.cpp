@@ -75,7 +75,6 @@ Adapters::Adapters(const Config& config, const record::Recipe& recipe, ThreadPoo
       scale_(recipe.is_lora() ? adapter_scale(recipe) : 0.0f),
       slot_(kProjections, -1) {
   if (!recipe.is_lora()) return;
-  any_ = true;
   int next = 0;
   const std::vector<bool> targets = record::lora_targets(recipe.lora_targets);
   for (std::size_t i = 0; i < targets.size(); ++i)

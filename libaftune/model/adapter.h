@@ -44,7 +44,6 @@ class Adapters {
  public:
   Adapters(const Config& config, const record::Recipe& recipe, ThreadPool& pool, OpObserver* ops);
 
-  bool any() const { return any_; }
   bool has(Projection which) const { return slot_[place(which)] >= 0; }
   /// What the random numbers of the next passes belong to.
   void begin_step(std::int64_t step) { step_ = step; }
@@ -79,7 +78,6 @@ class Adapters {
   OpObserver* ops_;
   const float scale_;
   std::vector<int> slot_;  // of each projection's A among a layer's adapters; -1: none
-  bool any_ = false;
   std::int64_t step_ = 0;
 };
 
