@@ -133,7 +133,8 @@ void require_consistent(const Args& args) {
   if (args.job.out.empty() && !args.dry_run) wrong("--out is required");
   require_adapters(args);
   if ((r.steps > 0) == (args.job.epochs > 0)) wrong("give one of --steps and --epochs");
-  if (args.record.trace.empty() != args.no_record && !args.dry_run) wrong("give one of --trace and --no-record");
+  if (args.record.trace.empty() != args.no_record && !args.dry_run)
+    wrong("give one of --trace and --no-record");
   if (args.record.resume && args.no_record) wrong("--resume needs --trace");
   if (args.record.hiding && args.no_record) wrong("--hiding needs --trace");
   if (!args.hiding_secret.empty() && !args.record.hiding) wrong("--hiding-secret goes with --hiding");
@@ -241,15 +242,14 @@ cli::Exit merge_adapters(const Args& args) {
 
 cli::Exit say_what_it_takes(const Args& args) {
   const train::TrainOptions options = job_of(args);
-  audit::Job job{.config_text = cli::read_input(args.job.model / "config.json", kMaxConfig),
-                 .config = {},
-                 .recipe = options.recipe,
-                 .grid = {},
-                 .profile = options.profile,
-                 .micro_batch = options.micro_batch,
-                 .recompute = options.recompute,
-                 .records = !args.no_record,
-                 .store_boundaries = args.store == "boundaries"};
+  audit::Job job;
+  job.config_text = cli::read_input(args.job.model / "config.json", kMaxConfig);
+  job.recipe = options.recipe;
+  job.profile = options.profile;
+  job.micro_batch = options.micro_batch;
+  job.recompute = options.recompute;
+  job.records = !args.no_record;
+  job.store_boundaries = args.store == "boundaries";
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
   job.grid = {.layers = job.config.layers,

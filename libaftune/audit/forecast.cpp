@@ -7,6 +7,7 @@
 
 #include "audit/cost.h"
 #include "audit/replay.h"
+#include "base/error.h"
 #include "model/layer_block.h"
 #include "model/llama_head.h"
 #include "train/engine.h"
@@ -34,8 +35,9 @@ struct Tokens {
   explicit Tokens(const Job& job) {
     const auto length = static_cast<double>(job.recipe.seq_len);
     step = static_cast<double>(job.recipe.batch_size) * length;
-    const std::int64_t rows =
-        job.micro_batch > 0 ? job.micro_batch : std::max<std::int64_t>(1, train::kMicroBatchTokens / job.recipe.seq_len);
+    const std::int64_t rows = job.micro_batch > 0
+                                  ? job.micro_batch
+                                  : std::max<std::int64_t>(1, train::kMicroBatchTokens / job.recipe.seq_len);
     at_once = std::min(step, static_cast<double>(rows) * length);
   }
   double step, at_once;
@@ -43,26 +45,33 @@ struct Tokens {
 
 // What a layer keeps of a token from forward to backward (model::LayerActivations).
 double kept_of_layer(const model::Config& c) {
-  const double q = static_cast<double>(c.heads) * c.head_dim, kv = static_cast<double>(c.kv_heads) * c.head_dim;
+  const double q = static_cast<double>(c.heads) * c.head_dim,
+               kv = static_cast<double>(c.kv_heads) * c.head_dim;
   const double head_norms = c.head_norms ? q + kv + c.heads + c.kv_heads : 0;
-  return 4.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + head_norms + 3.0 * static_cast<double>(c.intermediate) +
-         2.0 * c.heads + 2;
+  return 4.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + head_norms +
+         3.0 * static_cast<double>(c.intermediate) + 2.0 * c.heads + 2;
 }
 
-// Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention, and the factors of
-// the two products at hand, by rows and by columns.
-double transient(const model::Config& c, const kernels::Profile& profile) {
-  const double q = static_cast<double>(c.heads) * c.head_dim, kv = static_cast<double>(c.kv_heads) * c.head_dim;
-  const double widest = static_cast<double>(std::max(c.intermediate, c.hidden));
-  const double factors = profile.is_i14() ? 2 * widest : 0;
-  return 2.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + factors;
+// Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention.
+double transient(const model::Config& c) {
+  const double q = static_cast<double>(c.heads) * c.head_dim,
+               kv = static_cast<double>(c.kv_heads) * c.head_dim;
+  return 2.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv;
+}
+
+// What every layer block keeps for products with activations: an input and a gradient, by rows and by
+// columns, in 16 bits.
+double quantised_activations(const Job& job, const Tokens& tokens) {
+  const auto widest = static_cast<double>(std::max(job.config.intermediate, job.config.hidden));
+  return 4 * kFloat / 2 * tokens.at_once * widest * job.grid.layer_blocks();
 }
 
 double activations(const Job& job, const Tokens& tokens) {
   const double layer = kept_of_layer(job.config);
-  const double layers = job.recompute ? std::min(job.grid.layers_per_block, job.config.layers) : job.config.layers;
+  const double layers =
+      job.recompute ? std::min(job.grid.layers_per_block, job.config.layers) : job.config.layers;
   const double inputs = job.recompute ? job.grid.layer_blocks() * static_cast<double>(job.config.hidden) : 0;
-  return kFloat * tokens.at_once * (layers * layer + inputs + transient(job.config, job.profile));
+  return kFloat * tokens.at_once * (layers * layer + inputs + transient(job.config));
 }
 
 // The head takes its logits by chunks, forward and backward in one pass.
@@ -120,9 +129,12 @@ Forecast forecast(const Job& job) {
                             ? static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden)
                             : 0;
   f.gradients = kFloat * (f.trained + shared);
-  // By rows for the forward pass, by columns for the backward one. The embedding is multiplied by as a head only.
-  const double untied = job.grid.tied ? 0 : static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden);
-  if (job.profile.is_i14()) f.quantised = kFloat * (matrix_elements(model) - untied);
+  // By rows for the forward pass, by columns for the backward one. The embedding is multiplied by as a head
+  // only.
+  const double untied =
+      job.grid.tied ? 0 : static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden);
+  if (job.profile.is_i14())
+    f.quantised = kFloat * (matrix_elements(model) - untied) + quantised_activations(job, tokens);
   f.activations = activations(job, tokens);
   f.head = head(job, tokens);
   f.step_boundaries =
@@ -155,9 +167,14 @@ Json to_json(const Forecast& f) {
             {"activations", f.activations},
             {"head", f.head},
             {"record", f.record}}},
-          {"step", {{"flop", f.step_flop}, {"attention_flop", f.attention_flop}, {"boundaries", f.step_boundaries}, {"log", f.step_log}}},
+          {"step",
+           {{"flop", f.step_flop},
+            {"attention_flop", f.attention_flop},
+            {"boundaries", f.step_boundaries},
+            {"log", f.step_log}}},
           {"snapshot", f.snapshot},
-          {"cell", {{"evidence", f.cell_evidence}, {"verifier_memory", f.verifier_memory}, {"flop", f.cell_flop}}}};
+          {"cell",
+           {{"evidence", f.cell_evidence}, {"verifier_memory", f.verifier_memory}, {"flop", f.cell_flop}}}};
 }
 
 std::string describe(const Forecast& f) {
@@ -176,11 +193,13 @@ std::string describe(const Forecast& f) {
                                     {"  head", f.head},
                                     {"  record", f.record}})
     if (value > 0) text += line(what, amount(value, "B"));
-  text += line("step", cat(amount(f.step_flop, "FLOP"), ", attention ", static_cast<int>(100 * f.attention_flop / f.step_flop + 0.5),
-                           " % of it; boundaries ", amount(f.step_boundaries, "B"), ", log ", amount(f.step_log, "B")));
+  text +=
+      line("step", cat(amount(f.step_flop, "FLOP"), ", attention ",
+                       static_cast<int>(100 * f.attention_flop / f.step_flop + 0.5), " % of it; boundaries ",
+                       amount(f.step_boundaries, "B"), ", log ", amount(f.step_log, "B")));
   text += line("snapshot", amount(f.snapshot, "B"));
-  text += line("largest cell", cat("evidence ", amount(f.cell_evidence, "B"), ", verifier memory ", amount(f.verifier_memory, "B"),
-                                   ", ", amount(f.cell_flop, "FLOP")));
+  text += line("largest cell", cat("evidence ", amount(f.cell_evidence, "B"), ", verifier memory ",
+                                   amount(f.verifier_memory, "B"), ", ", amount(f.cell_flop, "FLOP")));
   return text;
 }
 

@@ -29,9 +29,7 @@ struct Forecast {
   double parameters = 0, trained = 0;  ///< how many
   // Memory of training, and its parts.
   double weights = 0, optimizer = 0, gradients = 0, quantised = 0, activations = 0, head = 0, record = 0;
-  double memory() const {
-    return weights + optimizer + gradients + quantised + activations + head + record;
-  }
+  double memory() const { return weights + optimizer + gradients + quantised + activations + head + record; }
   double step_flop = 0;        ///< floating-point operations of a step
   double attention_flop = 0;   ///< of these, attention's
   double step_boundaries = 0;  ///< activations and gradients of all boundaries of a step

@@ -66,6 +66,7 @@ endif()
 
 # The same tests for a GPU, where nvcc is found; without a GPU they are skipped.
 if(AFTUNE_HAS_CUDA)
+  add_test(NAME cuda.is_linked_in COMMAND sh -c "! ldd ${PROJECT_BINARY_DIR}/bin/aftune-* | grep -iE 'cuda|cublas|nvidia'")
   list(FILTER gpu_tests EXCLUDE REGEX "emulator_test")
   foreach(source IN LISTS gpu_tests)
     get_filename_component(name ${source} NAME_WE)

@@ -83,6 +83,21 @@ TEST_F(OnCudaDevice, SaysWhatItCannotDo) {
   }
 }
 
+TEST_F(OnCudaDevice, SaysThatThereIsNotSoMuchMemory) {
+  if (kSanitized) GTEST_SKIP() << "the sanitizers' allocators abort by design";
+  try {
+    const Buffer most(std::int64_t{1} << 50);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::kSystem);
+    EXPECT_STREQ(e.what(), "no memory for a buffer of 4503599627370496 bytes");
+  }
+  Buffer x(5);  // and goes on
+  ThreadPool pool(1, device_.get());
+  x.clear(pool);
+  EXPECT_EQ(x[4], 0.0f);
+}
+
 TEST(CudaDevices, ThereIsNoThousandthOne) {
   try {
     cuda::open_device(999);

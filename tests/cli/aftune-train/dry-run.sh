@@ -1,0 +1,12 @@
+# What it says of sizes is what a run then has: a line of the log.
+dry() { aftune-train --model model --dry-run --steps 2 --batch-size 4 --seq-len 48 --steps-per-block 1 "$@"; }
+try dry
+try dry --method lora --numerics f32 --recompute
+try dry --json --store boundaries
+aftune-train --model model --init --data rows.jsonl --out new --trace new.aft --steps 2 --batch-size 4 --seq-len 48 \
+  --steps-per-block 1 --quiet >/dev/null
+echo "log line $(sed -n 3p new.aft/log.jsonl | wc -c)"
+mkdir bare
+cp model/config.json bare
+try aftune-train --model bare --dry-run --steps 1 --seq-len 16 --json >/dev/null
+try aftune-train --model nowhere --dry-run --steps 1
