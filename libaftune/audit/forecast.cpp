@@ -109,7 +109,8 @@ std::string amount(double value, const char* unit) {
   std::size_t at = 0;
   for (; value >= 1000 && at + 1 < kPrefixes.size(); ++at) value /= 1000;
   std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.3g %s%s", value, kPrefixes[at], unit);
+  const char* const gap = at == 0 && *unit == '\0' ? "" : " ";
+  std::snprintf(text.data(), text.size(), "%.3g%s%s%s", value, gap, kPrefixes[at], unit);
   return text.data();
 }
 

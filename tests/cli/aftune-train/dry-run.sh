@@ -8,5 +8,5 @@ aftune-train --model model --init --data rows.jsonl --out new --trace new.aft --
 echo "log line $(sed -n 3p new.aft/log.jsonl | wc -c)"
 mkdir bare
 cp model/config.json bare
-try aftune-train --model bare --dry-run --steps 1 --seq-len 16 --json >/dev/null
+aftune-train --model bare --dry-run --steps 1 --seq-len 16 | sed -n 1p
 try aftune-train --model nowhere --dry-run --steps 1
