@@ -77,8 +77,8 @@ void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts,
   const Bias op{h};
   launch_columns(stream, h, [=] __device__(std::int64_t first, std::int64_t count) {
     for (std::int64_t r = 0; r < rows; ++r)
-      op.columns_grad(WarpLanes{}, count, row_starts[r + 1] - row_starts[r], dy + row_starts[r] * op.h + first,
-                      db + first);
+      op.columns_grad(WarpLanes{}, count, row_starts[r + 1] - row_starts[r],
+                      dy + row_starts[r] * op.h + first, db + first);
   });
 }
 

@@ -46,9 +46,8 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   const std::string_view name = weights.weight_name;
   Matrix x(std::ssize(chunk.at), normed.cols);
   observed(ops_, {OpKind::kGather, name, normed.rows}, {bytes_of(labels), normed.bytes()},
-           {x.bytes(), bytes_of(chunk.labels)}, [&] {
-             kernels::gather_rows(pool_, x.rows, x.cols, chunk.at.data(), normed.data(), x.data());
-           });
+           {x.bytes(), bytes_of(chunk.labels)},
+           [&] { kernels::gather_rows(pool_, x.rows, x.cols, chunk.at.data(), normed.data(), x.data()); });
   const Weight weight{name, weights.weight, config_.vocab, config_.hidden};
   std::optional<Products::Input> input(std::in_place, products_, x);
   Matrix logits = products_.linear(weight, *input);
@@ -70,10 +69,9 @@ void LlamaHead::run_chunk(const HeadWeights& weights, const std::vector<std::int
   input.reset();
   Matrix& dx = x;  // no longer needed: its memory takes its gradient
   products_.grad_input(weight, d_logits, dx, kernels::Into::kStore);
-  observed(ops_, {OpKind::kScatter, name, d_normed.rows}, {bytes_of(labels), dx.bytes()}, {d_normed.bytes()},
-           [&] {
-             kernels::scatter_rows(pool_, dx.rows, dx.cols, chunk.at.data(), dx.data(), d_normed.data());
-           });
+  observed(
+      ops_, {OpKind::kScatter, name, d_normed.rows}, {bytes_of(labels), dx.bytes()}, {d_normed.bytes()},
+      [&] { kernels::scatter_rows(pool_, dx.rows, dx.cols, chunk.at.data(), dx.data(), d_normed.data()); });
 }
 
 Matrix LlamaHead::normalise(const Parameter& norm, const Matrix& x, Buffer& inv_rms) const {

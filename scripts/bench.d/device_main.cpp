@@ -50,34 +50,42 @@ void measure(ThreadPool& pool, std::int64_t n, std::int64_t h, int rounds) {
   Buffer y(n * h), dw = numbers(pool, h * h, 3);
   const double flop = 2.0 * static_cast<double>(n) * static_cast<double>(h) * static_cast<double>(h);
   const std::int64_t rows[] = {0, n / 2, n};
-  report("linear, f32", seconds(rounds, [&] { kernels::linear(pool, n, h, h, x.data(), w.data(), y.data()); }), flop,
+  report("linear, f32",
+         seconds(rounds, [&] { kernels::linear(pool, n, h, h, x.data(), w.data(), y.data()); }), flop,
          "GFLOP/s");
-  report("gradient of the weight, f32", seconds(rounds, [&] {
-           kernels::linear_grad_weight(pool, 2, rows, h, h, y.data(), x.data(), dw.data());
-         }),
+  report("gradient of the weight, f32",
+         seconds(rounds,
+                 [&] { kernels::linear_grad_weight(pool, 2, rows, h, h, y.data(), x.data(), dw.data()); }),
          flop, "GFLOP/s");
   for (const int group : {256, 1024}) {
     kernels::I14Factor left, right;
     right.quantise_rows(pool, kernels::Side::kRight, h, h, w.data(), group);
-    report(cat("linear, i14:", group, ", weight quantised").c_str(), seconds(rounds, [&] {
-             left.quantise_rows(pool, kernels::Side::kLeft, n, h, x.data(), group);
-             kernels::multiply_i14(pool, left, right, y.data(), kernels::Into::kStore);
-           }),
+    report(cat("linear, i14:", group, ", weight quantised").c_str(),
+           seconds(rounds,
+                   [&] {
+                     left.quantise_rows(pool, kernels::Side::kLeft, n, h, x.data(), group);
+                     kernels::multiply_i14(pool, left, right, y.data(), kernels::Into::kStore);
+                   }),
            flop, "GFLOP/s");
   }
   const kernels::AttentionShape shape{h / 64, h / 64, 64, 0.125f};
   Buffer max(n * shape.heads), sum(n * shape.heads), dq(n * h), dk(n * h), dv(n * h);
-  report("attention", seconds(rounds, [&] {
-           kernels::attention(pool, shape, 2, rows, x.data(), x.data(), x.data(), y.data(), max.data(), sum.data());
-         }),
+  report("attention",
+         seconds(rounds,
+                 [&] {
+                   kernels::attention(pool, shape, 2, rows, x.data(), x.data(), x.data(), y.data(),
+                                      max.data(), sum.data());
+                 }),
          2.0 * static_cast<double>(n) * static_cast<double>(n) / 2 * static_cast<double>(h), "GFLOP/s");
-  report("gradients of attention", seconds(rounds, [&] {
-           kernels::attention_grad(pool, shape, 2, rows, x.data(), x.data(), x.data(), y.data(), max.data(),
-                                   sum.data(), x.data(), dq.data(), dk.data(), dv.data());
-         }),
+  report("gradients of attention",
+         seconds(rounds,
+                 [&] {
+                   kernels::attention_grad(pool, shape, 2, rows, x.data(), x.data(), x.data(), y.data(),
+                                           max.data(), sum.data(), x.data(), dq.data(), dk.data(), dv.data());
+                 }),
          5.0 * static_cast<double>(n) * static_cast<double>(n) / 2 * static_cast<double>(h), "GFLOP/s");
-  report("BLAKE3", seconds(rounds, [&] { hash::blake3(x.bytes(), &pool); }), static_cast<double>(x.bytes().size()),
-         "GB/s");
+  report("BLAKE3", seconds(rounds, [&] { hash::blake3(x.bytes(), &pool); }),
+         static_cast<double>(x.bytes().size()), "GB/s");
   report("copy", seconds(rounds, [&] { y = x.clone(pool); }), static_cast<double>(x.bytes().size()), "GB/s");
 }
 
