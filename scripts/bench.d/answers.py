@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What recording answers costs in tokens a second, and what verifying one costs beside running its prompt.
 
-Usage: answers.py BUILD [--rounds N] [--threads N] [--numerics PROFILE]
+Usage: answers.py BUILD [--rounds N] [--threads N] [--numerics PROFILE] [--hidden N] [--layers N]
 Recording: the same rows with --trace and with --no-record, interleaved. Verifying: all cells of one answer of 256 tokens,
 from the trace, beside a request whose prompt is that answer with its prompt and which asks for one token: both read the
 model and run the same positions in one pass.
@@ -25,6 +25,8 @@ parser.add_argument("build")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--numerics", default="i14")
+parser.add_argument("--hidden", type=int, default=512)
+parser.add_argument("--layers", type=int, default=8)
 args = parser.parse_args()
 
 
@@ -55,7 +57,8 @@ def prompt(seed, count):
 
 work = tempfile.mkdtemp(prefix="aftune-bench-")
 try:
-    bench_model.write_model(os.path.join(work, "model"), seq_len=512)
+    bench_model.write_model(os.path.join(work, "model"), hidden=args.hidden, layers=args.layers,
+                            intermediate=args.hidden * 43 // 16, heads=args.hidden // 64, seq_len=512)
     bench_model.write_rows(os.path.join(work, "rows.jsonl"), 8, 300)
     subprocess.run([bench_model.tool(args.build, "aftune-train"), "--model", os.path.join(work, "model"), "--data",
                     os.path.join(work, "rows.jsonl"), "--out", os.path.join(work, "out"), "--init", "--steps", "1",
@@ -65,7 +68,8 @@ try:
     os.rename(os.path.join(work, "out"), os.path.join(work, "model"))
     subprocess.run([bench_model.tool(args.build, "aftune-key"), "generate", "--name", "bench.example/answers", "--out",
                     os.path.join(work, "k"), "--no-passphrase"], check=True, stdout=subprocess.DEVNULL)
-    print(f"{bench_model.cpu_name()}, {args.threads} threads, {args.numerics}, {args.rounds} interleaved rounds")
+    print(f"{bench_model.cpu_name()}, {args.threads} threads, {args.numerics}, hidden {args.hidden} x {args.layers} layers, "
+          f"{args.rounds} interleaved rounds")
 
     rows = [{"prompt": prompt(i, PROMPT), "max_tokens": TOKENS, "seed": i, "ignore_eos": True} for i in range(ANSWERS)]
     with_trace, without = [], []
