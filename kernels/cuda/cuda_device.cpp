@@ -387,9 +387,9 @@ bool CudaDevice::holds(const void* at) const {
 void CudaDevice::blake3_values(ByteView bytes, std::uint64_t counter, std::byte* cvs) {
   const auto pieces = static_cast<std::int64_t>(bytes.size() / kHashPiece);
   run([&] {
-    auto* const values = scratch<std::byte>(pieces * static_cast<std::int64_t>(kBlake3DigestBytes));
+    auto* const values = scratch<std::byte>(pieces * static_cast<std::int64_t>(kBlake3ValueBytes));
     cuda::blake3_values(stream_, bytes.data(), pieces, counter, values);
-    check(cudaMemcpyAsync(cvs, values, static_cast<std::size_t>(pieces) * kBlake3DigestBytes,
+    check(cudaMemcpyAsync(cvs, values, static_cast<std::size_t>(pieces) * kBlake3ValueBytes,
                           cudaMemcpyDeviceToHost, stream_),
           "copy");
   });

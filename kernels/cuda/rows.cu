@@ -205,16 +205,4 @@ void scatter_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int6
   });
 }
 
-void copy(Stream stream, std::int64_t n, const float* from, float* to) {
-  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
-    WarpLanes{}.each(count, [=](std::int64_t i) { to[a + i] = from[a + i]; });
-  });
-}
-
-void fill_zero(Stream stream, std::int64_t n, float* x) {
-  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
-    WarpLanes{}.each(count, [=](std::int64_t i) { x[a + i] = 0.0f; });
-  });
-}
-
 }  // namespace aftune::kernels::cuda

@@ -61,9 +61,6 @@ void gather_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64
 /// to[rows[i]] = from[i] for i < n; no row is named twice.
 void scatter_rows(Stream stream, std::int64_t n, std::int64_t h, const std::int64_t* rows, const float* from,
                   float* to);
-void copy(Stream stream, std::int64_t n, const float* from, float* to);
-/// +0 in all elements.
-void fill_zero(Stream stream, std::int64_t n, float* x);
 /// Element i is that of init_normal in ops.h.
 void init_normal(Stream stream, std::uint64_t seed, std::uint64_t name_hash, float std, std::int64_t n,
                  float* x);

@@ -1,84 +1,48 @@
-// BLAKE3 on the device against that of the host.
+// What the device makes of whole pieces against the host's tree.
 
 #include "kernels/cuda/blake3.h"
 
+#include "base/accelerator.h"
 #include "gpu/device.h"
-#include "hash/blake3.h"
+#include "hash/blake3_tree.h"
 
 namespace aftune::kernels {
 namespace {
 
 using Octets = std::vector<std::uint8_t>;
 
-Octets octets(std::size_t n) {
-  Octets bytes(n);
-  for (std::size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
-  return bytes;
-}
-
-Digest host_digest(const Octets& bytes) {
-  return hash::blake3(std::as_bytes(std::span(bytes)));
-}
-
-Digest digest_in(const OnDevice<std::uint8_t>& memory) {
-  const Octets bytes = memory.get();
-  Digest digest;
-  std::copy(bytes.begin(), bytes.end(), digest.bytes.begin());
-  return digest;
-}
+constexpr std::size_t kPiece = Accelerator::kHashPiece;
 
 class DeviceBlake3 : public OnSchedules {
  protected:
-  const OnDevice<std::uint8_t> workspace_{static_cast<std::int64_t>(cuda::kBlake3Workspace)};
-  const OnDevice<std::uint8_t> digest_{static_cast<std::int64_t>(cuda::kBlake3DigestBytes)};
+  // Pieces from byte `from` of some memory on.
+  static void expect_same(std::int64_t pieces, std::size_t from, std::uint64_t counter) {
+    const std::size_t size = static_cast<std::size_t>(pieces) * kPiece;
+    Octets bytes(from + size);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::uint8_t>(i * 2654435761u >> 13);
+    Octets expected(static_cast<std::size_t>(pieces) * cuda::kBlake3ValueBytes);
+    const hash::Blake3Mode mode = hash::blake3_plain_mode();
+    const ByteView all = std::as_bytes(std::span(bytes)).subspan(from);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(pieces); ++i)
+      hash::blake3_subtree(mode, all.subspan(i * kPiece, kPiece), counter + i * kPiece / 1024, nullptr)
+          .chaining_value(mode, reinterpret_cast<std::byte*>(&expected[i * cuda::kBlake3ValueBytes]));
+    const OnDevice<std::uint8_t> on(bytes), values(static_cast<std::int64_t>(expected.size()));
+    cuda::blake3_values(nullptr, on.data() + from, pieces, counter, values.data());
+    EXPECT_EQ(values.get(), expected) << pieces << " pieces from byte " << from << ", chunk " << counter;
+  }
 };
 AFTUNE_FOR_SCHEDULES(DeviceBlake3);
 
-TEST_P(DeviceBlake3, Lengths) {
-  const std::vector<std::size_t> lengths =
-      unless_sanitized<std::size_t>({0,     1,     3,     63,    64,    65,    127,   128,    1023,   1024,
-                                     1025,  2047,  2048,  2049,  3072,  3073,  4096,  5120,   8191,   15360,
-                                     16383, 16384, 16385, 16387, 31744, 32768, 32769, 131072, 131073, 200001},
-                                    {0, 65, 1025, 3073, 16385, 50000});
-  for (const std::size_t n : lengths) {
-    const Octets bytes = octets(n);
-    const OnDevice<std::uint8_t> on(bytes);
-    cuda::blake3(nullptr, on.data(), n, workspace_.data(), digest_.data());
-    EXPECT_EQ(to_hex(host_digest(bytes)), to_hex(digest_in(digest_))) << n;
-  }
-}
-
-TEST_P(DeviceBlake3, LargeBuffers) {
-  if (kSanitized) GTEST_SKIP() << "for the time it takes";
-  const Octets bytes = octets((5 << 20) + 77);
-  const OnDevice<std::uint8_t> on(bytes);
-  cuda::blake3(nullptr, on.data(), bytes.size(), workspace_.data(), digest_.data());
-  EXPECT_EQ(to_hex(host_digest(bytes)), to_hex(digest_in(digest_)));
-}
-
-// Pieces of any length, from any byte on; the digest may be asked for at any time and more may follow.
 TEST_P(DeviceBlake3, Pieces) {
-  const Octets bytes = octets(kSanitized ? 40000 : 300000);
-  const OnDevice<std::uint8_t> on(bytes);
-  for (const std::size_t first :
-       {std::size_t{1}, std::size_t{1000}, std::size_t{16384}, std::size_t{20000}}) {
-    cuda::Blake3 hash(workspace_.data());
-    hash::Blake3 host;
-    std::size_t at = 0, piece = first;
-    while (at < bytes.size()) {
-      const std::size_t size = std::min(piece, bytes.size() - at);
-      hash.update(nullptr, on.data() + at, size);
-      host.update(std::as_bytes(std::span(bytes)).subspan(at, size));
-      at += size;
-      piece = piece * 3 + 1;
-      hash.finish(nullptr, digest_.data());
-      EXPECT_EQ(to_hex(host.finish()), to_hex(digest_in(digest_))) << at;
-    }
-    EXPECT_EQ(to_hex(host_digest(bytes)), to_hex(digest_in(digest_)));
-    hash.reset();
-    hash.finish(nullptr, digest_.data());
-    EXPECT_EQ(to_hex(host_digest({})), to_hex(digest_in(digest_)));
-  }
+  for (const std::int64_t pieces : {0, 1, 2, 3}) expect_same(pieces, 0, 0);
+}
+
+TEST_P(DeviceBlake3, FromAnyByteAndChunk) {
+  for (const std::size_t from : {1, 4, 16}) expect_same(1, from, 0);
+  for (const std::uint64_t counter :
+       {std::uint64_t{128}, (std::uint64_t{1} << 32) - 64, std::uint64_t{1} << 53})
+    expect_same(1, 0, counter);
 }
 
 }  // namespace
