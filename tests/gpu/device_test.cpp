@@ -128,6 +128,50 @@ TEST_P(TrainingOnCudaDevice, LeavesTheSameLog) {
   EXPECT_EQ(run("device", device.get()), expected);
   use_memory_of(nullptr);
 }
+
+#if !defined(AFTUNE_ON_GPU)
+// Wherever in the run that is, one error says so, and what was recorded is gone on with elsewhere.
+TEST_P(TrainingOnCudaDevice, IsGoneOnWithWhenTheDeviceIsLost) {
+  const testing_support::Scratch scratch("device-lost");
+  const testing_support::SmallJob job(scratch.path());
+  const auto options = [&](const std::string& name) {
+    train::TrainOptions o = job.options(name);
+    o.profile = *profile_from_name(GetParam());
+    o.recipe.steps = 3;
+    o.recipe.batch_size = 2;
+    o.steps_per_block = 1;
+    o.record->snapshot_interval = 1;
+    return o;
+  };
+  train::train(options("processor"), nullptr);
+  const std::vector<int> all = {40, 150, 300, 450};
+  for (const int waits : unless_sanitized<int>(all, {400})) {
+    const std::string name = cat("lost-", waits);
+    {
+      const std::unique_ptr<Device> device = cuda::open_device(0);
+      use_memory_of(device.get());
+      train::TrainOptions o = options(name);
+      o.accelerator = device.get();
+      emulator::fail_after(waits);
+      try {
+        train::train(o, nullptr);
+        ADD_FAILURE() << "no error after " << waits;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.fault(), Fault::kDevice);
+        EXPECT_NE(std::string(e.what()).find("cuda: run: unspecified launch failure"), std::string::npos)
+            << e.what();
+      }
+      emulator::fail_after(-1);
+      use_memory_of(nullptr);
+    }
+    train::TrainOptions again = options(name);
+    again.record->resume = true;
+    train::train(again, nullptr);
+    EXPECT_EQ(job.log(name), job.log("processor")) << waits;
+  }
+}
+#endif
+
 INSTANTIATE_TEST_SUITE_P(Profiles, TrainingOnCudaDevice, ::testing::Values("f32", "i14"),
                          [](const auto& profile) { return std::string(profile.param); });
 

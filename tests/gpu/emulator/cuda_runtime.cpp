@@ -2,17 +2,14 @@
 
 #include "gpu/emulator/cuda_runtime.h"
 
-#include <chrono>
 #include <cstdlib>
 
 struct CUstream_st {};
-struct CUevent_st {
-  std::chrono::steady_clock::time_point recorded;
-};
 
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
+int waits_left = -1;  // until the device fails; negative: it does not
 
 cudaError_t answer(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
@@ -33,10 +30,6 @@ cudaError_t allocate(void** memory, std::size_t size) {
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
-  return cudaSuccess;
-}
-cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
@@ -72,17 +65,6 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   }
   return answer(cudaErrorInvalidValue);
 }
-cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
-  return cudaSuccess;
-}
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  return cudaDriverGetVersion(version);
-}
-cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  *free = *total = std::size_t{1} << 30;
-  return cudaSuccess;
-}
 cudaError_t cudaDeviceSynchronize() {
   return cudaSuccess;
 }
@@ -90,9 +72,6 @@ cudaError_t cudaGetLastError() {
   const cudaError_t error = last_error;
   last_error = cudaSuccess;
   return error;
-}
-cudaError_t cudaPeekAtLastError() {
-  return last_error;
 }
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -104,42 +83,20 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
-    case cudaErrorNotReady:
-      return "device not ready";
+    case cudaErrorLaunchFailure:
+      return "unspecified launch failure";
   }
   return "unrecognized error code";
 }
-const char* cudaGetErrorName(cudaError_t error) {
-  switch (error) {
-    case cudaSuccess:
-      return "cudaSuccess";
-    case cudaErrorInvalidValue:
-      return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation:
-      return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidDevice:
-      return "cudaErrorInvalidDevice";
-    case cudaErrorNotReady:
-      return "cudaErrorNotReady";
-  }
-  return "unrecognized error code";
-}
-
 cudaError_t cudaMalloc(void** memory, std::size_t size) {
   return allocate(memory, size);
 }
 cudaError_t cudaMallocManaged(void** memory, std::size_t size, unsigned) {
   return size == 0 ? answer(cudaErrorInvalidValue) : allocate(memory, size);
 }
-cudaError_t cudaMallocHost(void** memory, std::size_t size) {
-  return allocate(memory, size);
-}
 cudaError_t cudaFree(void* memory) {
   std::free(memory);
   return cudaSuccess;
-}
-cudaError_t cudaFreeHost(void* memory) {
-  return cudaFree(memory);
 }
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyKind) {
   if (size != 0) std::memmove(to, from, size);
@@ -156,48 +113,20 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t size, cudaStrea
   return cudaMemset(memory, value, size);
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
   return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  return cudaStreamCreate(stream);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaSuccess;
+  if (waits_left < 0) return cudaSuccess;
+  return answer(waits_left-- > 0 ? cudaSuccess : (waits_left = 0, cudaErrorLaunchFailure));
 }
-cudaError_t cudaStreamQuery(cudaStream_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  *event = new CUevent_st;
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  return cudaEventCreate(event);
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete event;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->recorded = std::chrono::steady_clock::now();
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - start->recorded).count();
-  return cudaSuccess;
+
+void aftune::emulator::fail_after(int waits) {
+  waits_left = waits;
+  last_error = cudaSuccess;
 }
