@@ -227,6 +227,8 @@ class Reporter {
 // Of the other flags none says anything about a merge.
 cli::Exit merge_adapters(const Args& args) {
   if (args.adapter.empty()) fail(Fault::kUsage, "--merge needs --adapter");
+  if (args.dry_run) fail(Fault::kUsage, "--merge trains nothing: --dry-run does not go with it");
+  if (args.job.out.empty()) fail(Fault::kUsage, "--out is required");
   if (!args.job.data.empty() || !args.record.trace.empty() || args.job.recipe.is_lora())
     fail(Fault::kUsage, "--merge trains nothing: --data, --trace and --method do not go with it");
   train::merge({.model = args.job.model,
@@ -252,6 +254,11 @@ cli::Exit say_what_it_takes(const Args& args) {
   job.store_boundaries = args.store == "boundaries";
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
+  if (!args.adapter.empty())
+    within(args.adapter.native(), [&] {
+      train::read_adapter_config(cli::read_input(args.adapter / train::kAdapterConfig, kMaxConfig),
+                                 job.recipe);
+    });
   job.grid = {.layers = job.config.layers,
               .tied = job.config.tied,
               .layers_per_block = std::min(options.layers_per_block, job.config.layers),

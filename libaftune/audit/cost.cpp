@@ -14,12 +14,6 @@ constexpr double kForwardAndBackward = 3;
 constexpr double kUpdateFlopAdamw = 14;
 constexpr double kUpdateFlopSgd = 6;
 
-double total_elements(const std::vector<TensorSpec>& specs) {
-  double elements = 0;
-  for (const TensorSpec& spec : specs) elements += static_cast<double>(element_count(spec.shape));
-  return elements;
-}
-
 void add(Cost& to, const Cost& cost, double times = 1) {
   to.cells += times * cost.cells;
   to.flop += times * cost.flop;
@@ -32,6 +26,12 @@ double share(std::int64_t drawn, std::int64_t total) {
 }
 
 }  // namespace
+
+double total_elements(const std::vector<TensorSpec>& specs) {
+  double elements = 0;
+  for (const TensorSpec& spec : specs) elements += static_cast<double>(element_count(spec.shape));
+  return elements;
+}
 
 CostModel::CostModel(const record::Manifest& manifest)
     : recipe_(manifest.recipe), grid_(manifest.grid), config_(model::Config::parse(manifest.config)) {

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <set>
+#include <iterator>
 
 #include "audit/cost.h"
 #include "audit/replay.h"
 #include "base/error.h"
 #include "model/layer_block.h"
 #include "model/llama_head.h"
+#include "optim/optimizer.h"
 #include "train/engine.h"
 
 namespace aftune::audit {
@@ -17,17 +18,11 @@ namespace {
 
 constexpr double kFloat = sizeof(float);
 
-double elements(const std::vector<TensorSpec>& specs) {
-  double sum = 0;
-  for (const TensorSpec& spec : specs) sum += static_cast<double>(element_count(spec.shape));
-  return sum;
-}
-
 double matrix_elements(const std::vector<TensorSpec>& specs) {
-  double sum = 0;
-  for (const TensorSpec& spec : specs)
-    if (spec.shape.size() == 2) sum += static_cast<double>(element_count(spec.shape));
-  return sum;
+  std::vector<TensorSpec> matrices;
+  std::copy_if(specs.begin(), specs.end(), std::back_inserter(matrices),
+               [](const TensorSpec& spec) { return spec.shape.size() == 2; });
+  return total_elements(matrices);
 }
 
 // A step's tokens, and those that are computed at a time.
@@ -43,10 +38,17 @@ struct Tokens {
   double step, at_once;
 };
 
+// A token's queries, and its keys or values.
+double queries(const model::Config& c) {
+  return static_cast<double>(c.heads) * c.head_dim;
+}
+double keys(const model::Config& c) {
+  return static_cast<double>(c.kv_heads) * c.head_dim;
+}
+
 // What a layer keeps of a token from forward to backward (model::LayerActivations).
 double kept_of_layer(const model::Config& c) {
-  const double q = static_cast<double>(c.heads) * c.head_dim,
-               kv = static_cast<double>(c.kv_heads) * c.head_dim;
+  const double q = queries(c), kv = keys(c);
   const double head_norms = c.head_norms ? q + kv + c.heads + c.kv_heads : 0;
   return 4.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + head_norms +
          3.0 * static_cast<double>(c.intermediate) + 2.0 * c.heads + 2;
@@ -54,9 +56,7 @@ double kept_of_layer(const model::Config& c) {
 
 // Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention.
 double transient(const model::Config& c) {
-  const double q = static_cast<double>(c.heads) * c.head_dim,
-               kv = static_cast<double>(c.kv_heads) * c.head_dim;
-  return 2.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv;
+  return 2.0 * static_cast<double>(c.hidden) + 2 * queries(c) + 2 * keys(c);
 }
 
 // What every layer block keeps for products with activations: an input and a gradient, by rows and by
@@ -120,10 +120,10 @@ Forecast forecast(const Job& job) {
   const Tokens tokens(job);
   const std::vector<TensorSpec> model = model::all_tensors(job.config);
   const std::vector<TensorSpec> trained = model::all_trained_tensors(job.config, job.recipe);
-  const double moments = job.recipe.optimizer == "adamw" ? 2 : job.recipe.momentum > 0 ? 1 : 0;
+  const auto moments = static_cast<double>(optim::moment_names(job.recipe).size());
   Forecast f;
-  f.trained = elements(trained);
-  f.parameters = elements(model) + (job.recipe.is_lora() ? f.trained : 0);
+  f.trained = total_elements(trained);
+  f.parameters = total_elements(model) + (job.recipe.is_lora() ? f.trained : 0);
   f.weights = kFloat * f.parameters;
   f.optimizer = kFloat * moments * f.trained;
   const double shared = job.grid.tied && !job.recipe.is_lora()

@@ -10,3 +10,8 @@ mkdir bare
 cp model/config.json bare
 aftune-train --model bare --dry-run --steps 1 --seq-len 16 | sed -n 1p
 try aftune-train --model nowhere --dry-run --steps 1
+mkdir adapter
+printf '%s' '{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj"]}' >adapter/adapter_config.json
+aftune-train --model bare --adapter adapter --method lora --dry-run --steps 1 --seq-len 16 | sed -n 1p
+try aftune-train --model model --adapter adapter --merge --dry-run --out merged
+try aftune-train --model model --adapter adapter --merge
