@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -15,8 +16,7 @@ class SmallJob {
   explicit SmallJob(const fs::path& folder) : folder_(folder) {
     fs::create_directories(folder_ / "base");
     put("base/config.json", config());
-    put("base/tokenizer.json",
-        read_file(fs::path(AFTUNE_TESTS_DIR) / "vectors/tokenizer/gpt2/tokenizer.json", 1 << 20));
+    put("base/tokenizer.json", read_file(tests_folder() / "vectors/tokenizer/gpt2/tokenizer.json", 1 << 20));
     put("base/generation_config.json", "{}\n");
     std::string rows;
     for (int i = 0; i < 11; ++i)
@@ -26,6 +26,11 @@ class SmallJob {
     put("eval.jsonl", "{\"text\":\"an evaluation row\"}\n{\"prompt\":\"one \",\"completion\":\"two\"}\n");
   }
 
+  /// Where it was when this was compiled, unless the environment knows better: on another machine.
+  static fs::path tests_folder() {
+    const char* const elsewhere = std::getenv("AFTUNE_TESTS_DIR");
+    return elsewhere != nullptr ? elsewhere : AFTUNE_TESTS_DIR;
+  }
   static std::string config(const std::string& dtype = "float32") {
     return R"({"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":512,"hidden_size":16,)"
            R"("intermediate_size":24,"num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,)"
