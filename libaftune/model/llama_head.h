@@ -36,7 +36,7 @@ struct HeadResult {
 class LlamaHead {
  public:
   /// Logits that may exist at once: 64 MiB. A single row is never cut.
-  static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
+  static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 21;
 
   LlamaHead(const Config& config, Products& products, ThreadPool& pool, std::int64_t max_logits = kMaxLogits,
             OpObserver* ops = nullptr)
