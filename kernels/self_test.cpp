@@ -15,9 +15,11 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
+#include "kernels/gelu.h"
 #include "kernels/i14.h"
 #include "kernels/i14_ops.h"
 #include "kernels/init_normal.h"
+#include "kernels/layernorm.h"
 #include "kernels/ops.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -155,10 +157,37 @@ std::uint64_t embedding_answer(ThreadPool& pool) {
   return Digest().add(y).add(dtable).value();
 }
 
+std::uint64_t gelu_answer(ThreadPool& pool, GeluForm form) {
+  const Floats x = inputs(kCount, 44, 8), dy = inputs(kCount, 45);
+  Floats y(x.size()), dx(x.size());
+  gelu(pool, form, kCount, x.data(), y.data());
+  gelu_grad(pool, form, kCount, x.data(), dy.data(), dx.data());
+  return Digest().add(y).add(dx).value();
+}
+
+std::uint64_t gelu_erf_answer(ThreadPool& pool) {
+  return gelu_answer(pool, GeluForm::kErf);
+}
+
+std::uint64_t gelu_tanh_answer(ThreadPool& pool) {
+  return gelu_answer(pool, GeluForm::kTanh);
+}
+
 std::uint64_t init_normal_answer(ThreadPool& pool) {
   Floats x(kWidth);
   init_normal(pool, 14, 0x0123456789abcdef, 0.02f, kWidth, x.data());
   return Digest().add(x).value();
+}
+
+std::uint64_t layernorm_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 46, 3), w = inputs(kWidth, 47), b = inputs(kWidth, 48),
+               dy = inputs(kCount, 49);
+  Floats y(x.size()), mean(kTokens), inv(kTokens), dx(x.size()), dw = w;
+  layernorm(pool, kTokens, kWidth, 1e-5f, x.data(), w.data(), b.data(), y.data(), mean.data(), inv.data());
+  layernorm_grad_input(pool, kTokens, kWidth, x.data(), w.data(), mean.data(), inv.data(), dy.data(),
+                       dx.data(), Into::kAdd);
+  layernorm_grad_weight(pool, 3, kStarts, kWidth, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+  return Digest().add(y).add(mean).add(inv).add(dx).add(dw).value();
 }
 
 std::uint64_t math64_answer(ThreadPool&) {
@@ -274,18 +303,21 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
     {portable::Dropout::kName, 0x5f014fbfbe328759, dropout_answer, Use::kAdapter},
     {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
+    {portable::GeluTanh::kName, 0x0cfa9e47fd86f2e2, gelu_tanh_answer, Use::kGeluTanh},
+    {portable::Gelu::kName, 0xf2dd79b1fb6695df, gelu_erf_answer, Use::kGelu},
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
+    {portable::LayerNorm::kName, 0xf13ce940e12de925, layernorm_answer, Use::kLayerNorm},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
     {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, Use::kI14},
     {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Use::kI14},
-    {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
-    {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
+    {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer, Use::kRmsNorm},
+    {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer, Use::kRope},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
     {portable::Scaled::kName, 0xd57713cd3f6777e3, scaled_answer, Use::kAdapter},
     {portable::SgdUpdate::kName, 0xd66f18ec4a72c728, sgd_answer},
     {portable::SumSquares::kName, 0x3f712f0b0801b7df, sum_squares_answer},
-    {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer},
+    {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer, Use::kSwiGlu},
 };
 
 }  // namespace
@@ -313,6 +345,18 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
         return uses.biases;
       case Use::kAdapter:
         return uses.adapters;
+      case Use::kRmsNorm:
+        return uses.rmsnorm;
+      case Use::kRope:
+        return uses.rope;
+      case Use::kSwiGlu:
+        return uses.swiglu;
+      case Use::kLayerNorm:
+        return uses.layernorm;
+      case Use::kGelu:
+        return uses.gelu;
+      case Use::kGeluTanh:
+        return uses.gelu_tanh;
       case Use::kAlways:
         break;
     }

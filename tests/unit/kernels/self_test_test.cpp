@@ -37,7 +37,10 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  EXPECT_EQ(op_names(kI14, {.biases = true, .adapters = true}).size(), known_answers().size());
+  EXPECT_EQ(
+      op_names(kI14, {.biases = true, .adapters = true, .layernorm = true, .gelu = true, .gelu_tanh = true})
+          .size(),
+      known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -54,7 +57,7 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   EXPECT_EQ(f32.size() + more.size(), i14.size());
 }
 
-TEST(OpNames, ThoseOfBiasesAndAdaptersAreListedWhereTheyAreUsed) {
+TEST(OpNames, ThoseThatOnlySomeModelsNeedAreListedWhereTheyAreUsed) {
   using Names = std::vector<std::string>;
   for (const Profile& profile : {kF32, kI14}) {
     const auto more_of = [&](const OpUses& uses) {
@@ -65,6 +68,11 @@ TEST(OpNames, ThoseOfBiasesAndAdaptersAreListedWhereTheyAreUsed) {
       return more;
     };
     EXPECT_EQ(more_of({.biases = true}), Names{"bias/1"});
+    EXPECT_EQ(more_of({.layernorm = true}), Names{"layernorm/1"});
+    EXPECT_EQ(more_of({.gelu = true}), Names{"gelu/1"});
+    EXPECT_EQ(more_of({.gelu_tanh = true}), Names{"gelu-tanh/1"});
+    EXPECT_EQ(op_names(profile, {.rmsnorm = false, .rope = false, .swiglu = false}).size() + 3,
+              op_names(profile).size());
     EXPECT_EQ(more_of({.adapters = true}), (Names{"dropout/1", "scaled/1"}));
   }
 }
