@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/cli.h"
 #include "device/device.h"
+#include "model/folder.h"
 #include "train/adapter_folder.h"
 #include "train/trainer.h"
 
@@ -251,6 +252,21 @@ cli::Exit merge_adapters(const Args& args) {
   return cli::Exit::kDone;
 }
 
+// The type of the model's tensors: theirs where they are at hand, else what config.json says.
+DType dtype_on_disk(const fs::path& folder, const audit::Job& job) {
+  if (fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json")) {
+    const model::Checkpoint weights = model::Checkpoint::open(folder, job.config);
+    return weights.entries().empty() ? DType::kF32 : weights.entries().begin()->second.spec.dtype;
+  }
+  const Json json = parse_json(job.config_text);
+  for (const char* key : {"dtype", "torch_dtype"})  // transformers 5 and 4
+    if (const auto found = json.find(key); found != json.end()) {
+      if (*found == "bfloat16") return DType::kBF16;
+      if (*found == "float16") return DType::kF16;
+    }
+  return DType::kF32;
+}
+
 cli::Exit say_what_it_takes(const Args& args) {
   const train::TrainOptions options = job_of(args);
   audit::Job job;
@@ -263,6 +279,7 @@ cli::Exit say_what_it_takes(const Args& args) {
   job.store_boundaries = args.store == "boundaries";
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
+  job.base_dtype = dtype_on_disk(args.job.model, job);
   if (!args.adapter.empty())
     within(args.adapter.native(), [&] {
       train::read_adapter_config(cli::read_input(args.adapter / train::kAdapterConfig, kMaxConfig),

@@ -117,7 +117,10 @@ Forecast forecast(const Job& job) {
   Forecast f;
   f.trained = total_elements(trained);
   f.parameters = total_elements(model) + (job.recipe.is_lora() ? f.trained : 0);
-  f.weights = kFloat * f.parameters;
+  f.weights = kFloat * f.trained;
+  if (job.recipe.is_lora())
+    for (const TensorSpec& spec : model)
+      f.weights += static_cast<double>(model::frozen_bytes(job.config, spec, job.base_dtype));
   f.optimizer = kFloat * moments * f.trained;
   const double shared = job.grid.tied && !job.recipe.is_lora()
                             ? static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden)
@@ -138,6 +141,7 @@ Forecast forecast(const Job& job) {
   manifest.recipe = job.recipe;
   manifest.grid = job.grid;
   manifest.profile = name(job.profile);
+  manifest.base.dtype = job.base_dtype;
   add_cells(job, manifest, f);
   const CostModel costs(manifest);
   f.step_flop = costs.step_flop();

@@ -17,7 +17,8 @@ struct Job {
   record::Recipe recipe;  ///< its steps at least 1
   record::Grid grid;
   kernels::Profile profile;
-  std::int64_t micro_batch = 0;  ///< rows; 0: as the trainer chooses
+  DType base_dtype = DType::kF32;  ///< of the model's tensors on disk
+  std::int64_t micro_batch = 0;    ///< rows; 0: as the trainer chooses
   bool recompute = false;
   bool records = true;
   bool store_boundaries = false;

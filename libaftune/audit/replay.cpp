@@ -339,15 +339,15 @@ std::uint64_t replay_bytes(const record::Manifest& manifest, const model::Config
   // gradient as one or two at a time.
   const double factor = group == 0 ? 0.0 : 0.5 + 1.0 / group;
   std::uint64_t bytes = 0;
-  const auto add = [&](const std::vector<TensorSpec>& specs, std::uint64_t copies) {
-    for (const TensorSpec& spec : specs) {
-      bytes += copies * byte_size(spec);
-      if (spec.shape.size() == 2)
-        bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
-    }
+  const auto add = [&](const TensorSpec& spec, std::uint64_t kept) {
+    bytes += kept;
+    if (spec.shape.size() == 2)
+      bytes += static_cast<std::uint64_t>(2 * factor * static_cast<double>(byte_size(spec)));
   };
-  add(model::block_parameter_specs(config, manifest.grid, recipe, block), 2);
-  add(model::block_frozen_specs(config, manifest.grid, recipe, block), 1);
+  for (const TensorSpec& spec : model::block_parameter_specs(config, manifest.grid, recipe, block))
+    add(spec, 2 * byte_size(spec));
+  for (const TensorSpec& spec : model::block_frozen_specs(config, manifest.grid, recipe, block))
+    add(spec, model::frozen_bytes(config, spec, manifest.base.dtype));
   for (const TensorSpec& spec : model::block_moment_specs(config, manifest.grid, recipe, block))
     bytes += byte_size(spec);
   // Per token of a micro-batch and layer: inputs of the two norms, of the products, and their gradients. In

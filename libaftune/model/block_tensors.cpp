@@ -1,6 +1,10 @@
 // Which tensors a block has.
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "model/adapter.h"
+#include "model/architecture.h"
 #include "model/layer_block.h"
 #include "optim/optimizer.h"
 
@@ -29,6 +33,20 @@ std::vector<TensorSpec> block_frozen_specs(const Config& config, const record::G
                                            const record::Recipe& recipe, int block) {
   return recipe.is_lora() ? block_parameter_specs(config, grid, record::Recipe{}, block)
                           : std::vector<TensorSpec>{};
+}
+
+bool stays_narrow(const Config& config, const TensorSpec& spec) {
+  const Architecture& of = *config.architecture;
+  if (std::find(of.tables.begin(), of.tables.end(), spec.name) != of.tables.end()) return true;
+  if (!spec.name.starts_with(of.layers)) return false;
+  return std::any_of(of.projections.begin(), of.projections.end(), [&](std::string_view module) {
+    return !module.empty() && spec.name.ends_with(cat('.', module, ".weight"));
+  });
+}
+
+std::uint64_t frozen_bytes(const Config& config, const TensorSpec& spec, DType on_disk) {
+  return static_cast<std::uint64_t>(element_count(spec.shape)) *
+         size_of(stays_narrow(config, spec) ? on_disk : DType::kF32);
 }
 
 std::vector<TensorSpec> block_moment_specs(const Config& config, const record::Grid& grid,

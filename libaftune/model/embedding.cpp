@@ -7,10 +7,26 @@
 
 namespace aftune::model {
 
+namespace {
+
+// The op is a copy, and so is this, of elements that are widened on the way.
+void narrow_rows(const Parameter& table, const std::vector<std::int32_t>& ids, Matrix& x) {
+  const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(table.narrow.dtype);
+  for (std::int64_t i = 0; i < x.rows; ++i)
+    widen(table.narrow.dtype,
+          ByteView(table.narrow.bytes).subspan(static_cast<std::size_t>(ids[i]) * bytes, bytes), x.row(i));
+}
+
+}  // namespace
+
 Matrix Lookup::forward(const Parameter& table, const std::vector<std::int32_t>& ids) const {
   const std::int64_t n = std::ssize(ids), entries = table.spec.shape[0], width = table.spec.shape[1];
   AFTUNE_CHECK(std::all_of(ids.begin(), ids.end(), [=](auto id) { return id >= 0 && id < entries; }));
   Matrix x(n, width);
+  if (!table.narrow.empty()) {
+    narrow_rows(table, ids, x);
+    return x;
+  }
   observed(with_.ops, {OpKind::kEmbedding, table.spec.name, n}, {bytes_of(ids), table.value.bytes()},
            {x.bytes()},
            [&] { kernels::embedding(with_.pool, n, width, ids.data(), table.value.data(), x.data()); });

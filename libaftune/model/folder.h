@@ -49,6 +49,9 @@ class Checkpoint {
 /// float.
 Buffer read_parameter(const Checkpoint& checkpoint, const TensorSpec& spec);
 
+/// The same as it is on disk, if that is in 16 bits; else it is empty.
+Narrow read_narrow(const Checkpoint& checkpoint, const TensorSpec& spec);
+
 /// Streams a safetensors file in the official writer's order (dtype alignment, then name), metadata
 /// format=pt. `bytes_of` is asked for each tensor once, in file order. Returns BLAKE3 of the file. Written
 /// aside and renamed.

@@ -14,16 +14,27 @@ void zero(std::vector<Buffer>& moments) {
   for (Buffer& m : moments) std::memset(m.data(), 0, m.bytes().size());
 }
 
-}  // namespace
-
-Buffer read_parameter(const Checkpoint& checkpoint, const TensorSpec& spec) {
+const Checkpoint::Entry& find_parameter(const Checkpoint& checkpoint, const TensorSpec& spec) {
   const Checkpoint::Entry* found = checkpoint.find(spec.name);
   if (found == nullptr) fail(Fault::kEvidence, "the model has no tensor \"", spec.name, '"');
   if (found->spec.shape != spec.shape)
     fail(Fault::kEvidence, describe(found->spec),
          " does not have the shape that config.json gives: ", describe(spec));
   if (!is_float(found->spec.dtype)) fail(Fault::kEvidence, describe(found->spec), " is not a float tensor");
-  return widen(found->spec.dtype, found->bytes);
+  return *found;
+}
+
+}  // namespace
+
+Buffer read_parameter(const Checkpoint& checkpoint, const TensorSpec& spec) {
+  const Checkpoint::Entry& found = find_parameter(checkpoint, spec);
+  return widen(found.spec.dtype, found.bytes);
+}
+
+Narrow read_narrow(const Checkpoint& checkpoint, const TensorSpec& spec) {
+  const Checkpoint::Entry& found = find_parameter(checkpoint, spec);
+  if (found.spec.dtype == DType::kF32) return {};
+  return {found.spec.dtype, Bytes(found.bytes.begin(), found.bytes.end())};
 }
 
 void load_base(LayerBlock& block, const Checkpoint& checkpoint) {

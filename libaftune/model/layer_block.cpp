@@ -124,7 +124,10 @@ void Block::read_base(const Checkpoint& base) {
     for (TensorSpec& spec : unit_tensors(options_.config, own.unit)) {
       Parameter& p = base_.emplace_back();
       p.spec = std::move(spec);
-      p.value = read_parameter(base, p.spec);
+      // Who observes ops sees every tensor as it is computed with.
+      if (options_.ops == nullptr && stays_narrow(options_.config, p.spec))
+        p.narrow = read_narrow(base, p.spec);
+      if (p.narrow.empty()) p.value = read_parameter(base, p.spec);
     }
     base_units_.push_back({own.unit, first, base_.size()});
   }

@@ -19,10 +19,11 @@
 
 namespace aftune::model {
 
-/// A parameter with its moments and, during a step, its gradient. All f32.
+/// A parameter with its moments and, during a step, its gradient. All f32, but for what is frozen.
 struct Parameter {
   TensorSpec spec;
   Buffer value;
+  Narrow narrow;                ///< instead of value: a frozen matrix that is in 16 bits on disk stays so
   std::vector<Buffer> moments;  ///< as optim::moment_names
   Buffer gradient;
 };
@@ -123,6 +124,11 @@ void init_parameters(LayerBlock& block, const EngineOptions& options);
 std::vector<TensorSpec> trained_tensors(const Config& config, const record::Recipe& recipe, int unit);
 /// Over all units, in order.
 std::vector<TensorSpec> all_trained_tensors(const Config& config, const record::Recipe& recipe);
+/// Whether a tensor that is frozen lies in memory as it does on disk: a matrix that only products and lookups
+/// read, which widen it.
+bool stays_narrow(const Config& config, const TensorSpec& spec);
+/// What a frozen tensor takes in memory, of a model whose tensors are of type `on_disk`.
+std::uint64_t frozen_bytes(const Config& config, const TensorSpec& spec, DType on_disk);
 /// Specs of a block's parameters and moments, as record::BlockState lists them.
 std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid,
                                               const record::Recipe& recipe, int block);

@@ -48,7 +48,7 @@ const Parameter& LmHead::matrix_of(const HeadTensors& p) const {
 
 Weight LmHead::weight_of(const HeadTensors& p) const {
   const Parameter& matrix = matrix_of(p);
-  return {matrix.spec.name, matrix.value, matrix.spec.shape[0], matrix.spec.shape[1]};
+  return {matrix.spec.name, matrix.value, matrix.spec.shape[0], matrix.spec.shape[1], false, &matrix.narrow};
 }
 
 void LmHead::run_chunk(const Pass& pass, const Chunk& chunk, Matrix& d_normed,

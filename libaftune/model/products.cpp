@@ -44,6 +44,13 @@ Products::WeightFactors& Products::factors_of(const Weight& w) {
   return found != weights_.end() ? found->second : weights_[std::string(w.name)];
 }
 
+// The weight in f32, made in `scratch` where it has to be. Factors that are ready need none of it.
+Weight Products::wide(const Weight& w, bool ready, Buffer& scratch) {
+  if (w.narrow == nullptr || w.narrow->empty() || (profile_.is_i14() && ready)) return w;
+  scratch = widen(pool_, *w.narrow);
+  return {w.name, scratch, w.out, w.in, w.transposed};
+}
+
 // Groups of a weight run over the index that is contracted: `in` forward, `out` backward.
 const I14Factor& Products::forward_factor(const Weight& w) {
   WeightFactors& factors = factors_of(w);
@@ -65,7 +72,9 @@ const I14Factor& Products::backward_factor(const Weight& w) {
   return factors.backward;
 }
 
-Matrix Products::linear(const Weight& w, Input& x) {
+Matrix Products::linear(const Weight& weight, Input& x) {
+  Buffer scratch;
+  const Weight w = wide(weight, factors_of(weight).forward_ready, scratch);
   const Matrix& from = x.matrix_;
   Matrix y(from.rows, w.out);
   observed(ops_, {OpKind::kLinear, w.name, from.rows}, {from.bytes(), w.values.bytes()}, {y.bytes()}, [&] {
@@ -107,7 +116,9 @@ void Products::grad_weight_i14(const Weight& w, const std::vector<std::int64_t>&
     kernels::multiply_i14(pool_, gradient_columns_, input, dw.data(), Into::kAdd);
 }
 
-void Products::grad_input(const Weight& w, const Matrix& dy, Matrix& dx, Into into) {
+void Products::grad_input(const Weight& weight, const Matrix& dy, Matrix& dx, Into into) {
+  Buffer scratch;
+  const Weight w = wide(weight, factors_of(weight).backward_ready, scratch);
   const auto run = [&] {
     if (!profile_.is_i14() && w.transposed)
       return kernels::linear(pool_, dy.rows, w.out, w.in, dy.data(), w.values.data(), dx.data(), into);

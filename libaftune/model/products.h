@@ -20,7 +20,8 @@ struct Weight {
   std::string_view name;
   const Buffer& values;
   std::int64_t out = 0, in = 0;
-  bool transposed = false;  ///< stored as [in, out]; the same results as of the other
+  bool transposed = false;         ///< stored as [in, out]; the same results as of the other
+  const Narrow* narrow = nullptr;  ///< instead of values, if it is not empty
 };
 
 /// The products with a block's matrices under one profile. Under i14 the factors are quantised here, each
@@ -70,6 +71,7 @@ class Products {
   const kernels::I14Factor& input_columns(Input& x, const std::vector<std::int64_t>& row_starts,
                                           kernels::Side side);
   WeightFactors& factors_of(const Weight& w);
+  Weight wide(const Weight& w, bool ready, Buffer& scratch);
   const kernels::I14Factor& forward_factor(const Weight& w);
   const kernels::I14Factor& backward_factor(const Weight& w);
   void grad_weight_i14(const Weight& w, const std::vector<std::int64_t>& row_starts, const Matrix& dy,

@@ -19,8 +19,8 @@ Projections::Projections(const StageContext& with) : with_(with) {
 Weight Projections::matrix(const LayerTensors& p, Projection which) const {
   const Parameter& w = weight(p, which);
   const bool transposed = with_.config.architecture->transposed;
-  return {w.spec.name, w.value, w.spec.shape[transposed ? 1 : 0], w.spec.shape[transposed ? 0 : 1],
-          transposed};
+  return {w.spec.name, w.value,  w.spec.shape[transposed ? 1 : 0], w.spec.shape[transposed ? 0 : 1],
+          transposed,  &w.narrow};
 }
 
 Matrix Projections::forward(const LayerTensors& p, Projection which, const data::Rows& rows,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -43,11 +44,9 @@ std::uint16_t narrow_f16(std::uint32_t bits) {
 }
 
 template <std::uint32_t (*kWiden)(std::uint16_t)>
-void widen_all(ByteView from, Buffer& to) {
-  const std::byte* in = from.data();
-  float* out = to.data();
-  for (std::int64_t i = 0; i < to.size(); ++i)
-    out[i] = std::bit_cast<float>(kWiden(load_le<std::uint16_t>(in + 2 * i)));
+void widen_all(const std::byte* from, std::int64_t count, float* to) {
+  for (std::int64_t i = 0; i < count; ++i)
+    to[i] = std::bit_cast<float>(kWiden(load_le<std::uint16_t>(from + 2 * i)));
 }
 
 template <std::uint16_t (*kNarrow)(std::uint32_t)>
@@ -62,6 +61,15 @@ void narrow_all(const Buffer& from, Bytes& to) {
 
 }  // namespace
 
+void widen(DType dtype, ByteView bytes, float* to) {
+  AFTUNE_CHECK(dtype == DType::kF16 || dtype == DType::kBF16);
+  const auto count = static_cast<std::int64_t>(bytes.size() / 2);
+  if (dtype == DType::kF16)
+    widen_all<widen_f16>(bytes.data(), count, to);
+  else
+    widen_all<widen_bf16>(bytes.data(), count, to);
+}
+
 Buffer widen(DType dtype, ByteView bytes) {
   if (!is_float(dtype))
     fail(Fault::kEvidence, "a tensor of ", name(dtype), " holds no floating-point numbers");
@@ -69,9 +77,21 @@ Buffer widen(DType dtype, ByteView bytes) {
     fail(Fault::kEvidence, bytes.size(), " bytes are no whole number of ", name(dtype), " elements");
   Buffer out(static_cast<std::int64_t>(bytes.size() / size_of(dtype)));
   if (out.empty()) return out;
-  if (dtype == DType::kF32) std::memcpy(out.data(), bytes.data(), bytes.size());
-  if (dtype == DType::kF16) widen_all<widen_f16>(bytes, out);
-  if (dtype == DType::kBF16) widen_all<widen_bf16>(bytes, out);
+  if (dtype == DType::kF32)
+    std::memcpy(out.data(), bytes.data(), bytes.size());
+  else
+    widen(dtype, bytes, out.data());
+  return out;
+}
+
+Buffer widen(ThreadPool& pool, const Narrow& values) {
+  constexpr std::size_t kPiece = std::size_t{1} << 19;  // bytes
+  const ByteView all(values.bytes);
+  Buffer out(static_cast<std::int64_t>(all.size() / 2));
+  pool.run(static_cast<std::int64_t>((all.size() + kPiece - 1) / kPiece), [&](std::int64_t i) {
+    const std::size_t from = static_cast<std::size_t>(i) * kPiece;
+    widen(values.dtype, all.subspan(from, std::min(kPiece, all.size() - from)), out.data() + from / 2);
+  });
   return out;
 }
 

@@ -99,6 +99,16 @@ struct Matrix {
 /// Exact widening to f32 of F32, F16 or BF16 little-endian bytes; a NaN keeps its payload. Throws
 /// Error{kEvidence} for I32 and for bytes that are no whole number of elements.
 Buffer widen(DType dtype, ByteView bytes);
+/// The same of F16 or BF16 elements into `to`, which has room for them.
+void widen(DType dtype, ByteView bytes, float* to);
+/// Elements as they are on disk, in two bytes each, that are computed with in f32.
+struct Narrow {
+  DType dtype = DType::kF32;  ///< F16 or BF16
+  Bytes bytes;
+  bool empty() const { return bytes.empty(); }
+};
+/// The same of all elements, on the pool's threads.
+Buffer widen(ThreadPool& pool, const Narrow& values);
 /// Round-to-nearest-even narrowing to F16 or BF16 (F32: a copy); a NaN becomes the positive quiet NaN without
 /// payload, 0x7e00 or 0x7fc0. `dtype` must not be I32.
 Bytes narrow(DType dtype, const Buffer& values);

@@ -23,13 +23,17 @@ record::Recipe lora_recipe(const LlamaFixture& fixture, double dropout) {
   return recipe;
 }
 
-/// A fixture's initial weights as a file to stand beside.
-model::Checkpoint base_of(const LlamaFixture& fixture, const fs::path& file) {
-  std::map<std::string, Buffer> values;
-  for (const TensorSpec& spec : model::all_tensors(fixture.config))
-    values[spec.name] = fixture.tensor("w0/" + spec.name);
-  model::write_safetensors(file, model::all_tensors(fixture.config),
-                           [&](const TensorSpec& spec) { return values.at(spec.name).bytes(); });
+/// A fixture's initial weights as a file to stand beside: rounded to `values`, and stored as `stored`.
+model::Checkpoint base_of(const LlamaFixture& fixture, const fs::path& file, DType values = DType::kF32,
+                          DType stored = DType::kF32) {
+  std::vector<TensorSpec> specs = model::all_tensors(fixture.config);
+  std::map<std::string, Bytes> bytes;
+  for (TensorSpec& spec : specs) {
+    bytes[spec.name] = narrow(stored, widen(values, narrow(values, fixture.tensor("w0/" + spec.name))));
+    spec.dtype = stored;
+  }
+  model::write_safetensors(file, specs,
+                           [&](const TensorSpec& spec) { return ByteView(bytes.at(spec.name)); });
   return model::Checkpoint::open_file(file);
 }
 
@@ -44,18 +48,20 @@ class LoraEngineBits : public testing::TestWithParam<const char*> {
  protected:
   LoraEngineBits() : scratch_("lora"), base_(base_of(fixture, scratch_ / "base.safetensors")) {}
 
-  model::EngineOptions options(ThreadPool& pool, const Way& way, double dropout) const {
+  model::EngineOptions options(ThreadPool& pool, const Way& way, double dropout,
+                               const model::Checkpoint& base) const {
     model::EngineOptions o = fixture.options(pool, way.layers_per_block, way.recompute);
     o.recipe = lora_recipe(fixture, dropout);
     o.profile = *kernels::profile_from_name(GetParam());
-    o.base = &base_;
+    o.base = &base;
     return o;
   }
 
   /// One digest of all losses, norms and adapters of three steps.
-  Digest bits(const Way& way, double dropout = 0.25) const {
+  Digest bits(const Way& way, double dropout = 0.25) const { return bits(way, dropout, base_); }
+  Digest bits(const Way& way, double dropout, const model::Checkpoint& base) const {
     ThreadPool pool(way.threads);
-    Engine engine(options(pool, way, dropout));
+    Engine engine(options(pool, way, dropout, base));
     for (const auto& block : engine.blocks()) model::init_parameters(*block, engine.options());
     hash::Blake3 all;
     for (std::int64_t t = 0; t < 3; ++t) {
@@ -85,6 +91,25 @@ const std::map<std::string, std::string> kKnown = {
     {"f32", "dfcef51d7e521b89342fc010e26b166244ce5fea261e8227bc2c1e1c5a743259"},
     {"i14", "4dc207cf4b4209aa18fc5d0729e0d0a96cdb9e72979dfb111fdafeba84120921"}};
 
+// A frozen matrix of 16 bits is kept so and widened for each product: of the same values the same bits.
+TEST_P(LoraEngineBits, DoNotDependOnHowTheBaseIsStored) {
+  const Scratch scratch("lora-base");
+  for (const DType half : {DType::kBF16, DType::kF16}) {
+    const model::Checkpoint wide = base_of(fixture, scratch / cat(name(half), ".wide"), half);
+    const model::Checkpoint narrow = base_of(fixture, scratch / cat(name(half), ".narrow"), half, half);
+    const Digest expected = bits({}, 0.25, wide);
+    EXPECT_NE(expected, bits({}));
+    for (const Way& way :
+         {Way{}, Way{.threads = 3, .micro_batch = 1, .recompute = true, .layers_per_block = 2}})
+      EXPECT_EQ(bits(way, 0.25, narrow), expected) << name(half);
+  }
+}
+
+TEST_P(LoraEngineBits, FrozenMatricesStayAsTheyAre) {
+  for (const TensorSpec& spec : model::all_tensors(fixture.config))
+    EXPECT_EQ(model::stays_narrow(fixture.config, spec), spec.shape.size() == 2) << spec.name;
+}
+
 TEST_P(LoraEngineBits, DependOnNothingButTheInputs) {
   const Digest expected = bits({});
   EXPECT_EQ(to_hex(expected), kKnown.at(GetParam()));
@@ -101,7 +126,7 @@ TEST_P(LoraEngineBits, BeginsAsTheModelAndEvaluatesWithoutDropping) {
   ThreadPool pool(2);
   model::EngineOptions full = fixture.options(pool);
   full.profile = *kernels::profile_from_name(GetParam());
-  Engine model(full), adapted(options(pool, {}, 0.25));
+  Engine model(full), adapted(options(pool, {}, 0.25, base_));
   fixture.load(model);
   for (const auto& block : adapted.blocks()) model::init_parameters(*block, adapted.options());
   const data::Rows rows = fixture.rows(0);
