@@ -30,6 +30,7 @@ struct Architecture {
   std::string_view prefix;      ///< that some files leave out of the names of all tensors but lm_head's
   std::string_view layers;      ///< what names of a layer's tensors begin with, before its number and a dot
   ProjectionNames projections;  ///< of a layer, each with its weight and perhaps a bias
+  std::string_view targets;     ///< those that have adapters unless others are named, as peft's
   bool transposed = false;      ///< their weights are [in, out]: y = x W
 
   /// Fills what the common part of Config::parse leaves; refuses by name what would change a result.
