@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/cli.h"
 #include "device/device.h"
+#include "model/adapter.h"
 #include "model/folder.h"
 #include "train/adapter_folder.h"
 #include "train/trainer.h"
@@ -72,7 +73,8 @@ void recipe_flags(CLI::App& app, Args& args) {
   in(cli::real(app, "--lora-alpha", r.lora_alpha, "lora: the adapters are scaled by this over the rank", 0,
                1e6));
   in(cli::text(app, "--lora-targets", "LIST", r.lora_targets,
-               "lora: products with an adapter, of q,k,v,o,gate,up,down [q,v]"));
+               "lora: products with an adapter, of q,k,v,o,gate,up,down,qkv, or modules' names [the model's "
+               "usual ones]"));
   in(cli::real(app, "--lora-dropout", r.lora_dropout, "lora: part of their inputs that is dropped", 0, 1));
   in(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
 }
@@ -146,10 +148,9 @@ void require_consistent(const Args& args) {
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
 }
 
-// Those that peft has for a Llama.
+// Those that peft has.
 constexpr std::int64_t kLoraRank = 8;
 constexpr double kLoraAlpha = 8;
-constexpr const char* kLoraTargets = "q,v";
 
 void complete_adapters(const Args& args, train::TrainOptions& job) {
   record::Recipe& r = job.recipe;
@@ -160,9 +161,6 @@ void complete_adapters(const Args& args, train::TrainOptions& job) {
   }
   if (r.lora_rank == 0) r.lora_rank = kLoraRank;
   if (r.lora_alpha == 0) r.lora_alpha = kLoraAlpha;
-  if (r.lora_targets.empty()) r.lora_targets = kLoraTargets;
-  r.lora_targets = within("--lora-targets",
-                          [&] { return record::lora_targets_text(record::lora_targets(r.lora_targets)); });
 }
 
 train::TrainOptions job_of(const Args& args) {
@@ -280,6 +278,9 @@ cli::Exit say_what_it_takes(const Args& args) {
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
   job.base_dtype = dtype_on_disk(args.job.model, job);
+  if (job.recipe.is_lora() && args.adapter.empty())
+    job.recipe.lora_targets =
+        within("--lora-targets", [&] { return model::lora_targets_of(job.config, job.recipe.lora_targets); });
   if (!args.adapter.empty())
     within(args.adapter.native(), [&] {
       train::read_adapter_config(cli::read_input(args.adapter / train::kAdapterConfig, kMaxConfig),

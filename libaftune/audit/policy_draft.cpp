@@ -8,6 +8,7 @@
 #include "hash/blake3.h"
 #include "model/config.h"
 #include "model/folder.h"
+#include "tokenizer/folder.h"
 #include "train/inputs.h"
 #include "train/manifest.h"
 
@@ -15,7 +16,6 @@ namespace aftune::audit {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{1} << 30;
 
 // An auditor has to hold a cell's state and to replay its steps: an eighth of the model, and few enough
 // steps.
@@ -32,7 +32,7 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
   const fs::path config_file = model / "config.json";
   const std::string config_text = read_file(config_file, kMaxConfigBytes);
   const auto config = within(config_file.native(), [&] { return model::Config::parse(config_text); });
-  const std::string tokenizer = read_file(model / "tokenizer.json", kMaxTokenizerBytes);
+  const std::string tokenizer = tokenizer::read_tokenizer_of(model);
   const data::Dataset dataset = data::Dataset::read(data);
   Json policy = {{"version", 1},
                  {"config", to_hex(hash::blake3(config_text))},

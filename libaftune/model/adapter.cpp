@@ -1,5 +1,6 @@
 #include "model/adapter.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -64,6 +65,35 @@ std::string_view missing_target(const Config& config, const record::Recipe& reci
   for (std::size_t i = 0; i < targets.size(); ++i)
     if (targets[i] && config.architecture->projections[i].empty()) return record::kLoraTargets[i];
   return "";
+}
+
+bool names_module(std::string_view name, std::string_view module) {
+  return !module.empty() && (module == name || module.ends_with(cat('.', name)));
+}
+
+std::string lora_targets_of(const Config& config, std::string_view list) {
+  const Architecture& architecture = *config.architecture;
+  if (list.empty()) return std::string(architecture.targets);
+  std::string roles;
+  const auto add = [&](std::string_view role) { roles += cat(roles.empty() ? "" : ",", role); };
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t comma = std::min(list.find(',', at), list.size());
+    const std::string_view name = list.substr(at, comma - at);
+    bool module = false;
+    for (std::size_t i = 0; i < kProjections; ++i)
+      if (names_module(name, architecture.projections[i])) {
+        add(record::kLoraTargets[i]);
+        module = true;
+      }
+    if (!module) add(name);
+    at = comma + 1;
+  }
+  record::Recipe recipe;
+  recipe.method = "lora";
+  recipe.lora_targets = record::lora_targets_text(record::lora_targets(roles));
+  if (const std::string_view target = missing_target(config, recipe); !target.empty())
+    fail(Fault::kUsage, "the layers of a ", config.model_type, " model have no \"", target, '"');
+  return recipe.lora_targets;
 }
 
 bool can_drop(const Config& config, const record::Recipe& recipe) {

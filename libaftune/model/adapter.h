@@ -30,6 +30,11 @@ struct AdapterPlace {
 std::optional<AdapterPlace> place_of_adapter(const Config& config, std::string_view adapter_tensor);
 /// The first target of the recipe that the model's layers have no product for; "" if there is none.
 std::string_view missing_target(const Config& config, const record::Recipe& recipe);
+/// Whether peft finds this module of a layer by this name: "q_proj" names "self_attn.q_proj".
+bool names_module(std::string_view name, std::string_view module);
+/// The recipe's text for a list of targets, each one of record::kLoraTargets or, as peft has it, the name of
+/// modules of a layer; the model's usual ones for "". Error{kUsage} if the model has no such product.
+std::string lora_targets_of(const Config& config, std::string_view list);
 /// Whether the layers can be told apart in what their adapters drop: of at most 256, unless nothing is
 /// dropped.
 bool can_drop(const Config& config, const record::Recipe& recipe);

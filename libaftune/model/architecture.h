@@ -30,9 +30,10 @@ struct Architecture {
   std::string_view prefix;      ///< that some files leave out of the names of all tensors but lm_head's
   std::string_view layers;      ///< what names of a layer's tensors begin with, before its number and a dot
   ProjectionNames projections;  ///< of a layer, each with its weight and perhaps a bias
+  std::string_view targets;     ///< those that have adapters unless others are named, as peft's
   bool transposed = false;      ///< their weights are [in, out]: y = x W
   /// Other matrices that are read by Lookup and LmHead alone.
-  std::array<std::string_view, 2> tables = {};
+  std::array<std::string_view, 3> tables = {};
 
   /// Fills what the common part of Config::parse leaves; refuses by name what would change a result.
   void (*read_config)(const ConfigReader& in, const Family& family, Config& config);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "model/config.h"
+#include "model/gpt2.h"
 
 namespace aftune::model {
 namespace {
@@ -42,6 +43,8 @@ constexpr Family kFamilies[] = {
      .kv_heads = 32,
      .head_dim = 128,
      .window = Family::Window::kSwitch},
+    // Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
+    {.model_type = "gpt2", .architecture = &kGpt2, .vocab = 50257, .max_position = 1024},
 };
 
 }  // namespace

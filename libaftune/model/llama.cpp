@@ -70,6 +70,7 @@ const Architecture kLlama = {
     .layers = "model.layers.",
     .projections = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
                     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", ""},
+    .targets = "q,v",
     .tables = {"model.embed_tokens.weight", "lm_head.weight"},
     .read_config = read_llama_config,
     .unit_tensors = llama_tensors,

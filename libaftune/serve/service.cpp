@@ -9,12 +9,12 @@
 #include "hash/merkle.h"
 #include "kernels/ops.h"
 #include "serve/served.h"
+#include "tokenizer/folder.h"
 
 namespace aftune::serve {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{256} << 20;
 
 std::string read_if_there(const fs::path& path) {
   return fs::exists(path) ? read_file(path, kMaxConfigBytes) : "";
@@ -62,7 +62,7 @@ void Service::read_model(const ServiceOptions& options) {
   const fs::path& folder = options.model;
   if (!fs::is_directory(folder)) fail(Fault::kUsage, folder.native(), ": not a folder");
   const fs::path tokenizer_file = folder / "tokenizer.json";
-  const std::string tokenizer_text = read_file(tokenizer_file, kMaxTokenizerBytes);
+  const std::string tokenizer_text = tokenizer::read_tokenizer_of(folder);
   tokenizer_ = within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); });
   manifest_.config = read_file(folder / "config.json", kMaxConfigBytes);
   manifest_.template_ = model::read_chat_template(folder);

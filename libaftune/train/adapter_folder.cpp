@@ -41,17 +41,12 @@ const std::pair<const char*, Json> kFixed[] = {
   fail(Fault::kEvidence, kAdapterConfig, ": \"", key, "\" ", why);
 }
 
-// Whether peft finds a layer's module by this name: "q_proj" names "self_attn.q_proj".
-bool names(std::string_view item, std::string_view module) {
-  return !module.empty() && (module == item || module.ends_with(cat('.', item)));
-}
-
 // The last part of a module's name, or more of it where another's ends so too.
 std::string_view short_name(const model::Architecture& architecture, std::size_t target) {
   const std::string_view module = architecture.projections[target];
   const std::string_view last = module.substr(module.rfind('.') + 1);
   const auto found = std::count_if(architecture.projections.begin(), architecture.projections.end(),
-                                   [&](std::string_view other) { return names(last, other); });
+                                   [&](std::string_view other) { return model::names_module(last, other); });
   return found == 1 ? last : module;
 }
 
@@ -62,7 +57,7 @@ std::vector<bool> targets_from(const Json& json, const model::Architecture& arch
   for (const Json& item : *found) {
     bool known = false;
     for (std::size_t i = 0; i < targets.size(); ++i)
-      if (item.is_string() && names(item.get<std::string>(), architecture.projections[i]))
+      if (item.is_string() && model::names_module(item.get<std::string>(), architecture.projections[i]))
         targets[i] = known = true;
     if (!known) bad("target_modules", cat("has ", item.dump(), ", which can have no adapter"));
   }
@@ -129,12 +124,15 @@ void read_adapter_config(std::string_view text, const model::Config& config, rec
   if (!json.is_object()) fail(Fault::kEvidence, kAdapterConfig, ": not a JSON object");
   if (const auto type = json.find("peft_type"); type == json.end() || *type != "LORA")
     bad("peft_type", "is not \"LORA\"");
-  const auto fixed = [&](const char* key, const Json& value) {
-    if (const auto found = json.find(key); found != json.end() && !found->is_null() && *found != value)
-      bad(key, cat("is ", found->dump(), "; not supported"));
+  const auto differs = [&](const char* key, const Json& value) {
+    const auto found = json.find(key);
+    return found != json.end() && !found->is_null() && *found != value;
   };
-  for (const auto& [key, value] : kFixed) fixed(key, value);
-  fixed("fan_in_fan_out", config.architecture->transposed);
+  for (const auto& [key, value] : kFixed)
+    if (differs(key, value)) bad(key, "is set; not supported");
+  if (differs("fan_in_fan_out", config.architecture->transposed))
+    bad("fan_in_fan_out", cat("is not ", config.architecture->transposed ? "true" : "false",
+                              ", which the layers of this model need"));
   // Others change the model's weights too.
   if (const auto init = json.find("init_lora_weights");
       init != json.end() && !init->is_boolean() && !init->is_null() && *init != "gaussian")

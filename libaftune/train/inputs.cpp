@@ -7,13 +7,13 @@
 #include "base/json.h"
 #include "hash/blake3.h"
 #include "model/adapter.h"
+#include "tokenizer/folder.h"
 #include "train/adapter_folder.h"
 
 namespace aftune::train {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{1} << 30;
 
 // Steps that the first `epochs` * rows positions take.
 std::int64_t steps_of(double epochs, const Inputs& in) {
@@ -38,9 +38,6 @@ void check_recipe(const Inputs& in) {
   if (!model::can_drop(in.config, in.recipe))
     fail(Fault::kUsage, "--lora-dropout is for models of at most 256 layers, and this one has ",
          in.config.layers);
-  if (const std::string_view target = model::missing_target(in.config, in.recipe); !target.empty())
-    fail(Fault::kUsage, "--lora-targets: the layers of a ", in.config.model_type, " model have no \"", target,
-         '"');
   try {
     record::recipe_from_json(record::to_json(in.recipe));
   } catch (const Error& e) {
@@ -63,7 +60,7 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");
   const fs::path tokenizer_file = options.model / "tokenizer.json";
-  const std::string tokenizer_text = read_file(tokenizer_file, kMaxTokenizerBytes);
+  const std::string tokenizer_text = tokenizer::read_tokenizer_of(options.model);
   std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);
   const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
   Inputs in{.config_text = std::move(config_text),
@@ -79,6 +76,9 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
             .recipe = options.recipe,
             .grid = {}};
   if (!in.recipe.init) in.base = model::Checkpoint::open(options.model, in.config);
+  if (in.recipe.is_lora() && !options.adapter)
+    in.recipe.lora_targets =
+        within("--lora-targets", [&] { return model::lora_targets_of(in.config, in.recipe.lora_targets); });
   if (options.adapter) in.adapters = open_adapters(*options.adapter, in.config, in.recipe);
   if (in.recipe.eos && !in.config.eos.empty()) in.eos = in.config.eos.front();
   const data::Encoder encoder = in.encoder();

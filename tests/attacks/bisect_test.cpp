@@ -149,10 +149,11 @@ TEST(Bisect, AForgedOperationIsFoundAndItsProofIsAccepted) {
 // Operations that only other families have, or have elsewhere.
 TEST(Bisect, AForgedOperationOfAnotherFamilyIsFound) {
   rows({17, 18, 19});
-  const auto expect_found = [](const Dispute& dispute, OpKind kind, const std::string& at) {
-    OpList list = dispute.list(kLayer);
+  const auto expect_found = [](const Dispute& dispute, OpKind kind, const std::string& at,
+                               const Cell& cell = kLayer) {
+    OpList list = dispute.list(cell);
     std::size_t i = 0;
-    while (list.entries[i].kind != kind || !list.entries[i].at.ends_with(at)) ++i;
+    while (list.entries.at(i).kind != kind || !list.entries[i].at.ends_with(at)) ++i;
     forge(list, i, list.entries[i].out.size() - 1);
     const fs::path proof = new_path("-proof.h5");
     const Bisection result = dispute.bisect(dispute.sign(list), proof);
@@ -177,7 +178,30 @@ TEST(Bisect, AForgedOperationOfAnotherFamilyIsFound) {
     for (const OpKind kind :
          {OpKind::kRmsNorm, OpKind::kRmsNormGradWeight, OpKind::kRmsNormGradInput, OpKind::kUpdate})
       expect_found(qwen3, kind, norm);
-  for (const Dispute* dispute : {&qwen2, &qwen3, &lora})
+  const Dispute gpt2({.family = "gpt2"}), untied({.family = "gpt2", .tied = false, .numerics = "f32"});
+  for (const char* product : {"c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"}) {
+    for (const OpKind kind : {OpKind::kLinear, OpKind::kLinearGradWeight, OpKind::kLinearGradInput})
+      for (const Dispute* dispute : {&gpt2, &untied}) expect_found(*dispute, kind, cat(product, ".weight"));
+    for (const OpKind kind : {OpKind::kAddBias, OpKind::kBiasGrad})
+      expect_found(gpt2, kind, cat(product, ".bias"));
+  }
+  for (const OpKind kind : {OpKind::kSplit, OpKind::kSplitGrad}) expect_found(gpt2, kind, "c_attn.weight");
+  for (const OpKind kind : {OpKind::kGelu, OpKind::kGeluGrad}) expect_found(gpt2, kind, "mlp.c_proj.weight");
+  for (const char* norm : {"ln_1.weight", "ln_2.weight"})
+    for (const OpKind kind :
+         {OpKind::kLayerNorm, OpKind::kLayerNormGradWeight, OpKind::kLayerNormGradInput, OpKind::kUpdate})
+      expect_found(gpt2, kind, norm);
+  for (const char* table : {"wte.weight", "wpe.weight"})
+    for (const OpKind kind : {OpKind::kEmbedding, OpKind::kEmbeddingGrad})
+      expect_found(gpt2, kind, table, kTied);
+  expect_found(gpt2, OpKind::kAdd, "wpe.weight", kTied);
+  expect_found(gpt2, OpKind::kLayerNorm, "ln_f.weight", kTied);
+  const Dispute gpt2_lora({.family = "gpt2", .init = false, .lora = "o,up,qkv", .lora_dropout = 0.2});
+  for (const char* target : {"attn.c_proj", "c_fc", "c_attn"})
+    for (const OpKind kind : {OpKind::kDropout, OpKind::kLinear, OpKind::kLinearGradWeight,
+                              OpKind::kLinearGradInput, OpKind::kAdd, OpKind::kUpdate})
+      expect_found(gpt2_lora, kind, cat(target, ".lora_A.weight"));
+  for (const Dispute* dispute : {&qwen2, &qwen3, &lora, &gpt2, &untied, &gpt2_lora})
     for (const Cell& cell : {kLayer, kTied})
       EXPECT_EQ(dispute->bisect(dispute->list(cell), new_path("-proof.h5")).result, Result::kAgrees);
 }

@@ -19,6 +19,7 @@ class Families : public testing::TestWithParam<const char*> {
   /// A tensor of the second layer, one that Llama has not if there is any.
   static std::string own_tensor() {
     const std::string family = GetParam();
+    if (family == "gpt2") return "transformer.h.1.attn.c_attn.bias";
     return cat("model.layers.1.self_attn.", family == "qwen2"   ? "k_proj.bias"
                                             : family == "qwen3" ? "q_norm.weight"
                                                                 : "k_proj.weight");
@@ -81,7 +82,7 @@ TEST_P(Families, AnotherWayToTheSameLog) {
   EXPECT_EQ(log(fresh_copy(shape(false))), log(fresh_copy(other)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Beside, Families, testing::Values("mistral", "qwen2", "qwen3"));
+INSTANTIATE_TEST_SUITE_P(Beside, Families, testing::Values("mistral", "qwen2", "qwen3", "gpt2"));
 
 }  // namespace
 }  // namespace aftune::attacks

@@ -46,9 +46,10 @@ TEST(Lora, EveryCellOfAnHonestRunIsAccepted) {
       shape.lora = "q,k,v,o,gate,up,down";
       expect_accepted(audit::verify(fresh_copy(shape).options()));
     }
-  for (const char* family : {"qwen2", "qwen3"}) {
+  for (const char* family : {"qwen2", "qwen3", "gpt2"}) {
     RunShape shape = lora(false);
     shape.family = family;
+    if (family == std::string("gpt2")) shape.lora = "o,up,down,qkv";
     shape.base_dtype = "BF16";
     expect_accepted(audit::verify(fresh_copy(shape).options()));
   }
@@ -98,6 +99,37 @@ TEST(Lora, AnAlteredElementOfAnAdapterIsFound) {
     ASSERT_NE(reason, nullptr);
     EXPECT_NE(reason->detail.find(cat(kAdapter, " element [0,3]: replayed")), std::string::npos)
         << reason->detail;
+  }
+}
+
+TEST(Lora, AnAlteredElementBesideAWeightOfGpt2IsFound) {
+  rows({25});
+  const std::string name = "base_model.model.transformer.h.1.attn.c_attn.lora_B.weight";
+  RunShape shape = lora(false);
+  shape.family = "gpt2";
+  shape.lora = "qkv";
+  Forgery forgery(fresh_copy(shape));
+  forgery.edit_floats(1, trace::state_dataset(name),
+                      [](std::span<float> v) { v[40] = std::nextafter(v[40], 10.0f); });
+  forgery.rehash_state(1);
+  const audit::Verdict verdict = audit::verify(forgery.seal().options());
+  expect_among(verdict, Code::kUpdate, "cell 2,0 state 1");
+  const audit::Reason* reason = find_reason(verdict, Code::kUpdate);
+  ASSERT_NE(reason, nullptr);
+  EXPECT_NE(reason->detail.find(cat(name, " element [")), std::string::npos) << reason->detail;
+}
+
+// A layer has no product of that name: the run would not be one.
+TEST(Lora, TargetsThatTheModelDoesNotHaveAreRefused) {
+  rows({14});
+  for (const auto& [family, targets] : {std::pair("gpt2", "q,v"), {"gpt2", "gate"}, {"llama", "qkv"}}) {
+    RunShape shape = lora(true, 0);
+    shape.family = family;
+    shape.lora = family == std::string("gpt2") ? "qkv" : "q,v";
+    Forgery forgery(fresh_copy(shape));
+    const std::string claimed = targets;
+    forgery.edit_manifest([&](record::Manifest& m) { m.recipe.lora_targets = claimed; });
+    expect_among(audit::verify(forgery.seal().options()), Code::kClosing, "log line");
   }
 }
 

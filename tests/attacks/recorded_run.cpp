@@ -18,7 +18,24 @@ namespace {
 
 constexpr int kVocabulary = 257;  // one id a byte, and the end of a text
 
+Json gpt2_config(const RunShape& shape) {
+  return {{"model_type", "gpt2"},
+          {"vocab_size", kVocabulary},
+          {"n_embd", 16},
+          {"n_inner", 24},
+          {"n_layer", 2},
+          {"n_head", 2},
+          {"n_positions", 64},
+          {"layer_norm_epsilon", 1e-5},
+          {"activation_function", "gelu_new"},
+          {"initializer_range", 0.1},
+          {"eos_token_id", kVocabulary - 1},
+          {"tie_word_embeddings", shape.tied},
+          {"torch_dtype", "float32"}};
+}
+
 std::string config_text(const RunShape& shape) {
+  if (shape.family == "gpt2") return gpt2_config(shape).dump(2) + "\n";
   Json config = {{"model_type", shape.family},
                  {"vocab_size", kVocabulary},
                  {"hidden_size", 16},

@@ -2,7 +2,7 @@
 add_test(NAME bits.log_root COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/log_root_is_one.sh ${PROJECT_BINARY_DIR}/bin
   ${PROJECT_SOURCE_DIR}/scripts/demo.d)
 
-foreach(family IN ITEMS qwen2 qwen3)
+foreach(family IN ITEMS qwen2 qwen3 gpt2)
   add_test(NAME bits.log_root.${family} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/log_root_is_one.sh
     ${PROJECT_BINARY_DIR}/bin ${PROJECT_SOURCE_DIR}/scripts/demo.d ${family})
 endforeach()

@@ -110,12 +110,10 @@ TEST(CudaDevices, ThereIsNoThousandthOne) {
 
 class TrainingOnCudaDevice : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(TrainingOnCudaDevice, LeavesTheSameLog) {
-  const testing_support::Scratch scratch("device");
-  const testing_support::SmallJob job(scratch.path());
+void expect_same_log(const testing_support::SmallJob& job, const char* profile) {
   const auto run = [&](const std::string& name, Accelerator* accelerator) {
     train::TrainOptions options = job.options(name);
-    options.profile = *profile_from_name(GetParam());
+    options.profile = *profile_from_name(profile);
     options.recipe.steps = kSanitized ? 1 : 3;
     options.recipe.batch_size = 2;
     options.accelerator = accelerator;
@@ -127,6 +125,19 @@ TEST_P(TrainingOnCudaDevice, LeavesTheSameLog) {
   use_memory_of(device.get());
   EXPECT_EQ(run("device", device.get()), expected);
   use_memory_of(nullptr);
+}
+
+TEST_P(TrainingOnCudaDevice, LeavesTheSameLog) {
+  const testing_support::Scratch scratch("device");
+  expect_same_log(testing_support::SmallJob(scratch.path()), GetParam());
+}
+
+TEST_P(TrainingOnCudaDevice, LeavesTheSameLogOfGpt2) {
+  const testing_support::Scratch scratch("device-gpt2");
+  const testing_support::SmallJob job(scratch.path());
+  job.put("base/config.json", R"({"model_type":"gpt2","vocab_size":512,"n_embd":16,"n_layer":2,"n_head":2,)"
+                              R"("n_positions":64,"eos_token_id":2})");
+  expect_same_log(job, GetParam());
 }
 
 #if !defined(AFTUNE_ON_GPU)

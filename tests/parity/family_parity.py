@@ -3,7 +3,8 @@
 
 usage: family_parity.py BIN-FOLDER WRITE_STEP TOKENIZER.json
 Needs torch, transformers and safetensors. Of each model: logits, loss and every gradient of one batch; the logits of what
-aftune-train made of it, loaded back; the tokens that aftune-serve generates with that.
+aftune-train made of it, loaded back; the tokens that aftune-serve generates with that. Of GPT-2 also that its two spellings
+are one model.
 """
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from torch_train import document, mean_loss
@@ -23,6 +24,8 @@ TOKENS = 12
 BASE = dict(vocab_size=257, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
             num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-6, use_cache=False, bos_token_id=None,
             eos_token_id=256, pad_token_id=None)
+GPT2 = dict(vocab_size=257, n_embd=48, n_layer=3, n_head=6, n_positions=128, layer_norm_epsilon=1e-5, use_cache=False,
+            bos_token_id=None, eos_token_id=256, pad_token_id=None, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
 FAMILIES = {
     "llama": dict(tie_word_embeddings=False),
     "mistral": dict(sliding_window=None, head_dim=16),
@@ -30,6 +33,8 @@ FAMILIES = {
     "qwen2 tied": dict(tie_word_embeddings=True),
     "qwen3": dict(head_dim=16, tie_word_embeddings=False),
     "qwen3 tied": dict(head_dim=12, tie_word_embeddings=True),
+    "gpt2": dict(),
+    "gpt2 untied": dict(tie_word_embeddings=False, activation_function="gelu", n_inner=80),
 }
 ROWS = ["The quick brown fox jumps over the lazy dog.", "Once upon a time there was a cell that replayed itself."]
 
@@ -37,7 +42,9 @@ ROWS = ["The quick brown fox jumps over the lazy dog.", "Once upon a time there 
 def make_model(name, folder):
     """Weights large enough that every path matters."""
     torch.manual_seed(11)
-    config = AutoConfig.for_model(name.split()[0], **{**BASE, **FAMILIES[name]}, attn_implementation="eager")
+    family = name.split()[0]
+    base = GPT2 if family == "gpt2" else BASE
+    config = AutoConfig.for_model(family, **{**base, **FAMILIES[name]}, attn_implementation="eager")
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():
         for n, p in model.named_parameters():
@@ -57,12 +64,28 @@ def relative(ours, theirs):
     return ((ours.double() - theirs.double()).norm() / theirs.double().norm()).item()
 
 
+def computed(folder, work, rows):
+    """What we compute of a batch: logits, loss and gradients."""
+    out = os.path.join(work, "step.safetensors")
+    subprocess.run([sys.argv[2], folder, out], input=json.dumps(rows).encode(), check=True)
+    return load_file(out)
+
+
+def respelt(folder, work):
+    """The folder as GPT-2 was first published: names without their prefix, and the masks of attention."""
+    out = os.path.join(work, "hub")
+    shutil.copytree(folder, out)
+    path = os.path.join(out, "model.safetensors")
+    tensors = {n.removeprefix("transformer."): t for n, t in load_file(path).items()}
+    mask = torch.tril(torch.ones(1, 1, 128, 128, dtype=torch.uint8))
+    save_file({**tensors, **{f"h.{i}.attn.bias": mask.clone() for i in range(3)}}, path, {"format": "pt"})
+    return out
+
+
 def one_step(model, folder, work):
     """Worst relative difference of logits, loss and gradients."""
-    out = os.path.join(work, "step.safetensors")
     rows = batch()
-    subprocess.run([sys.argv[2], folder, out], input=json.dumps(rows).encode(), check=True)
-    ours = load_file(out)
+    ours = computed(folder, work, rows)
     loss = mean_loss(model, rows)
     loss.backward()
     with torch.no_grad():
@@ -118,6 +141,10 @@ def main():
             folder = os.path.join(work, "model")
             before = make_model(name, folder)
             step = one_step(before, folder, work)
+            if name.startswith("gpt2"):
+                one, other = (computed(f, work, batch()) for f in (folder, respelt(folder, work)))
+                assert all(torch.equal(one[n], other[n]) for n in one | other)
+                folder = os.path.join(work, "hub")
             out = fine_tune(folder, work)
             model, after = exported(out, before, work)
             tokens = generated(model, out)

@@ -21,9 +21,10 @@ from family_parity import BOUND, ROWS, batch, make_model, relative
 from torch_train import mean_loss
 
 CASES = {"llama": ["q_proj", "v_proj"], "qwen2 tied": ["k_proj", "o_proj", "down_proj"],
+         "gpt2": ["c_attn"], "gpt2 untied": ["c_attn", "c_proj", "c_fc"],
          "qwen3": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]}
 TARGETS = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "o", "gate_proj": "gate", "up_proj": "up",
-           "down_proj": "down"}
+           "down_proj": "down", "c_attn": "qkv", "c_proj": "c_proj", "c_fc": "c_fc"}
 
 
 def load(folder):
@@ -32,7 +33,8 @@ def load(folder):
 
 def random_adapters(folder, modules, out):
     torch.manual_seed(12)
-    config = LoraConfig(r=4, lora_alpha=6, target_modules=modules, lora_dropout=0.0, task_type="CAUSAL_LM")
+    config = LoraConfig(r=4, lora_alpha=6, target_modules=modules, lora_dropout=0.0, task_type="CAUSAL_LM",
+                        fan_in_fan_out=modules[0].startswith("c_"))
     model = get_peft_model(load(folder), config)
     with torch.no_grad():
         for n, p in model.named_parameters():

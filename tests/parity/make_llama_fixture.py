@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/vectors/llama: tiny Llamas and their relatives with what PyTorch says about them.
+"""Makes tests/vectors/llama: tiny Llamas, their relatives and a GPT-2 with what PyTorch says about them.
 
 Needs torch and transformers. For each case it writes <case>.json (config, recipe, batches, losses) and
 <case>.safetensors: initial weights in F32 ("w0/<name>"), gradients of step 0 ("grad/<name>") and weights after the
@@ -30,6 +30,10 @@ QWEN2 = dict(model_type="qwen2", tie_word_embeddings=True, num_attention_heads=4
              use_sliding_window=False)
 QWEN3 = dict(model_type="qwen3", tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=2, head_dim=6,
              attention_bias=False, use_sliding_window=False)
+# Of the members above these have other names; the dropouts are off.
+GPT2 = dict(model_type="gpt2", tie_word_embeddings=True, n_embd=16, n_inner=36, n_layer=2, n_head=4, n_positions=64,
+            layer_norm_epsilon=1e-5, activation_function="gelu_new", resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+GPT2_COMMON = ("vocab_size", "use_cache", "attn_implementation", "bos_token_id", "eos_token_id", "pad_token_id")
 DECAY = {"weight_decay": 0.1, "clip_norm": 0.5}
 # (config, recipe, documents a row)
 CASES = {
@@ -41,6 +45,7 @@ CASES = {
     "mistral": (MISTRAL, {}, 1),
     "qwen2": (QWEN2, DECAY, 1),
     "qwen3": (QWEN3, DECAY, 2),
+    "gpt2": (GPT2, DECAY, 2),
 }
 BASE = dict(vocab_size=40, hidden_size=16, intermediate_size=36, num_hidden_layers=2, max_position_embeddings=64,
             rms_norm_eps=1e-5, use_cache=False, attn_implementation="eager", bos_token_id=1, eos_token_id=2,
@@ -66,7 +71,8 @@ def batch_of(step, documents):
 def make_case(folder, name):
     extra, recipe, documents = CASES[name]
     torch.manual_seed(7)
-    config = AutoConfig.for_model(**{"model_type": "llama", **BASE, **extra})
+    base = {k: BASE[k] for k in GPT2_COMMON} if extra is GPT2 else {"model_type": "llama", **BASE}
+    config = AutoConfig.for_model(**{**base, **extra})
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():  # weights large enough that every path matters
         for n, p in model.named_parameters():
@@ -78,7 +84,7 @@ def make_case(folder, name):
     tensors.update({"wn/" + n: p.float().contiguous() for n, p in last.items()})
     save_file(tensors, os.path.join(folder, name + ".safetensors"))
     text = json.loads(config.to_json_string(use_diff=False))
-    names = dict.fromkeys((*BASE, *extra, "model_type", "hidden_act", "initializer_range"))
+    names = dict.fromkeys((*base, *extra, "model_type", "hidden_act", "initializer_range"))
     keep = {k: text[k] for k in names if k in text and k not in ("attn_implementation", "use_cache")}
     write(folder, name, {"config": keep, "recipe": {**RECIPE, **recipe}, "losses": losses, "batches": batches})
 

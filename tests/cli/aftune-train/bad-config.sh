@@ -31,6 +31,11 @@ bad 's/"model_type": .*/"model_type": "mistral",/'
 bad 's/"model_type": .*/"model_type": "mistral", "sliding_window": 4096,/'
 bad 's/"model_type": .*/"model_type": "qwen2", "use_sliding_window": true,/'
 bad 's/"model_type": .*/"model_type": "qwen3", "quantization_config": {"bits": 4},/'
+for member in '"activation_function": "relu"' '"scale_attn_by_inverse_layer_idx": true' \
+  '"reorder_and_upcast_attn": true' '"scale_attn_weights": false' '"n_embd": 32'; do
+  bad "s/\"model_type\": .*/\"model_type\": \"gpt2\", $member,/"
+done
+bad 's/"model_type": .*/"model_type": "gpt2",/; s/"max_position_embeddings": .*/"max_position_embeddings": 40,/'
 bad 's/"vocab_size": .*/"vocab_size": 100,/'
 bad 's/"vocab_size": .*/"vocab_size": 257, "vocab_size": 258,/'
 head -c 20000 /dev/zero | tr '\0' '[' >bad/config.json

@@ -132,6 +132,48 @@ TEST(Config, FamiliesHaveTheDefaultsOfTheirClasses) {
   }
 }
 
+TEST(Config, Gpt2HasNamesOfItsOwn) {
+  const Config c = Config::parse(R"({"model_type":"gpt2"})");
+  EXPECT_EQ(c.vocab, 50257);
+  EXPECT_EQ(c.hidden, 768);
+  EXPECT_EQ(c.intermediate, 3072);
+  EXPECT_EQ(c.layers, 12);
+  EXPECT_EQ(c.heads, 12);
+  EXPECT_EQ(c.kv_heads, 12);
+  EXPECT_EQ(c.head_dim, 64);
+  EXPECT_EQ(c.max_position, 1024);
+  EXPECT_EQ(c.norm_eps, 1e-5f);
+  EXPECT_TRUE(c.tied);
+  EXPECT_EQ(c.gelu, kernels::GeluForm::kTanh);
+  const auto gpt2 = [](const char* more) {
+    return Config::parse(cat(R"({"model_type":"gpt2",)", more, "}"));
+  };
+  const Config other = gpt2(R"("n_embd":30,"n_layer":2,"n_head":2,"n_positions":9,"n_inner":null,
+    "vocab_size":7,"activation_function":"gelu","tie_word_embeddings":false,"attn_pdrop":0.5)");
+  EXPECT_EQ(other.intermediate, 120);
+  EXPECT_EQ(other.head_dim, 15);  // no RoPE halves it
+  EXPECT_EQ(other.gelu, kernels::GeluForm::kErf);
+  EXPECT_FALSE(other.tied);
+  EXPECT_EQ(gpt2(R"("hidden_size":24,"num_hidden_layers":3)").hidden, 24);
+  EXPECT_EQ(describe(unit_tensors(other, 1)[2]), "transformer.h.0.attn.c_attn.weight F32 [30, 90]");
+  EXPECT_EQ(describe(unit_tensors(other, 0)[1]), "transformer.wpe.weight F32 [9, 30]");
+  EXPECT_EQ(unit_tensors(other, 3).size(), 3u);
+  EXPECT_EQ(unit_tensors(c, 13).size(), 2u);
+}
+
+TEST(Config, WhatChangesGpt2IsRefused) {
+  for (const char* member :
+       {R"("scale_attn_by_inverse_layer_idx":true)", R"("reorder_and_upcast_attn":true)",
+        R"("add_cross_attention":true)", R"("scale_attn_weights":false)", R"("activation_function":"relu")",
+        R"("quantization_config":{})", R"("layer_norm_epsilon":0)", R"("n_head":5)", R"("n_embd":0)",
+        R"("n_layer":1025)", R"("n_positions":16777217)", R"("n_inner":0)"}) {
+    const std::string text = member;
+    expect_refused(cat(R"({"model_type":"gpt2",)", text, "}"), text.substr(1, text.find('"', 1) - 1));
+  }
+  expect_refused(R"({"model_type":"gpt2","n_embd":768,"hidden_size":24})", "contradicts");
+  expect_refused(R"({"model_type":"gpt2","n_positions":9,"max_position_embeddings":8})", "contradicts");
+}
+
 TEST(Config, AWindowIsRefusedAsEachFamilyStatesIt) {
   expect_refused(R"({"model_type":"mistral"})", "sliding_window");  // its class takes 4096
   expect_refused(R"({"model_type":"mistral","sliding_window":4096})", "sliding_window");

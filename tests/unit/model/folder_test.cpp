@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "model/config.h"
 #include "scratch.h"
 
 namespace aftune::model {
@@ -43,6 +44,31 @@ TEST(Folder, OneFile) {
   folder.shard("model.safetensors", {"a", "bb"});
   EXPECT_EQ(folder.open().entries().size(), 2u);
   EXPECT_EQ(folder.open().find("c"), nullptr);
+}
+
+// The two spellings of GPT-2, of which the first was published without the prefix and with masks.
+TEST(Folder, NamesOfGpt2MayLeaveTheirPrefixOut) {
+  const Config gpt2 = Config::parse(R"({"model_type":"gpt2"})"),
+               llama = Config::parse(R"({"model_type":"llama"})");
+  using Names = std::vector<std::string>;
+  const auto names = [](const Config& config, const Names& in_file) {
+    const Folder folder;
+    folder.shard("model.safetensors", in_file);
+    Names list;
+    const Checkpoint checkpoint = Checkpoint::open(folder.scratch.path(), config);
+    for (const auto& [name, entry] : checkpoint.entries()) {
+      EXPECT_EQ(entry.spec.name, name);
+      list.push_back(name);
+    }
+    return list;
+  };
+  const Names published = {"h.0.attn.bias", "lm_head.weight", "wte.weight"};
+  EXPECT_EQ(names(gpt2, published),
+            (Names{"lm_head.weight", "transformer.h.0.attn.bias", "transformer.wte.weight"}));
+  EXPECT_EQ(names(llama, published), published);
+  // What stands beside names that have it is no tensor of the model, as for transformers.
+  const Names saved = {"transformer.wte.weight", "wpe.weight"};
+  EXPECT_EQ(names(gpt2, saved), saved);
 }
 
 TEST(Folder, Shards) {

@@ -59,7 +59,9 @@ const std::map<std::string, std::string> kKnown = {
     {"qwen2 f32", "adcb526771b186db7b07e4a7ffe71f19f1026f42257766c657608975fb95cb5c"},
     {"qwen2 i14", "ee75eaaecc9cd49d8ece26af3517bc707a790104f28471223e7275ebed780d76"},
     {"qwen3 f32", "b3043707e25188664164bae4022073bbc8e30336146e4751d8e16a1dd772c684"},
-    {"qwen3 i14", "b94735459599f19145af5114a2ea2f35db3c50368d03741057d3b2e18a69c621"}};
+    {"qwen3 i14", "b94735459599f19145af5114a2ea2f35db3c50368d03741057d3b2e18a69c621"},
+    {"gpt2 f32", "eaf8dcc1bb599b063307e49338df27bef995569741a937d4d9e4492739fa0f2d"},
+    {"gpt2 i14", "725288139fe7efa041b9e2ee47e59ddb57c74b2940e88f7b8573ec73efc912d4"}};
 
 class EngineBits : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
@@ -96,7 +98,7 @@ TEST_P(EngineBits, EvaluationEqualsTheLossOfAStep) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, EngineBits,
                          testing::Combine(testing::Values("tied", "grouped", "packed", "sgd", "mistral",
-                                                          "qwen2", "qwen3"),
+                                                          "qwen2", "qwen3", "gpt2"),
                                           testing::Values("f32", "i14")));
 
 }  // namespace

@@ -27,6 +27,15 @@ double distance(const Buffer& a, const Buffer& b) {
   return std::sqrt(sum);
 }
 
+/// Elements of a tensor whose true gradient is not 0. Softmax does not see a bias of keys that no RoPE turns:
+/// what AdamW makes of its gradient, which is rounding, is not compared.
+Buffer learnt(const std::string& name, Buffer values) {
+  if (!name.ends_with("attn.c_attn.bias")) return values;
+  const std::int64_t third = values.size() / 3;
+  std::fill_n(values.data() + third, third, 0.0f);
+  return values;
+}
+
 class LlamaParity : public testing::TestWithParam<const char*> {
  protected:
   LlamaParity() : fixture(GetParam()), pool(2), engine(fixture.options(pool)) { fixture.load(engine); }
@@ -63,14 +72,16 @@ TEST_P(LlamaParity, LossesAndWeightsOfTwentySteps) {
   std::size_t i = 0;
   for (const auto& block : engine.blocks())
     for (const model::Parameter& p : block->parameters()) {
-      const Buffer expected = fixture.tensor("wn/" + p.spec.name);
+      const Buffer expected = learnt(p.spec.name, fixture.tensor("wn/" + p.spec.name));
       float largest = 0;
       for (std::int64_t j = 0; j < expected.size(); ++j) largest = std::max(largest, std::fabs(expected[j]));
       const double ulp = std::ldexp(1.0, std::ilogb(largest) - 23);
       // Rounding of the weights themselves: half an ulp a step, as a random walk.
       const double rounding =
           0.5 * std::sqrt(static_cast<double>(expected.size() * fixture.recipe.steps)) * ulp;
-      EXPECT_LE(distance(p.value, expected), std::max(1e-3 * distance(expected, initial[i]), rounding))
+      const Buffer found = learnt(p.spec.name, p.value.clone());
+      const Buffer before = learnt(p.spec.name, std::move(initial[i]));
+      EXPECT_LE(distance(found, expected), std::max(1e-3 * distance(expected, before), rounding))
           << p.spec.name;
       ++i;
     }
@@ -95,7 +106,8 @@ TEST_P(LlamaParity, I14IsNear) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, LlamaParity,
-                         testing::Values("tied", "grouped", "packed", "sgd", "mistral", "qwen2", "qwen3"));
+                         testing::Values("tied", "grouped", "packed", "sgd", "mistral", "qwen2", "qwen3",
+                                         "gpt2"));
 
 }  // namespace
 }  // namespace aftune::train
