@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/blake3.h"
+#include "kernels/cuda/cublas.h"
 #include "kernels/cuda/embedding_order.h"
 #include "kernels/cuda/i14.h"
+#include "kernels/cuda/i14_by_cublas.h"
 #include "kernels/cuda/products.h"
 #include "kernels/cuda/rows.h"
 
@@ -22,6 +24,9 @@ namespace {
 
 constexpr std::int64_t kPartial = 1024;  // elements that one partial of sum_squares stands for
 constexpr std::int64_t kMostDocuments = 65535;
+// From here on, three products of bytes and what they write cost less than one kernel that does it all.
+constexpr int kLeastCublasGroup = 1024;
+constexpr std::int64_t kMostFusedRows = 8;  // of a product that has a kernel of its own
 
 void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) fail(Fault::kDevice, "cuda: ", what, ": ", cudaGetErrorString(error));
@@ -73,6 +78,7 @@ class Factor : public DeviceFactor {
     planes_ = {extent, reinterpret_cast<std::int8_t*>(at), reinterpret_cast<std::int8_t*>(at + plane),
                reinterpret_cast<float*>(at + 2 * plane)};
   }
+  const I14Plan& plan() const { return plan_; }
   const I14Depth& depth() const { return depth_; }
   const I14Planes& planes() const { return planes_; }
 
@@ -152,8 +158,12 @@ class CudaDevice : public Device {
   void multiply_i14(const DeviceFactor& left, const DeviceFactor& right, float* c, Into into) override {
     run([&] {
       const auto& l = static_cast<const Factor&>(left);
-      cuda::multiply_i14(stream_, l.depth(), l.planes(), static_cast<const Factor&>(right).planes(), c,
-                         into == Into::kAdd);
+      const I14Planes &rows = l.planes(), &cols = static_cast<const Factor&>(right).planes();
+      if (l.plan().group < kLeastCublasGroup || rows.extent <= kMostFusedRows || !Cublas::is_there())
+        return cuda::multiply_i14(stream_, l.depth(), rows, cols, c, into == Into::kAdd);
+      auto* const workspace = scratch<std::byte>(
+          static_cast<std::int64_t>(i14_workspace_bytes(l.plan().group, rows.extent, cols.extent)));
+      multiply_i14_by_cublas(stream_, cublas(), l.plan(), rows, cols, c, into == Into::kAdd, workspace);
     });
   }
 
@@ -323,6 +333,12 @@ class CudaDevice : public Device {
     return bad != 0;
   }
 
+  /// Opened when it is first needed.
+  Cublas& cublas() {
+    if (!cublas_) cublas_ = std::make_unique<Cublas>(stream_);
+    return *cublas_;
+  }
+
   /// Device memory until the run ends.
   template <class T>
   T* scratch(std::int64_t count) {
@@ -348,6 +364,7 @@ class CudaDevice : public Device {
   const int index_;
   std::string name_;
   Stream stream_ = nullptr;
+  std::unique_ptr<Cublas> cublas_;
   std::vector<std::unique_ptr<Room>> rooms_;
   std::size_t used_ = 0;
   mutable std::mutex mutex_;
@@ -372,6 +389,7 @@ CudaDevice::CudaDevice(int index) : index_(index) {
 
 CudaDevice::~CudaDevice() {
   rooms_.clear();
+  cublas_.reset();
   cudaStreamDestroy(stream_);
 }
 
