@@ -145,4 +145,14 @@ void Cublas::multiply_int8(std::int64_t rows, std::int64_t cols, std::int64_t de
         "8-bit product");
 }
 
+void Cublas::multiply_bf16(std::int64_t rows, std::int64_t cols, std::int64_t depth, const Bf16& a,
+                           const Bf16& b, float* c, std::int64_t c_stride) {
+  const float one = 1.0f, zero = 0.0f;
+  check(library().gemm(static_cast<cublasHandle_t>(handle_), b.by_columns ? CUBLAS_OP_N : CUBLAS_OP_T,
+                       a.by_columns ? CUBLAS_OP_T : CUBLAS_OP_N, as_int(cols), as_int(rows), as_int(depth),
+                       &one, b.values, CUDA_R_16BF, as_int(b.stride), a.values, CUDA_R_16BF, as_int(a.stride),
+                       &zero, c, CUDA_R_32F, as_int(c_stride), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        "bf16 product");
+}
+
 }  // namespace aftune::kernels::cuda

@@ -39,6 +39,16 @@ class Cublas {
   void multiply_int8(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::int8_t* a,
                      const std::int8_t* b, std::int32_t* c);
 
+  /// A factor of bf16 numbers: an index in a row of `stride`, or the other way round.
+  struct Bf16 {
+    const std::uint16_t* values = nullptr;
+    std::int64_t stride = 0;
+    bool by_columns = false;
+  };
+  /// c = a b^T in f32, c's rows being c_stride apart; how it adds is the library's own affair.
+  void multiply_bf16(std::int64_t rows, std::int64_t cols, std::int64_t depth, const Bf16& a, const Bf16& b,
+                     float* c, std::int64_t c_stride);
+
  private:
   void* handle_ = nullptr;
   void* workspace_ = nullptr;

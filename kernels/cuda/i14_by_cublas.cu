@@ -123,7 +123,7 @@ struct Product {
       slice(group, left, at.left, row, rows, depth);
       slice(group, right, at.right, col, cols, depth);
       for (int i = 0; i < kSlices; ++i)
-        cublas.multiply_int8(rows, stride, depth, at.left[i], at.right[i], at.sums[i]);
+        cublas.multiply_int8(cublas_padded(rows), stride, depth, at.left[i], at.right[i], at.sums[i]);
       const Promotion p{at.sums[0], at.sums[1], at.sums[2], stride,          rows, cols,
                         row,        col,        begins,     group.ends != 0, add};
       const auto scales = static_cast<std::int64_t>(g);

@@ -16,6 +16,11 @@ namespace {
 // the memory of its activations is a large part of its time, and there may be one such cell a core.
 constexpr std::int64_t kTokens = 1024;
 
+// A library's products may depend on how many rows come at a time: native ones are asked for as in training.
+std::int64_t tokens_at_a_time(const LogView& log) {
+  return log.manifest().native ? train::kMicroBatchTokens : kTokens;
+}
+
 }  // namespace
 
 std::string boundary_tensor(Side side, int boundary) {
@@ -40,7 +45,7 @@ StepPasses::StepPasses(const LogView& log, TensorSource& source, ThreadPool* poo
 void StepPasses::run(const Seen& given, const Seen& computed) {
   block_.begin_step({step_.step, step_.lr, step_.predicted});
   row_losses.clear();
-  const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, kTokens);
+  const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, tokens_at_a_time(log_));
   for (std::int64_t begin = 0; begin < rows_.rows(); begin += rows_at_a_time) {
     if (interrupted()) fail(Fault::kSystem, "interrupted");
     const data::Rows rows = rows_.slice(begin, std::min(begin + rows_at_a_time, rows_.rows()));

@@ -56,13 +56,23 @@ if(Boost_FOUND)
     COMMAND test_gpu_device --gtest_brief=1 --gtest_filter=*LeavesTheSameLog/i141024)
   set_tests_properties(gpu.device_without_cublas PROPERTIES ENVIRONMENT AFTUNE_CUBLAS=/nowhere/libcublas.so)
 
+  # What a provider of native runs can try, on that device.
+  set(attacks ${CMAKE_CURRENT_SOURCE_DIR}/attacks)
+  add_executable(test_attacks_native ${attacks}/native/native_test.cpp
+    ${attacks}/forgery.cpp ${attacks}/recorded_run.cpp ${attacks}/main.cpp)
+  target_link_libraries(test_attacks_native PRIVATE kernels_emulated aftune_audit GTest::gtest)
+  target_compile_definitions(test_attacks_native PRIVATE AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
+  add_dependencies(test_attacks_native cublas_emulated)
+  add_test(NAME attacks.native COMMAND test_attacks_native --gtest_brief=1 --gtest_filter=Native*)
+  set_tests_properties(attacks.native PROPERTIES ENVIRONMENT "${with_cublas}" TIMEOUT 900)
+
   # The tools with that device in the place of a GPU, and a run that is trained, served and verified on both.
   if(NOT AFTUNE_SANITIZE)
     add_library(device_emulated STATIC ${PROJECT_SOURCE_DIR}/libaftune/device/device.cpp)
     target_compile_definitions(device_emulated PRIVATE AFTUNE_HAS_CUDA=1)
     target_link_libraries(device_emulated PUBLIC kernels_emulated aftune_tensor)
     set(emulated_bin ${CMAKE_CURRENT_BINARY_DIR}/emulated)
-    foreach(tool train serve open verify)
+    foreach(tool train serve open verify inspect)
       add_executable(emulated_${tool} ${PROJECT_SOURCE_DIR}/tools/aftune_${tool}.cpp)
       target_link_libraries(emulated_${tool} PRIVATE aftune_cli aftune_report aftune_serve aftune_http device_emulated)
       set_target_properties(emulated_${tool} PROPERTIES
@@ -70,6 +80,9 @@ if(Boost_FOUND)
     endforeach()
     add_test(NAME gpu.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/tools_agree.sh
       ${PROJECT_BINARY_DIR}/bin ${emulated_bin} ${PROJECT_SOURCE_DIR}/scripts/demo.d)
+    add_test(NAME gpu.native_tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/native_tools.sh
+      ${PROJECT_BINARY_DIR}/bin ${emulated_bin} ${PROJECT_SOURCE_DIR}/scripts/demo.d)
+    set_tests_properties(gpu.native_tools PROPERTIES ENVIRONMENT "${with_cublas}")
   endif()
 else()
   message(STATUS "CUDA kernels: not tested, for want of Boost.Context (libboost-context-dev)")

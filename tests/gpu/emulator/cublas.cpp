@@ -1,4 +1,5 @@
-// The library that stands in for cuBLAS: exact sums of bytes. It refuses what the real one refuses.
+// The library that stands in for cuBLAS: exact sums of bytes, and sums of bf16 products in an order that
+// is not the processor's. It refuses what the real one refuses.
 
 #include "gpu/emulator/cublas_v2.h"
 
@@ -43,6 +44,36 @@ void multiply_integers(int m, int n, int k, std::int32_t alpha, const std::int8_
         std::abort();  // a real one would wrap: no caller may rely on it
       std::int32_t& to = c[col * ldc + row];
       to = alpha * static_cast<std::int32_t>(sum) + (beta != 0 ? to : 0);
+    }
+}
+
+float widened(std::uint16_t bf16) {
+  const std::uint32_t bits = std::uint32_t{bf16} << 16;
+  float x = 0;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// Eight partial sums, the last indices first, added as a tree: nothing like one chain.
+float dot_bf16(int k, const std::uint16_t* a, std::int64_t a_step, const std::uint16_t* b,
+               std::int64_t b_step) {
+  float partial[8] = {};
+  for (std::int64_t i = k; i-- > 0;) partial[i % 8] += widened(a[i * a_step]) * widened(b[i * b_step]);
+  for (int half = 4; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) partial[i] += partial[i + half];
+  return partial[0];
+}
+
+void multiply_bf16(cublasOperation_t transa, cublasOperation_t transb, int m, int n, int k, float alpha,
+                   const std::uint16_t* a, int lda, const std::uint16_t* b, int ldb, float beta, float* c,
+                   int ldc) {
+  const bool ta = transa == CUBLAS_OP_T, tb = transb == CUBLAS_OP_T;
+  for (std::int64_t col = 0; col < n; ++col)
+    for (std::int64_t row = 0; row < m; ++row) {
+      const float sum =
+          dot_bf16(k, a + row * (ta ? lda : 1), ta ? 1 : lda, b + col * (tb ? 1 : ldb), tb ? ldb : 1);
+      float& to = c[col * ldc + row];
+      to = alpha * sum + (beta != 0.0f ? beta * to : 0.0f);
     }
 }
 
@@ -102,5 +133,10 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cub
                       static_cast<std::int32_t*>(c), ldc);
     return CUBLAS_STATUS_SUCCESS;
   }
-  return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (compute != CUBLAS_COMPUTE_32F || a_type != CUDA_R_16BF || b_type != CUDA_R_16BF || c_type != CUDA_R_32F)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  multiply_bf16(transa, transb, m, n, k, *static_cast<const float*>(alpha),
+                static_cast<const std::uint16_t*>(a), lda, static_cast<const std::uint16_t*>(b), ldb,
+                *static_cast<const float*>(beta), static_cast<float*>(c), ldc);
+  return CUBLAS_STATUS_SUCCESS;
 }
