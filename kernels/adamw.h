@@ -17,11 +17,19 @@ struct AdamWUpdate {
 
   AFTUNE_OP State element(float gradient, State old) const {
     const float g = gradient * scalars.clip;
-    const float m = fma32(scalars.one_minus_beta1, g - old.m, old.m);
-    const float v = fma32(scalars.one_minus_beta2 * g, g, old.v * scalars.beta2);
+    const float m = first_moment(g, old.m), v = second_moment(g, old.v);
+    return {moved(old.p, m, v), m, v};
+  }
+
+  /// Of a clipped gradient g; each rises with g, and with its magnitude.
+  AFTUNE_OP float first_moment(float g, float m) const { return fma32(scalars.one_minus_beta1, g - m, m); }
+  AFTUNE_OP float second_moment(float g, float v) const {
+    return fma32(scalars.one_minus_beta2 * g, g, v * scalars.beta2);
+  }
+  /// By the new moments.
+  AFTUNE_OP float moved(float p, float m, float v) const {
     const float denominator = sqrt32(v) / scalars.bias2_sqrt + scalars.eps;
-    const float p = old.p * scalars.decay - (scalars.step_size * m) / denominator;
-    return {p, m, v};
+    return p * scalars.decay - (scalars.step_size * m) / denominator;
   }
 };
 

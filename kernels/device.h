@@ -11,6 +11,7 @@
 #include "base/accelerator.h"
 #include "base/parallel.h"
 #include "kernels/i14.h"
+#include "kernels/native.h"
 #include "kernels/ops.h"
 
 namespace aftune::kernels {
@@ -37,6 +38,15 @@ class Device : public Accelerator {
   virtual void quantise_columns(std::unique_ptr<DeviceFactor>& factor, std::int64_t n, std::int64_t chains,
                                 const std::int64_t* chain_starts, const float* x, int group) = 0;
   virtual void multiply_i14(const DeviceFactor& left, const DeviceFactor& right, float* c, Into into) = 0;
+
+  /// As native.h's functions.
+  virtual NativeMachine native_machine() = 0;
+  virtual void linear_native(std::int64_t n, std::int64_t in, std::int64_t out, const float* x,
+                             const float* w, float* y, Into into) = 0;
+  virtual void linear_grad_input_native(std::int64_t n, std::int64_t in, std::int64_t out, const float* dy,
+                                        const float* w, float* dx, Into into) = 0;
+  virtual void linear_grad_weight_native(std::int64_t rows, const std::int64_t* row_starts, std::int64_t in,
+                                         std::int64_t out, const float* dy, const float* x, float* dw) = 0;
 
   virtual void rmsnorm(std::int64_t n, std::int64_t h, float eps, const float* x, const float* w, float* y,
                        float* inv_rms) = 0;
@@ -65,6 +75,7 @@ class Device : public Accelerator {
   virtual void add_scaled(std::int64_t n, float s, const float* x, float* y) = 0;
   virtual void dropout(const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts,
                        std::int64_t h, const float* x, float* y) = 0;
+  virtual void round_bf16(std::int64_t n, const float* x, float* y) = 0;
   virtual void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
                     const float* cos, const float* sin, bool inverse, float* x) = 0;
 

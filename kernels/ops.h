@@ -86,6 +86,9 @@ void add_scaled(ThreadPool& pool, std::int64_t n, float s, const float* x, float
 void dropout(ThreadPool& pool, const DropoutSite& site, std::int64_t rows, const std::int64_t* row_starts,
              std::int64_t h, const float* x, float* y);
 
+/// y = the bf16 number nearest to x, ties to even, elementwise over n elements; y may be x.
+void round_bf16(ThreadPool& pool, std::int64_t n, const float* x, float* y);
+
 // --- RoPE, rotate-half.
 
 /// cos and sin of pos * inv_freq[i], for positions [0, max_position) and i in [0, head_dim / 2): two tables

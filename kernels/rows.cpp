@@ -149,6 +149,12 @@ void scale(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y) 
              [&](std::int64_t a, std::int64_t b) { active().scale(b - a, s, x + a, y + a); });
 }
 
+void round_bf16(ThreadPool& pool, std::int64_t n, const float* x, float* y) {
+  if (Device* const device = device_of(pool)) return device->round_bf16(n, x, y);
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().round_bf16(b - a, x + a, y + a); });
+}
+
 void add_scaled(ThreadPool& pool, std::int64_t n, float s, const float* x, float* y) {
   if (Device* const device = device_of(pool)) return device->add_scaled(n, s, x, y);
   for_chunks(pool, n, kElementGrain,

@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bf16.h"
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
@@ -20,6 +21,7 @@
 #include "kernels/i14_ops.h"
 #include "kernels/init_normal.h"
 #include "kernels/layernorm.h"
+#include "kernels/native.h"
 #include "kernels/ops.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -264,6 +266,12 @@ std::uint64_t rope_answer(ThreadPool& pool) {
   return Digest().add(cos).add(sin).add(x).value();
 }
 
+std::uint64_t round_bf16_answer(ThreadPool& pool) {
+  Floats x = inputs(kCount, 44);
+  round_bf16(pool, kCount, x.data(), x.data());
+  return Digest().add(x).value();
+}
+
 std::uint64_t rowsum_answer(ThreadPool&) {
   return Digest().add(double{rowsum(kCount, inputs(kCount, 24).data())}).value();
 }
@@ -313,6 +321,7 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Use::kI14},
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer, Use::kRmsNorm},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer, Use::kRope},
+    {portable::RoundBf16::kName, 0x91dd834c3e071bb7, round_bf16_answer, Use::kNative},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
     {portable::Scaled::kName, 0xd57713cd3f6777e3, scaled_answer, Use::kAdapter},
     {portable::SgdUpdate::kName, 0xd66f18ec4a72c728, sgd_answer},
@@ -341,6 +350,8 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
     switch (use) {
       case Use::kI14:
         return profile.is_i14();
+      case Use::kNative:
+        return profile.native;
       case Use::kBias:
         return uses.biases;
       case Use::kAdapter:
@@ -365,6 +376,9 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
   std::vector<std::string> names;
   for (const KnownAnswer& answer : kAnswers)
     if (needed(answer.use)) names.emplace_back(answer.op);
+  // It has no known answer.
+  if (profile.native) names.emplace_back(kNativeProduct);
+  std::sort(names.begin(), names.end());
   return names;
 }
 

@@ -17,6 +17,7 @@ struct KnownAnswer {
   enum class Use {
     kAlways,
     kI14,
+    kNative,
     kBias,
     kAdapter,
     kRmsNorm,

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <set>
 
+#include "audit/calibrate.h"
 #include "audit/disclosure.h"
 #include "audit/evidence_file.h"
 #include "audit/lineage.h"
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "cli/cli.h"
+#include "device/device.h"
 #include "report/attestation.h"
 #include "report/page.h"
 #include "tokenizer/tokenizer.h"
@@ -29,7 +31,9 @@ struct Args {
   fs::path trace, model, policy, policy_from, data;
   fs::path evidence, proof, verdict, attestation, pubkey, log, html;
   fs::path out = "-";
-  bool tokenize = false, lineage = false, json = false;
+  bool tokenize = false, lineage = false, calibrate = false, json = false;
+  std::string device = "cpu";
+  int threads = 0;
 };
 
 void flags(CLI::App& app, Args& args) {
@@ -40,7 +44,7 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--policy-from", "DIR", args.policy_from,
             "draft a policy from the client's base model and --data");
   cli::data(app, args.data);
-  cli::out(app, args.out, "FILE", "policy or lineage file to write, - for stdout [-]");
+  cli::out(app, args.out, "FILE", "policy, lineage or bounds file to write, - for stdout [-]");
   cli::path(app, "--evidence", "FILE", args.evidence, "show what an evidence file holds");
   cli::path(app, "--proof", "FILE", args.proof, "show what a proof file says of one operation");
   cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
@@ -50,7 +54,25 @@ void flags(CLI::App& app, Args& args) {
               "with --trace and --pubkey: the proof of what the run exported, for serving it");
   cli::path(app, "--html", "FILE", args.html, "write the verdict as an HTML page");
   cli::path(app, "--log", "FILE", args.log, "log.jsonl of the verdict's run, for the page");
+  cli::toggle(app, "--calibrate", args.calibrate,
+              "measure a device's native products, and write the bounds they keep");
+  cli::device(app, args.device)->description("whose products --calibrate measures: cuda or cuda:N");
+  cli::threads(app, args.threads)->description("of the processor beside it; 0 is all");
   cli::json(app, args.json);
+}
+
+// Beside the processor's products, which are their definition.
+cli::Exit calibrate(const Args& args) {
+  if (args.device == "cpu")
+    fail(Fault::kUsage, "--calibrate needs --device cuda: it measures a GPU's products");
+  const device::Chosen device(args.device);
+  const audit::Bounds bounds = audit::calibrate({.accelerator = device.accelerator(),
+                                                 .threads = cli::thread_count(args.threads),
+                                                 .created = cli::current_time(kMaxJsonInteger)});
+  cli::write_output(args.out, audit::to_text(bounds));
+  cli::note(cat("bound ", bounds.bound, " from ", bounds.samples.size(), " products of ",
+                bounds.machine.device, ", ", bounds.machine.library));
+  return cli::Exit::kDone;
 }
 
 std::string text_of(const std::string& line) {
@@ -266,16 +288,21 @@ cli::Exit inspect(const Args& args) {
     wrong("--lineage goes with --trace and --pubkey alone");
   if (args.tokenize != !args.model.empty()) wrong("--tokenize and --model go together");
   if (args.policy_from.empty() != args.data.empty()) wrong("--policy-from and --data go together");
-  if (args.out != "-" && args.policy_from.empty() && !args.lineage)
-    wrong("--out goes with --policy-from or --lineage");
+  if (args.out != "-" && args.policy_from.empty() && !args.lineage && !args.calibrate)
+    wrong("--out goes with --policy-from, --lineage or --calibrate");
+  if (!args.calibrate && (args.device != "cpu" || args.threads != 0))
+    wrong("--device and --threads go with --calibrate");
+  if (args.calibrate && args.json) wrong("--calibrate writes JSON anyway");
   // With a verdict, a trace is what its page is drawn from.
   const int tasks = (args.tokenize ? 1 : 0) + (verdict || !args.trace.empty() ? 1 : 0) +
                     (args.evidence.empty() ? 0 : 1) + (args.proof.empty() ? 0 : 1) +
-                    (args.policy.empty() ? 0 : 1) + (args.policy_from.empty() ? 0 : 1);
+                    (args.policy.empty() ? 0 : 1) + (args.policy_from.empty() ? 0 : 1) +
+                    (args.calibrate ? 1 : 0);
   if (tasks != 1)
     wrong(
-        "give one of --trace, --evidence, --proof, --verdict, --attestation, --tokenize, --policy and "
-        "--policy-from");
+        "give one of --trace, --evidence, --proof, --verdict, --attestation, --tokenize, --policy, "
+        "--policy-from and --calibrate");
+  if (args.calibrate) return calibrate(args);
   if (verdict) return show_verdict(args);
   if (args.tokenize) return tokenize(args);
   if (!args.evidence.empty()) return show_evidence(args);

@@ -133,6 +133,8 @@ void require_consistent(const Args& args) {
   if (!kernels::profile_from_name(args.numerics))
     wrong("--numerics: ", args.numerics,
           " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
+  if (kernels::profile_from_name(args.numerics)->native)
+    wrong("--numerics native is for training: no one could replay an answer of it");
   if (is_file(args.out))
     cli::require_not_input("--out", args.out,
                            {is_file(args.in) ? args.in : fs::path(), args.key, args.lineage});

@@ -76,7 +76,7 @@ void recipe_flags(CLI::App& app, Args& args) {
                "lora: products with an adapter, of q,k,v,o,gate,up,down,qkv, or modules' names [the model's "
                "usual ones]"));
   in(cli::real(app, "--lora-dropout", r.lora_dropout, "lora: part of their inputs that is dropped", 0, 1));
-  in(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
+  in(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G, f32 or native [i14]"));
 }
 
 void record_flags(CLI::App& app, Args& args) {
@@ -145,7 +145,17 @@ void require_consistent(const Args& args) {
   if (r.momentum > 0 && r.optimizer != "sgd") wrong("--momentum is for --optimizer sgd");
   if (!kernels::profile_from_name(args.numerics))
     wrong("--numerics: ", args.numerics,
-          " is not in this version; there are f32, i14 and i14:G, G 128, 256, 512 or 1024");
+          " is not in this version; there are f32, native, i14 and i14:G, G 128, 256, 512 or 1024");
+}
+
+// Only such a record can be compared with anything but the same device's bits.
+void warn_of_native(const Args& args) {
+  if (!kernels::profile_from_name(args.numerics)->native || args.no_record || args.job.quiet) return;
+  if (args.device == "cpu") return;  // that is an error
+  if (args.store != "boundaries" || args.record.snapshot_interval != 1 || args.job.steps_per_block != 1)
+    cli::warn(
+        "on another device a native run can be verified only with --store boundaries, --snapshot-interval 1 "
+        "and --steps-per-block 1");
 }
 
 // Those that peft has.
@@ -300,6 +310,7 @@ cli::Exit fine_tune(const Args& args) {
   if (args.merge) return merge_adapters(args);
   require_consistent(args);
   if (args.dry_run) return say_what_it_takes(args);
+  warn_of_native(args);
   catch_interrupts();
   Reporter reporter(args);
   const device::Chosen device(args.device);

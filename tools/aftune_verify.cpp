@@ -23,7 +23,7 @@ struct Args {
   fs::path trace, evidence, log, pubkey, checkpoint, challenge, policy, data, model, adapter, exported;
   fs::path junit, attestation, key, since, consistency, known, bisect, proof_out, proof;
   std::vector<fs::path> merge, receipts, requests, witnesses;
-  fs::path lineage;
+  fs::path lineage, bounds;
   std::string seed, cells, device = "cpu";
   bool all = false, json = false, quiet = false;
   double tampered = 0;
@@ -67,6 +67,8 @@ void flags(CLI::App& app, Args& args) {
              "with --receipt: vkeys of witnesses whose time says when the checkpoint was there");
   cli::path(app, "--lineage", "FILE", args.lineage,
             "proof of the training run that the served model is of (aftune-inspect --lineage)");
+  cli::path(app, "--bounds", "FILE", args.bounds,
+            "of a native run: what its products may differ by elsewhere (aftune-inspect --calibrate)");
   cli::real(app, "--tampered", args.tampered,
             "attacker: at least this part of the cells is bad; 0 is one cell", 0, 1);
   cli::size(app, "--max-memory", args.max_memory, "replay nothing that needs more; K, M, G, T as suffix");
@@ -82,8 +84,8 @@ void flags(CLI::App& app, Args& args) {
 }
 
 std::vector<fs::path> inputs(const Args& args) {
-  return {args.pubkey,   args.checkpoint, args.challenge, args.policy,      args.data,  args.key,
-          args.evidence, args.log,        args.since,     args.consistency, args.known, args.bisect};
+  return {args.pubkey, args.checkpoint, args.challenge,   args.policy, args.data,   args.key,   args.evidence,
+          args.log,    args.since,      args.consistency, args.known,  args.bisect, args.bounds};
 }
 
 void require_consistent(const Args& args) {
@@ -182,6 +184,11 @@ audit::VerifyOptions options_of(const Args& args) {
         within(part.native(), [&] { return as_usage([&] { return audit::parse_verdict(text); }); }));
   }
   if (!args.policy.empty()) options.policy = parsed(args.policy, audit::parse_policy);
+  if (!args.bounds.empty()) {
+    const std::string text = cli::read_input(args.bounds, audit::kMaxBoundsBytes);
+    options.bounds =
+        within(args.bounds.native(), [&] { return as_usage([&] { return audit::parse_bounds(text); }); });
+  }
   for (const fs::path& file : args.receipts)
     for (audit::HeldReceipt& held :
          audit::read_receipts(file.native(), cli::read_input(file, audit::kMaxReceiptBytes)))
@@ -227,12 +234,13 @@ void print_verdict(const Args& args, const audit::Verdict& verdict) {
 
 // Of what else a verification takes, nothing says anything about one operation.
 void require_alone(const Args& args, const char* flag) {
-  const bool others =
-      args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() || !args.data.empty() ||
-      !args.adapter.empty() || !args.exported.empty() || !args.checkpoint.empty() || !args.seed.empty() ||
-      !args.cells.empty() || !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
-      !args.merge.empty() || !args.receipts.empty() || !args.requests.empty() || !args.witnesses.empty() ||
-      !args.lineage.empty() || !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
+  const bool others = args.all || !args.trace.empty() || !args.log.empty() || !args.policy.empty() ||
+                      !args.data.empty() || !args.adapter.empty() || !args.exported.empty() ||
+                      !args.checkpoint.empty() || !args.seed.empty() || !args.cells.empty() ||
+                      !args.since.empty() || !args.consistency.empty() || !args.known.empty() ||
+                      !args.merge.empty() || !args.receipts.empty() || !args.requests.empty() ||
+                      !args.witnesses.empty() || !args.lineage.empty() || !args.bounds.empty() ||
+                      !args.junit.empty() || !args.attestation.empty() || !args.key.empty();
   if (others) fail(Fault::kUsage, flag, " goes with no flag that is about a whole audit");
 }
 

@@ -37,6 +37,7 @@ struct RowTable {
   void (*bias_grad)(std::int64_t width, std::int64_t length, std::int64_t h, const float* dy, float* db);
   void (*scale)(std::int64_t n, float s, const float* x, float* y);
   void (*add_scaled)(std::int64_t n, float s, const float* x, float* y);
+  void (*round_bf16)(std::int64_t n, const float* x, float* y);
   /// `length` tokens of the row `row`, the first of which is token `token` of it. y may be x.
   void (*dropout)(const DropoutSite& site, std::int64_t length, std::int64_t h, std::int64_t token,
                   std::uint32_t row, const float* x, float* y);

@@ -2,6 +2,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bf16.h"
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
@@ -99,6 +100,10 @@ void scale(std::int64_t n, float s, const float* x, float* y) {
 
 void add_scaled(std::int64_t n, float s, const float* x, float* y) {
   Scaled{s}.elements_added(kCpu, n, x, y);
+}
+
+void round_bf16(std::int64_t n, const float* x, float* y) {
+  RoundBf16{}.elements(kCpu, n, x, y);
 }
 
 void dropout(const DropoutSite& site, std::int64_t length, std::int64_t h, std::int64_t token,
@@ -222,6 +227,7 @@ const RowTable row_table = {rmsnorm,
                             bias_grad,
                             scale,
                             add_scaled,
+                            round_bf16,
                             dropout,
                             rope,
                             embedding,

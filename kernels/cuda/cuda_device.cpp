@@ -12,8 +12,12 @@
 #include "base/error.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/blake3.h"
+#include "kernels/cuda/cublas.h"
+#include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/embedding_order.h"
 #include "kernels/cuda/i14.h"
+#include "kernels/cuda/i14_by_cublas.h"
+#include "kernels/cuda/native.h"
 #include "kernels/cuda/products.h"
 #include "kernels/cuda/rows.h"
 
@@ -22,71 +26,9 @@ namespace {
 
 constexpr std::int64_t kPartial = 1024;  // elements that one partial of sum_squares stands for
 constexpr std::int64_t kMostDocuments = 65535;
-
-void check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) fail(Fault::kDevice, "cuda: ", what, ": ", cudaGetErrorString(error));
-}
-
-/// Device memory that grows and is used again. What it held is lost when it grows.
-class Room {
- public:
-  Room() = default;
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
-  ~Room() { cudaFree(data_); }
-
-  std::byte* at_least(std::size_t bytes) {
-    if (bytes <= size_) return data_;
-    check(cudaFree(std::exchange(data_, nullptr)), "free");
-    size_ = 0;
-    check(cudaMalloc(reinterpret_cast<void**>(&data_), bytes), "memory");
-    size_ = bytes;
-    return data_;
-  }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-std::size_t aligned(std::size_t bytes) {
-  constexpr std::size_t kAlignment = 256;
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-/// A factor's planes, and the groups that they were cut by.
-class Factor : public DeviceFactor {
- public:
-  /// Lays out the memory for `extent` indices; the groups are on the device when the stream has come there.
-  void plan(Stream stream, std::int64_t extent, std::int64_t chains, const std::int64_t* chain_starts,
-            int group) {
-    plan_ = plan_i14(chains, chain_starts, group);
-    const std::size_t groups = plan_.groups.size() * sizeof(I14Group);
-    const std::size_t plane = aligned(i14_plane_bytes(plan_, extent));
-    const std::size_t scales = i14_scale_count(plan_, extent) * sizeof(float);
-    std::byte* at = room_.at_least(aligned(groups) + 2 * plane + scales);
-    if (groups != 0)
-      check(cudaMemcpyAsync(at, plan_.groups.data(), groups, cudaMemcpyHostToDevice, stream), "copy");
-    depth_ = {plan_.group, plan_.chunks, static_cast<std::int64_t>(plan_.groups.size()),
-              reinterpret_cast<const I14Group*>(at)};
-    at += aligned(groups);
-    planes_ = {extent, reinterpret_cast<std::int8_t*>(at), reinterpret_cast<std::int8_t*>(at + plane),
-               reinterpret_cast<float*>(at + 2 * plane)};
-  }
-  const I14Depth& depth() const { return depth_; }
-  const I14Planes& planes() const { return planes_; }
-
- private:
-  Room room_;
-  I14Plan plan_;
-  I14Depth depth_;
-  I14Planes planes_;
-};
-
-Factor& made(std::unique_ptr<DeviceFactor>& factor) {
-  if (!factor) factor = std::make_unique<Factor>();
-  return static_cast<Factor&>(*factor);
-}
+// From here on, three products of bytes and what they write cost less than one kernel that does it all.
+constexpr int kLeastCublasGroup = 1024;
+constexpr std::int64_t kMostFusedRows = 8;  // of a product that has a kernel of its own
 
 std::int64_t longest_of(std::int64_t documents, const std::int64_t* doc_starts) {
   std::int64_t longest = 0;
@@ -152,9 +94,32 @@ class CudaDevice : public Device {
   void multiply_i14(const DeviceFactor& left, const DeviceFactor& right, float* c, Into into) override {
     run([&] {
       const auto& l = static_cast<const Factor&>(left);
-      cuda::multiply_i14(stream_, l.depth(), l.planes(), static_cast<const Factor&>(right).planes(), c,
-                         into == Into::kAdd);
+      const I14Planes &rows = l.planes(), &cols = static_cast<const Factor&>(right).planes();
+      if (l.plan().group < kLeastCublasGroup || rows.extent <= kMostFusedRows || !Cublas::is_there())
+        return cuda::multiply_i14(stream_, l.depth(), rows, cols, c, into == Into::kAdd);
+      auto* const workspace = scratch<std::byte>(
+          static_cast<std::int64_t>(i14_workspace_bytes(l.plan().group, rows.extent, cols.extent)));
+      multiply_i14_by_cublas(stream_, cublas(), l.plan(), rows, cols, c, into == Into::kAdd, workspace);
     });
+  }
+
+  NativeMachine native_machine() override;
+  void linear_native(std::int64_t n, std::int64_t in, std::int64_t out, const float* x, const float* w,
+                     float* y, Into into) override {
+    run([&] { multiply({n, out, in, {x, in, false}, {w, in, false}, y, into == Into::kAdd}); });
+  }
+  void linear_grad_input_native(std::int64_t n, std::int64_t in, std::int64_t out, const float* dy,
+                                const float* w, float* dx, Into into) override {
+    run([&] { multiply({n, in, out, {dy, out, false}, {w, in, true}, dx, into == Into::kAdd}); });
+  }
+  void linear_grad_weight_native(std::int64_t rows, const std::int64_t* row_starts, std::int64_t in,
+                                 std::int64_t out, const float* dy, const float* x, float* dw) override {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t start = row_starts[r], length = row_starts[r + 1] - start;
+      run([&] {
+        multiply({out, in, length, {dy + start * out, out, true}, {x + start * in, in, true}, dw, true});
+      });
+    }
   }
 
   void rmsnorm(std::int64_t n, std::int64_t h, float eps, const float* x, const float* w, float* y,
@@ -222,6 +187,9 @@ class CudaDevice : public Device {
         cuda::dropout(stream_, site, site.row + static_cast<std::uint32_t>(r),
                       row_starts[r + 1] - row_starts[r], h, x + row_starts[r] * h, y + row_starts[r] * h);
     });
+  }
+  void round_bf16(std::int64_t n, const float* x, float* y) override {
+    run([&] { cuda::round_bf16(stream_, n, x, y); });
   }
   void rope(std::int64_t n, std::int64_t heads, std::int64_t head_dim, const std::int32_t* positions,
             const float* cos, const float* sin, bool inverse, float* x) override {
@@ -323,6 +291,18 @@ class CudaDevice : public Device {
     return bad != 0;
   }
 
+  /// Opened when it is first needed.
+  Cublas& cublas() {
+    if (!cublas_) cublas_ = std::make_unique<Cublas>(stream_);
+    return *cublas_;
+  }
+
+  void multiply(const NativeProduct& product) {
+    if (product.rows == 0 || product.cols == 0) return;
+    auto* const workspace = scratch<std::byte>(static_cast<std::int64_t>(native_workspace_bytes(product)));
+    multiply_native(stream_, cublas(), product, workspace);
+  }
+
   /// Device memory until the run ends.
   template <class T>
   T* scratch(std::int64_t count) {
@@ -346,8 +326,9 @@ class CudaDevice : public Device {
   }
 
   const int index_;
-  std::string name_;
+  std::string model_, name_;
   Stream stream_ = nullptr;
+  std::unique_ptr<Cublas> cublas_;
   std::vector<std::unique_ptr<Room>> rooms_;
   std::size_t used_ = 0;
   mutable std::mutex mutex_;
@@ -362,7 +343,8 @@ CudaDevice::CudaDevice(int index) : index_(index) {
   check(cudaSetDevice(index), "device");
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, index), "device");
-  name_ = cat(properties.name, " (cuda:", index, ")");
+  model_ = properties.name;
+  name_ = cat(model_, " (cuda:", index, ")");
   int reaches = 0;
   check(cudaDeviceGetAttribute(&reaches, cudaDevAttrConcurrentManagedAccess, index), "device");
   if (reaches == 0)
@@ -370,8 +352,17 @@ CudaDevice::CudaDevice(int index) : index_(index) {
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
 }
 
+NativeMachine CudaDevice::native_machine() {
+  check(cudaSetDevice(index_), "device");
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index_), "device");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index_), "device");
+  return {model_, cat(major, ".", minor), cublas().version()};
+}
+
 CudaDevice::~CudaDevice() {
   rooms_.clear();
+  cublas_.reset();
   cudaStreamDestroy(stream_);
 }
 

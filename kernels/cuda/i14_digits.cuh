@@ -31,5 +31,27 @@ AFTUNE_OP std::int32_t whole(std::int8_t high, std::int8_t low) {
   return high * 128 + low;
 }
 
+/// The sums of four bytes each, which do not overflow.
+AFTUNE_OP std::uint32_t add_bytes(std::uint32_t a, std::uint32_t b) {
+  return ((a & 0x7f7f7f7fu) + (b & 0x7f7f7f7fu)) ^ ((a ^ b) & 0x80808080u);
+}
+
+AFTUNE_OP uint4 add_bytes(const uint4& a, const uint4& b) {
+  return {add_bytes(a.x, b.x), add_bytes(a.y, b.y), add_bytes(a.z, b.z), add_bytes(a.w, b.w)};
+}
+
+/// S of the three sums.
+AFTUNE_OP std::int32_t whole_dot(std::int32_t hh, std::int32_t ll, std::int32_t m) {
+  return static_cast<std::int32_t>(
+      127u * (128u * static_cast<std::uint32_t>(hh) - static_cast<std::uint32_t>(ll)) +
+      128u * static_cast<std::uint32_t>(m));
+}
+
+/// A chain's end.
+AFTUNE_OP void finish(float* to, float acc, bool add) {
+  const float result = acc + 0.0f;
+  *to = add ? *to + result : result;
+}
+
 }  // namespace
 }  // namespace aftune::kernels::cuda

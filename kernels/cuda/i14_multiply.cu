@@ -21,15 +21,6 @@ struct ChunkTiles {
 };
 using TwoChunks = ChunkTiles[2];
 
-/// The sums of four bytes each, which do not overflow.
-AFTUNE_OP std::uint32_t add_bytes(std::uint32_t a, std::uint32_t b) {
-  return ((a & 0x7f7f7f7fu) + (b & 0x7f7f7f7fu)) ^ ((a ^ b) & 0x80808080u);
-}
-
-AFTUNE_OP uint4 add_bytes(const uint4& a, const uint4& b) {
-  return {add_bytes(a.x, b.x), add_bytes(a.y, b.y), add_bytes(a.z, b.z), add_bytes(a.w, b.w)};
-}
-
 /// Half a row of one factor's chunk, which is what a thread brings to shared memory.
 struct HalfRow {
   uint4 high, low;
@@ -110,10 +101,7 @@ struct WarpTile {
 
   /// The exact dot product of a group.
   AFTUNE_OP std::int32_t dot(int i, int j, int e) const {
-    const auto hh = static_cast<std::uint32_t>(sums[0][i][j][e]);
-    const auto ll = static_cast<std::uint32_t>(sums[1][i][j][e]);
-    const auto m = static_cast<std::uint32_t>(sums[2][i][j][e]);
-    return static_cast<std::int32_t>(127u * (128u * hh - ll) + 128u * m);
+    return whole_dot(sums[0][i][j][e], sums[1][i][j][e], sums[2][i][j][e]);
   }
 };
 
@@ -142,11 +130,6 @@ AFTUNE_OP void step_chains(WarpTile& tile, const I14Planes& left, const I14Plane
                                   left_scales[e / 2] * right_scales[j][e % 2], tile.acc[i][j][e]);
     }
   }
-}
-
-AFTUNE_OP void finish(float* to, float acc, bool add) {
-  const float result = acc + 0.0f;
-  *to = add ? *to + result : result;
 }
 
 AFTUNE_OP void finish_chains(WarpTile& tile, std::int64_t row, std::int64_t rows, std::int64_t col,

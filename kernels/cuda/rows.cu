@@ -3,6 +3,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/bf16.h"
 #include "kernels/bias.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/rows.h"
@@ -153,6 +154,12 @@ void scale(Stream stream, std::int64_t n, float s, const float* x, float* y) {
 void add_scaled(Stream stream, std::int64_t n, float s, const float* x, float* y) {
   launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
     Scaled{s}.elements_added(WarpLanes{}, count, x + a, y + a);
+  });
+}
+
+void round_bf16(Stream stream, std::int64_t n, const float* x, float* y) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    RoundBf16{}.elements(WarpLanes{}, count, x + a, y + a);
   });
 }
 

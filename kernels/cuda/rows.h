@@ -39,6 +39,7 @@ void bias_grad(Stream stream, std::int64_t rows, const std::int64_t* row_starts,
                const float* dy, float* db);
 void scale(Stream stream, std::int64_t n, float s, const float* x, float* y);
 void add_scaled(Stream stream, std::int64_t n, float s, const float* x, float* y);
+void round_bf16(Stream stream, std::int64_t n, const float* x, float* y);
 /// One row of `length` tokens, whose global number is `row`.
 void dropout(Stream stream, const DropoutSite& site, std::uint32_t row, std::int64_t length, std::int64_t h,
              const float* x, float* y);

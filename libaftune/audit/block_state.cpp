@@ -35,13 +35,6 @@ std::string block_line(const LogView& log, const model::LayerBlock& block, std::
   return cat(log.state_line(s), " block ", block.index());
 }
 
-std::string index_text(const Shape& shape, std::int64_t element) {
-  std::string text;
-  for (std::size_t d = shape.size(); d-- > 0; element /= shape[d])
-    text.insert(0, cat(d == 0 ? "" : ",", element % shape[d]));
-  return "[" + text + "]";
-}
-
 bool all_zero(const Buffer& buffer) {
   for (std::int64_t i = 0; i < buffer.size(); ++i)
     if (std::bit_cast<std::uint32_t>(buffer[i]) != 0) return false;
@@ -53,6 +46,13 @@ bool same_bytes(const Buffer& a, const Buffer& b) {
 }
 
 }  // namespace
+
+std::string index_text(const Shape& shape, std::int64_t element) {
+  std::string text;
+  for (std::size_t d = shape.size(); d-- > 0; element /= shape[d])
+    text.insert(0, cat(d == 0 ? "" : ",", element % shape[d]));
+  return "[" + text + "]";
+}
 
 std::string expected_found(const Digest& expected, const Digest& found) {
   return cat("expected ", to_hex(expected), ", found ", to_hex(found));

@@ -29,6 +29,8 @@ void check_widened(const LogView& log, model::LayerBlock& block, Findings& findi
 /// nearest even. Throws Rejection `export`.
 void check_rounded(const LogView& log, model::LayerBlock& block, Findings& findings);
 
+/// "[1,2]": an element of a tensor of this shape.
+std::string index_text(const Shape& shape, std::int64_t element);
 /// Where two lists of floats first differ in a bit: "element [1,2]: replayed 0.5 (3f000000), recorded ...".
 std::optional<std::string> first_difference(const Shape& shape, std::span<const float> replayed,
                                             std::span<const float> recorded, std::int64_t first_element = 0);

@@ -1,102 +1,14 @@
 #include "audit/cell_replay.h"
 
-#include <algorithm>
 #include <bit>
-#include <functional>
-#include <map>
 
 #include "audit/block_state.h"
 #include "audit/judge.h"
 #include "audit/step_rows.h"
-#include "base/progress.h"
 #include "hash/blake3.h"
 #include "train/engine.h"
 
 namespace aftune::audit {
-namespace {
-
-// Of a micro-batch: half of what training takes. A cell is a few steps of one block, so the first touch of
-// the memory of its activations is a large part of its time, and there may be one such cell a core.
-constexpr std::int64_t kTokens = 1024;
-
-// Called with the rows [first, first + tensor.rows) of one side of a boundary, in row order.
-using Seen = std::function<void(Side side, int boundary, std::int64_t first, const Matrix& tensor)>;
-
-std::string tensor_name(Side side, int boundary) {
-  return cat(side == Side::kActivation ? "activation " : "gradient ", boundary);
-}
-
-const Digest& committed(const record::Step& step, Side side, int boundary) {
-  return (side == Side::kActivation ? step.activations : step.gradients)[static_cast<std::size_t>(boundary)];
-}
-
-}  // namespace
-
-// Forward and backward of a block's stages over all micro-batches of one step. Boundary b lies between stage
-// b and stage b + 1.
-class CellReplay::Passes {
- public:
-  Passes(CellReplay& replay, const record::Step& step, const data::Rows& rows)
-      : replay_(replay), step_(step), rows_(rows), last_stage_(replay.log_.grid().stages() - 1) {}
-
-  void run(const Seen& given, const Seen& computed) {
-    replay_.block_->begin_step({step_.step, step_.lr, step_.predicted});
-    row_losses.clear();
-    const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, kTokens);
-    for (std::int64_t begin = 0; begin < rows_.rows(); begin += rows_at_a_time) {
-      if (interrupted()) fail(Fault::kSystem, "interrupted");
-      const data::Rows rows = rows_.slice(begin, std::min(begin + rows_at_a_time, rows_.rows()));
-      first_token_ = rows_.row_starts[static_cast<std::size_t>(begin)];
-      run_micro_batch(rows, given, computed);
-    }
-  }
-
-  std::map<std::pair<Side, int>, hash::Blake3> given_digests, computed_digests;
-  std::vector<double> row_losses;
-
-  void run_and_hash() {
-    const auto into = [pool = replay_.options_.pool](auto& digests) {
-      return [&digests, pool](Side side, int boundary, std::int64_t, const Matrix& tensor) {
-        digests[{side, boundary}].update(tensor.bytes(), pool);
-      };
-    };
-    run(into(given_digests), into(computed_digests));
-  }
-
- private:
-  void run_micro_batch(const data::Rows& rows, const Seen& given, const Seen& computed) {
-    std::vector<std::unique_ptr<model::Saved>> saved;
-    for (const int stage : replay_.stages_) {
-      Matrix in;
-      if (stage > 0) in = read(Side::kActivation, stage - 1, rows.size(), given);
-      auto out = replay_.block_->forward(stage, rows, stage > 0 ? &in : nullptr, true);
-      if (stage < last_stage_) computed(Side::kActivation, stage, first_token_, out.out);
-      row_losses.insert(row_losses.end(), out.row_losses.begin(), out.row_losses.end());
-      saved.push_back(std::move(out.saved));
-    }
-    for (std::size_t i = replay_.stages_.size(); i-- > 0;) {
-      const int stage = replay_.stages_[i];
-      Matrix grad_out;
-      if (stage < last_stage_) grad_out = read(Side::kGradient, stage, rows.size(), given);
-      const Matrix grad_in = replay_.block_->backward(stage, rows, std::move(saved[i]),
-                                                      stage < last_stage_ ? &grad_out : nullptr);
-      if (stage > 0) computed(Side::kGradient, stage - 1, first_token_, grad_in);
-    }
-  }
-
-  Matrix read(Side side, int boundary, std::int64_t tokens, const Seen& given) {
-    Matrix tensor(tokens, replay_.log_.config().hidden);
-    replay_.source_.read_boundary(side, step_.step, boundary, rows_.size(), first_token_, tensor);
-    given(side, boundary, first_token_, tensor);
-    return tensor;
-  }
-
-  CellReplay& replay_;
-  const record::Step& step_;
-  const data::Rows& rows_;
-  const int last_stage_;
-  std::int64_t first_token_ = 0;
-};
 
 CellReplay::CellReplay(const LogView& log, TensorSource& source, const model::EngineOptions& options,
                        Findings& findings, int block, ShownRows* rows)
@@ -140,26 +52,14 @@ void CellReplay::run_step(std::int64_t t, bool asked) {
   const bool first = stages_.front() == 0;
   const bool last = stages_.back() == log_.grid().stages() - 1;
   const data::Rows rows = load_rows(log_, source_, step, {.tokens = first, .labels = last});
-  Passes passes(*this, step, rows);
+  StepPasses passes(log_, source_, options_.pool, *block_, step, rows);
   passes.run_and_hash();
   // Given tensors first: nothing follows from a replay of something else than what was committed.
-  check_given(passes, step);
+  check_given(log_, source_, passes.given_digests, step);
   check_sums(step, asked);
   check_outputs(passes, step, rows, asked);
   if (asked) gradients_.add(*block_, options_.pool);
   finite_or_reject(where(cat("step ", t)), [&] { block_->update(step.clip); });
-}
-
-void CellReplay::check_given(const Passes& passes, const record::Step& step) {
-  for (const auto& [which, hasher] : passes.given_digests) {
-    const auto [side, boundary] = which;
-    const Digest found =
-        log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, hasher.finish());
-    const Digest& expected = committed(step, side, boundary);
-    if (found != expected)
-      throw Rejection(Code::kEvidence, source_.boundary_name(side, step.step, boundary),
-                      expected_found(expected, found));
-  }
 }
 
 void CellReplay::check_sums(const record::Step& step, bool asked) {
@@ -178,18 +78,18 @@ void CellReplay::check_sums(const record::Step& step, bool asked) {
   }
 }
 
-void CellReplay::check_outputs(const Passes& passes, const record::Step& step, const data::Rows& rows,
+void CellReplay::check_outputs(const StepPasses& passes, const record::Step& step, const data::Rows& rows,
                                bool asked) {
   const Judge judge(findings_, asked);
   for (const auto& [which, hasher] : passes.computed_digests) {
     const auto [side, boundary] = which;
     const Digest replayed =
         log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, hasher.finish());
-    const Digest& recorded = committed(step, side, boundary);
+    const Digest& recorded = committed_boundary(step, side, boundary);
     const bool forward = side == Side::kActivation;
     judge.expect(replayed == recorded, forward ? Check::kForward : Check::kBackward,
                  forward ? Code::kForward : Code::kBackward,
-                 where(cat("step ", step.step, " ", tensor_name(side, boundary))),
+                 where(cat("step ", step.step, " ", boundary_tensor(side, boundary))),
                  [&, s = side, b = boundary] {
                    return cat(expected_found(replayed, recorded), locate(step, rows, s, b));
                  });
@@ -219,13 +119,13 @@ std::string CellReplay::locate(const record::Step& step, const data::Rows& rows,
                                     {stored.data(), count}, first * stored.cols);
   };
   try {
-    Passes(*this, step, rows).run(nothing, compare);
+    StepPasses(log_, source_, options_.pool, *block_, step, rows).run(nothing, compare);
   } catch (const Rejection&) {
     return "";  // not stored: the digests say all there is
   }
   const Digest stored =
       log_.published({log_.grid().step_leaf(step.step), role_of(side), boundary}, stored_digest.finish());
-  if (!difference || stored != committed(step, side, boundary)) return "";
+  if (!difference || stored != committed_boundary(step, side, boundary)) return "";
   return "; " + *difference;
 }
 

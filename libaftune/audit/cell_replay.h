@@ -9,6 +9,7 @@
 #include "audit/log_view.h"
 #include "audit/shown_rows.h"
 #include "audit/source.h"
+#include "audit/step_passes.h"
 #include "data/rows.h"
 #include "model/layer_block.h"
 
@@ -35,11 +36,9 @@ class CellReplay {
   }
 
  private:
-  class Passes;
   void run_step(std::int64_t t, bool asked);
-  void check_given(const Passes& passes, const record::Step& step);
   void check_sums(const record::Step& step, bool asked);
-  void check_outputs(const Passes& passes, const record::Step& step, const data::Rows& rows, bool asked);
+  void check_outputs(const StepPasses& passes, const record::Step& step, const data::Rows& rows, bool asked);
   void check_end(std::int64_t s, bool asked);
   void check_text(std::int64_t s);
   std::string where(const std::string& what) const;

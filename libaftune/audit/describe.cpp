@@ -72,6 +72,16 @@ std::string checks_line(const std::map<Check, CheckCount>& checks, bool failed) 
   return line;
 }
 
+void list_tolerance(const NativeFound& native, Lines& lines) {
+  lines.row("native", cat(native.machine.device, ", compute capability ", native.machine.capability, ", ",
+                          native.machine.library));
+  lines.row("tolerance", cat(native.bit_for_bit, " cells bit for bit on the same device, ",
+                             native.within_bounds, " within bounds"));
+  if (native.within_bounds > 0)
+    lines.row("", cat("the loosest is ", native.tolerances.loosest, " of a tensor's size; of one's own ",
+                      native.tolerances.worst, " was taken"));
+}
+
 }  // namespace
 
 std::string probability_text(double p) {
@@ -79,9 +89,16 @@ std::string probability_text(double p) {
   return text == "1" && p < 1 ? "0.999999" : text;
 }
 
+std::string comparison(const Verdict& verdict) {
+  if (!verdict.native) return "exactly";
+  const NativeFound& native = *verdict.native;
+  if (native.within_bounds > 0) return "within a tolerance";
+  return native.bit_for_bit > 0 ? "bit for bit on the same device" : "in native numerics";
+}
+
 std::string headline(const Verdict& verdict) {
-  const std::string coverage = cat(verdict.checked, " of ", verdict.asked,
-                                   " cells asked for replayed exactly, of ", verdict.cells, " in the run");
+  const std::string coverage = cat(verdict.checked, " of ", verdict.asked, " cells asked for replayed ",
+                                   comparison(verdict), ", of ", verdict.cells, " in the run");
   if (verdict.attacker.empty()) return coverage + "; nothing would be detected";
   return cat(coverage, "; P(detect) ", probability_text(verdict.confidence), " if ", verdict.attacker);
 }
@@ -96,6 +113,7 @@ std::string describe(const Verdict& verdict, bool colour) {
     lines.row("root", verdict.root);
   }
   lines.row("seed", verdict.seed_kind);
+  if (verdict.native) list_tolerance(*verdict.native, lines);
   if (!verdict.attacker.empty())
     lines.row("P(detect)", cat(probability_text(verdict.one_cell), " if one cell is bad, ",
                                probability_text(verdict.one_column), " if one layer block is throughout"));

@@ -30,10 +30,12 @@ kernels::OpUses uses_of(const std::string& config, const record::Recipe& recipe)
 }  // namespace
 
 std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops,
-                                   const std::string& config, const record::Recipe& recipe) {
+                                   const std::string& config, const record::Recipe& recipe, Native native) {
   const auto found = kernels::profile_from_name(profile);
   // The manifest states the whole name, with what a short one leaves out.
   if (!found || name(*found) != profile) return cat("profile ", profile, ": unknown");
+  if (found->native && native == Native::kRefused)
+    return "profile native: its bits are one device's own, and cannot be told here";
   const std::vector<std::string> known = kernels::op_names(*found, uses_of(config, recipe));
   if (ops == known) return "";
   std::string unknown;

@@ -13,12 +13,17 @@ namespace aftune::audit {
 /// 0: unknown.
 std::uint64_t memory_bound(std::uint64_t max_memory);
 
+/// Whether arithmetic will do whose bits nothing defines. Where bits are compared it will not.
+enum class Native { kRefused, kAllowed };
+
 /// Why this build cannot compute what the run did: another numerics profile, unknown ops, or not those that
 /// its config needs. Empty if it can.
 std::string unsupported_arithmetic(const std::string& profile, const std::vector<std::string>& ops,
-                                   const std::string& config, const record::Recipe& recipe = {});
-inline std::string unsupported_arithmetic(const record::Manifest& manifest) {
-  return unsupported_arithmetic(manifest.profile, manifest.ops, manifest.config, manifest.recipe);
+                                   const std::string& config, const record::Recipe& recipe = {},
+                                   Native native = Native::kRefused);
+inline std::string unsupported_arithmetic(const record::Manifest& manifest,
+                                          Native native = Native::kRefused) {
+  return unsupported_arithmetic(manifest.profile, manifest.ops, manifest.config, manifest.recipe, native);
 }
 /// The profile of a run whose arithmetic is supported.
 kernels::Profile profile_of(const std::string& profile);

@@ -377,7 +377,10 @@ Opened open(const OpenOptions& options) {
   const trace::Log log = sealed_log(layout, checkpoint);
   if (record::kind_of_leaf(log.leaves.front()) == "serving-manifest")
     return open_answers(options, log, checkpoint);
-  const bool lora = record::parse_manifest(log.leaves.front()).recipe.is_lora();
+  const record::Manifest manifest = record::parse_manifest(log.leaves.front());
+  if (manifest.profile == record::kNativeProfile)
+    fail(Fault::kUsage, "native runs are verified from the trace: no evidence is made of them");
+  const bool lora = manifest.recipe.is_lora();
   if (options.data ? !options.model : options.model && !lora)
     fail(Fault::kUsage, "--data and --model go together");
   if (!options.challenge.answers.empty())

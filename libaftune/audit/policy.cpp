@@ -366,6 +366,8 @@ std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest,
     const auto& allowed = *policy.numerics;
     if (std::find(allowed.begin(), allowed.end(), manifest.profile) == allowed.end())
       compare.add("numerics", cat("\"", manifest.profile, "\" is not allowed"));
+  } else if (manifest.profile == record::kNativeProfile) {
+    compare.add("numerics", "\"native\" is not allowed unless the policy names it");
   }
   return std::move(compare.reasons);
 }

@@ -94,6 +94,18 @@ Json grid_json(const record::Grid& grid) {
           {"tied", grid.tied}};
 }
 
+Json tolerance_json(const std::optional<NativeFound>& native) {
+  if (!native) return nullptr;
+  return {{"device", native->machine.device},
+          {"capability", native->machine.capability},
+          {"library", native->machine.library},
+          {"bounds", native->bounds ? Json(to_hex(*native->bounds)) : Json()},
+          {"bit_for_bit", native->bit_for_bit},
+          {"within_bounds", native->within_bounds},
+          {"worst", native->tolerances.worst},
+          {"loosest", native->tolerances.loosest}};
+}
+
 }  // namespace
 
 std::string_view name(Outcome outcome) {
@@ -187,6 +199,8 @@ Json to_json(const Verdict& verdict) {
           {"origin", verdict.origin},
           {"root", verdict.root},
           {"seed_kind", verdict.seed_kind},
+          {"comparison", verdict.native ? "tolerance" : "exact"},
+          {"tolerance", tolerance_json(verdict.native)},
           {"bound", verdict.bound}};
 }
 

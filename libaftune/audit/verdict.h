@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit/challenge.h"
+#include "audit/native_found.h"
 #include "base/json.h"
 
 namespace aftune::audit {
@@ -126,6 +127,7 @@ struct Verdict {
   std::string root;                        ///< hex
   std::string origin;
   std::string seed_kind;
+  std::optional<NativeFound> native;  ///< none: every comparison was of bits
   /// BLAKE3 (hex) of what was judged and by what: note, challenge, evidence, policy, proof; verifier is text.
   std::map<std::string, std::string> bound;
 };
@@ -145,6 +147,8 @@ inline constexpr std::size_t kMaxVerdictBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxVerdictValues = std::size_t{1} << 20;  ///< some ten of a cell
 Verdict parse_verdict(std::string_view text);  ///< as verdict_from_json(), of at most kMaxVerdictBytes
 
+/// How cells were compared: "exactly", or what else it was.
+std::string comparison(const Verdict& verdict);
 /// Coverage, and the confidence with its attacker, on one line.
 std::string headline(const Verdict& verdict);
 /// Six significant digits; never "1" for anything less.

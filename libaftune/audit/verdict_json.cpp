@@ -125,6 +125,30 @@ std::map<std::string, std::string> bound_from(const Json& json) {
   return bound;
 }
 
+double distance_from(Fields& fields, std::string_view key) {
+  const Json& value = fields.at(key);
+  if (!value.is_number() || !(value.get<double>() >= 0) || std::signbit(value.get<double>()))
+    fail(Fault::kEvidence, "verdict: \"", key, "\" is not a distance");
+  return value.get<double>();
+}
+
+std::optional<NativeFound> tolerance_from(Fields& verdict) {
+  const std::string comparison = verdict.text("comparison", 16);
+  const Json& json = verdict.at("tolerance");
+  if (comparison != (json.is_null() ? "exact" : "tolerance"))
+    fail(Fault::kEvidence, "verdict: \"comparison\" and \"tolerance\" disagree");
+  if (json.is_null()) return std::nullopt;
+  Fields fields(json, "tolerance");
+  NativeFound found;
+  found.machine = {fields.text("device", 256), fields.text("capability", 256), fields.text("library", 256)};
+  if (!fields.at("bounds").is_null()) found.bounds = fields.digest("bounds");
+  found.bit_for_bit = fields.integer("bit_for_bit", 0);
+  found.within_bounds = fields.integer("within_bounds", 0);
+  found.tolerances = {distance_from(fields, "worst"), distance_from(fields, "loosest")};
+  fields.done();
+  return found;
+}
+
 std::string seed_kind_from(Fields& fields) {
   std::string kind = fields.text("seed_kind", 16);
   if (kind != "fresh" && kind != "committed" && kind != "beacon" && kind != "given")
@@ -141,6 +165,11 @@ void require_concluded(const Verdict& verdict) {
     fail(Fault::kEvidence, "verdict: \"sampled\" and \"coverage\" disagree");
   if (verdict.grid.steps != 0 && verdict.cells != verdict.grid.cells())
     fail(Fault::kEvidence, "verdict: \"grid\" and \"coverage\" disagree");
+  const auto& native = verdict.native;
+  if (native && native->bit_for_bit + native->within_bounds != verdict.checked)
+    fail(Fault::kEvidence, "verdict: \"tolerance\" and \"coverage\" disagree");
+  if (native && native->within_bounds > 0 && !native->bounds)
+    fail(Fault::kEvidence, "verdict: cells within bounds, and no bounds");
   for (const auto& [check, count] : verdict.log_checks) {
     const auto all = verdict.checks.find(check);
     if (all == verdict.checks.end() || all->second.done < count.done || all->second.failed < count.failed)
@@ -177,6 +206,7 @@ Verdict verdict_from_json(const Json& json) {
   verdict.root = fields.text("root", 64);
   if (!verdict.root.empty()) digest_from_hex(verdict.root);
   verdict.seed_kind = seed_kind_from(fields);
+  verdict.native = tolerance_from(fields);
   verdict.bound = bound_from(fields.object("bound"));
   fields.done();
   require_concluded(verdict);

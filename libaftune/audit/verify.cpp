@@ -14,6 +14,7 @@
 #include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/native_cells.h"
 #include "audit/opened_salts.h"
 #include "audit/parts.h"
 #include "audit/planning.h"
@@ -124,8 +125,13 @@ void Audit::obtain_salts() {
 }
 
 bool Audit::check_log() {
-  if (!check_structure(*log_, findings_)) return false;
+  const bool sound = check_structure(*log_, findings_);
   const record::Manifest& manifest = log_->manifest();
+  if (manifest.native) {
+    verdict_.native.emplace().machine = *manifest.native;
+    if (options_.bounds) verdict_.native->bounds = options_.bounds->digest;
+  }
+  if (!sound) return false;
   const std::string origin = cat(options_.key.name(), "/", manifest.run);
   findings_.expect(origin == sealed_.checkpoint.origin, Check::kClosing, Code::kClosing, LogView::line(0),
                    cat("origin: expected ", origin, ", found ", sealed_.checkpoint.origin));
@@ -176,7 +182,9 @@ bool Audit::check_sizes() {
 
 // What this build cannot compute it cannot confirm.
 bool Audit::check_arithmetic() {
-  const std::string why = unsupported_arithmetic(log_->manifest());
+  std::string why = unsupported_arithmetic(log_->manifest(), Native::kAllowed);
+  if (why.empty() && verdict_.native && options_.evidence)
+    why = "native runs are verified from the trace, not from evidence";
   if (!why.empty()) findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"), why);
   return why.empty();
 }
@@ -220,6 +228,8 @@ void Audit::replay() {
   if (!options_.evidence)
     trace.emplace(layout_, *log_, trace::Origin::kForeign, whole ? trace::Scan::kWhole : trace::Scan::kParts);
   if (trace && whole) check_every_segment(*trace);
+  if (!options_.parts.empty() && verdict_.native)
+    fail(Fault::kUsage, "verdicts over some cells of a native run cannot be made one");
   if (!options_.parts.empty())
     take_parts(options_.parts, cells, verdict_, findings_);
   else if (trace)
@@ -298,7 +308,10 @@ void Audit::replay_drawn(TensorSource& source, const std::vector<Cell>& cells) {
                           .key = replay_key(),
                           .rows = rows_ ? &*rows_ : nullptr};
   Progress progress("verify", std::ssize(cells), options_.quiet);
-  const auto results = replay_cells(*log_, source, engine, cells, how, findings_, progress);
+  const Bounds* const bounds = options_.bounds ? &*options_.bounds : nullptr;
+  const auto results = verdict_.native ? replay_native_cells(*log_, source, engine, bounds, cells, how,
+                                                             *verdict_.native, findings_, progress)
+                                       : replay_cells(*log_, source, engine, cells, how, findings_, progress);
   verdict_.sampled.insert(verdict_.sampled.end(), results.begin(), results.end());
 }
 
@@ -337,6 +350,13 @@ void Audit::state_confidence(const Audited& audited) {
 }
 
 void Audit::say_what_was_not_checked() {
+  if (verdict_.native && verdict_.native->within_bounds > 0)
+    findings_.unchecked(
+        "tolerance: what differs by less than the tolerances of native products; gradients were compared "
+        "within them, activations too, and nothing that follows from these");
+  else if (verdict_.native)
+    findings_.unchecked(
+        "tolerance: that the products are right: only that this device's library repeats them");
   const auto open = unpinned(options_.policy ? &*options_.policy : nullptr);
   if (!open.empty()) {
     std::string list;

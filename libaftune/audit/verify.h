@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/bounds.h"
 #include "audit/challenge.h"
 #include "audit/policy.h"
 #include "audit/verdict.h"
@@ -55,6 +56,8 @@ struct VerifyOptions {
   std::vector<std::string> time_witnesses = {};
   /// Of a serving period: shows that the weights are those of a training run, see Lineage.
   std::optional<std::string> lineage = std::nullopt;
+  /// Of a native run: what its products may differ by on another machine.
+  std::optional<Bounds> bounds = std::nullopt;
   std::vector<std::string> witnesses = {};  ///< vkeys, of which `witness_threshold` must have cosigned
   int witness_threshold = 0;
   double tampered = 0;  ///< attacker: fraction of cells that are bad; 0: one bad cell

@@ -97,7 +97,7 @@ Matrix copy(ThreadPool& pool, const Matrix& from) {
 Block::Block(const EngineOptions& options, int index)
     : options_(options),
       index_(index),
-      products_(*options_.pool, options_.profile, options_.ops),
+      products_(*options_.pool, options_.profile, options_.ops, options_.perturbation),
       adapters_(options_.config, options_.recipe, *options_.pool, options_.ops),
       stages_(options_.config.architecture->make_stages(
           {options_.config, products_, adapters_, *options_.pool, options_.ops})) {

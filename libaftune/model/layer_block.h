@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "data/rows.h"
+#include "kernels/native.h"
 #include "kernels/profile.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -107,7 +108,8 @@ struct EngineOptions {
   /// the config asks for; whoever gives it knows that they are those of the run.
   const Checkpoint* base = nullptr;
   ThreadPool* pool = nullptr;
-  OpObserver* ops = nullptr;  ///< with one, forward and backward take one row at a time
+  OpObserver* ops = nullptr;                      ///< with one, forward and backward take one row at a time
+  kernels::Perturbation* perturbation = nullptr;  ///< of native products, on threads
 };
 
 /// Makes block `index` with uninitialised parameters; the caller fills parameters() (see loaders below). What

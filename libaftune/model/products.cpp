@@ -72,6 +72,29 @@ const I14Factor& Products::backward_factor(const Weight& w) {
   return factors.backward;
 }
 
+void Products::multiply(std::int64_t n, std::int64_t in, std::int64_t out, const float* x, const float* w,
+                        float* y, Into into) {
+  if (perturbation_ != nullptr)
+    return kernels::linear_perturbed(pool_, *perturbation_, n, in, out, x, w, y, into);
+  kernels::linear(pool_, profile_, n, in, out, x, w, y, into);
+}
+
+void Products::multiply_grad_input(std::int64_t n, std::int64_t in, std::int64_t out, const float* dy,
+                                   const float* w, float* dx, Into into) {
+  if (perturbation_ != nullptr)
+    return kernels::linear_grad_input_perturbed(pool_, *perturbation_, n, in, out, dy, w, dx, into);
+  kernels::linear_grad_input(pool_, profile_, n, in, out, dy, w, dx, into);
+}
+
+void Products::multiply_grad_weight(const std::vector<std::int64_t>& row_starts, std::int64_t in,
+                                    std::int64_t out, const float* dy, const float* x, float* dw) {
+  const std::int64_t rows = std::ssize(row_starts) - 1;
+  if (perturbation_ != nullptr)
+    return kernels::linear_grad_weight_perturbed(pool_, *perturbation_, rows, row_starts.data(), in, out, dy,
+                                                 x, dw);
+  kernels::linear_grad_weight(pool_, profile_, rows, row_starts.data(), in, out, dy, x, dw);
+}
+
 Matrix Products::linear(const Weight& weight, Input& x) {
   Buffer scratch;
   const Weight w = wide(weight, factors_of(weight).forward_ready, scratch);
@@ -81,26 +104,23 @@ Matrix Products::linear(const Weight& weight, Input& x) {
     if (profile_.is_i14())
       kernels::multiply_i14(pool_, input_rows(x), forward_factor(w), y.data(), Into::kStore);
     else if (w.transposed)
-      kernels::linear_grad_input(pool_, from.rows, w.out, w.in, from.data(), w.values.data(), y.data(),
-                                 Into::kStore);
+      multiply_grad_input(from.rows, w.out, w.in, from.data(), w.values.data(), y.data(), Into::kStore);
     else
-      kernels::linear(pool_, from.rows, w.in, w.out, from.data(), w.values.data(), y.data());
+      multiply(from.rows, w.in, w.out, from.data(), w.values.data(), y.data(), Into::kStore);
   });
   return y;
 }
 
 void Products::grad_weight(const Weight& w, const std::vector<std::int64_t>& row_starts, const Matrix& dy,
                            Input& x, Buffer& dw) {
-  const std::int64_t rows = std::ssize(row_starts) - 1;
   const Matrix& from = x.matrix_;
   observed(ops_, {OpKind::kLinearGradWeight, w.name, from.rows}, {dy.bytes(), from.bytes(), dw.bytes()},
            {dw.bytes()}, [&] {
              if (profile_.is_i14()) return grad_weight_i14(w, row_starts, dy, x, dw);
              if (w.transposed)
-               return kernels::linear_grad_weight(pool_, rows, row_starts.data(), w.out, w.in, from.data(),
-                                                  dy.data(), dw.data());
-             kernels::linear_grad_weight(pool_, rows, row_starts.data(), w.in, w.out, dy.data(), from.data(),
-                                         dw.data());
+               multiply_grad_weight(row_starts, w.out, w.in, from.data(), dy.data(), dw.data());
+             else
+               multiply_grad_weight(row_starts, w.in, w.out, dy.data(), from.data(), dw.data());
            });
 }
 
@@ -121,10 +141,9 @@ void Products::grad_input(const Weight& weight, const Matrix& dy, Matrix& dx, In
   const Weight w = wide(weight, factors_of(weight).backward_ready, scratch);
   const auto run = [&] {
     if (!profile_.is_i14() && w.transposed)
-      return kernels::linear(pool_, dy.rows, w.out, w.in, dy.data(), w.values.data(), dx.data(), into);
+      return multiply(dy.rows, w.out, w.in, dy.data(), w.values.data(), dx.data(), into);
     if (!profile_.is_i14())
-      return kernels::linear_grad_input(pool_, dy.rows, w.in, w.out, dy.data(), w.values.data(), dx.data(),
-                                        into);
+      return multiply_grad_input(dy.rows, w.in, w.out, dy.data(), w.values.data(), dx.data(), into);
     gradient_rows_.quantise_rows(pool_, Side::kLeft, dy.rows, w.out, dy.data(), profile_.group);
     kernels::multiply_i14(pool_, gradient_rows_, backward_factor(w), dx.data(), into);
   };

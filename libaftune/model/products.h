@@ -9,6 +9,7 @@
 
 #include "data/rows.h"
 #include "kernels/i14.h"
+#include "kernels/native.h"
 #include "kernels/profile.h"
 #include "model/op_observer.h"
 #include "tensor/tensor.h"
@@ -29,8 +30,10 @@ struct Weight {
 /// Their memory is kept from step to step. Not thread-safe; uses the pool inside.
 class Products {
  public:
-  Products(ThreadPool& pool, const kernels::Profile& profile, OpObserver* ops = nullptr)
-      : pool_(pool), profile_(profile), ops_(ops) {}
+  /// With `perturbation` native products are the processor's, moved while it is active.
+  Products(ThreadPool& pool, const kernels::Profile& profile, OpObserver* ops = nullptr,
+           kernels::Perturbation* perturbation = nullptr)
+      : pool_(pool), profile_(profile), ops_(ops), perturbation_(perturbation) {}
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
@@ -62,6 +65,14 @@ class Products {
   void grad_input(const Weight& w, const Matrix& dy, Matrix& dx, kernels::Into into);
 
  private:
+  // The products of all profiles but i14, as kernels/ops.h has them.
+  void multiply(std::int64_t n, std::int64_t in, std::int64_t out, const float* x, const float* w, float* y,
+                kernels::Into into);
+  void multiply_grad_input(std::int64_t n, std::int64_t in, std::int64_t out, const float* dy, const float* w,
+                           float* dx, kernels::Into into);
+  void multiply_grad_weight(const std::vector<std::int64_t>& row_starts, std::int64_t in, std::int64_t out,
+                            const float* dy, const float* x, float* dw);
+
   struct WeightFactors {
     kernels::I14Factor forward, backward;
     bool forward_ready = false, backward_ready = false;
@@ -80,6 +91,7 @@ class Products {
   ThreadPool& pool_;
   kernels::Profile profile_;
   OpObserver* ops_;
+  kernels::Perturbation* perturbation_;
   std::map<std::string, WeightFactors, std::less<>> weights_;
   kernels::I14Factor input_rows_, input_columns_, gradient_rows_, gradient_columns_;
   bool reading_ = false;

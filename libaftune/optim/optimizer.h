@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/optimizer_scalars.h"
 #include "record/recipe.h"
 #include "tensor/tensor.h"
 
@@ -22,6 +23,10 @@ double global_norm(const std::vector<double>& unit_sums);
 /// Names of the moments the recipe's optimizer keeps for each parameter, in order: {"exp_avg","exp_avg_sq"}
 /// for adamw, {"momentum"} or {} for sgd. A moment's tensor is named "<parameter>.<moment>".
 std::vector<std::string> moment_names(const record::Recipe& recipe);
+
+/// What adamw/1 multiplies with at this step, of a tensor of this shape; `step` is 0-based.
+kernels::AdamW adamw_scalars(const record::Recipe& recipe, std::int64_t step, double lr, float clip,
+                             const Shape& shape);
 
 /// One update of one tensor in place. `step` is 0-based; g is multiplied by `clip` first.
 /// Uses torch's order of operations (standards: optimizer). Sets *nonfinite if a result is not finite.

@@ -12,6 +12,8 @@ double decay_of(const record::Recipe& recipe, const Shape& shape) {
   return shape.size() >= 2 || recipe.decay_all ? recipe.weight_decay : 0.0;
 }
 
+}  // namespace
+
 kernels::AdamW adamw_scalars(const record::Recipe& recipe, std::int64_t step, double lr, float clip,
                              const Shape& shape) {
   const auto t = static_cast<double>(step + 1);
@@ -29,8 +31,6 @@ kernels::AdamW adamw_scalars(const record::Recipe& recipe, std::int64_t step, do
   op.clip = clip;
   return op;
 }
-
-}  // namespace
 
 std::vector<std::string> moment_names(const record::Recipe& recipe) {
   if (recipe.optimizer == "adamw") return {"exp_avg", "exp_avg_sq"};

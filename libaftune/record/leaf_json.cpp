@@ -16,11 +16,31 @@ std::string seal_leaf(std::string_view kind, Json members) {
   return leaf;
 }
 
-Json numerics_json(const std::vector<std::string>& ops, const std::string& profile) {
-  return {{"ops", ops}, {"profile", profile}};
+namespace {
+
+// What a driver or a library calls itself: never empty, and nothing that a terminal would obey.
+std::string machine_text(Fields& fields, std::string_view key) {
+  std::string text = fields.text(key, 256);
+  const bool plain =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (!plain) fail(Fault::kEvidence, "numerics: \"", key, "\" is not a name");
+  return text;
 }
 
-void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile) {
+}  // namespace
+
+Json numerics_json(const std::vector<std::string>& ops, const std::string& profile,
+                   const std::optional<NativeMachine>& native) {
+  AFTUNE_CHECK(!native || profile == kNativeProfile);
+  Json json = {{"ops", ops}, {"profile", profile}};
+  if (native)
+    json.update(
+        {{"capability", native->capability}, {"device", native->device}, {"library", native->library}});
+  return json;
+}
+
+void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile,
+                   std::optional<NativeMachine>* native) {
   Fields inner(fields.object("numerics"), "numerics");
   for (const Json& op : inner.array("ops")) {
     if (!op.is_string()) fail(Fault::kEvidence, "numerics: \"ops\" has an entry that is not a string");
@@ -29,6 +49,9 @@ void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& p
   if (std::adjacent_find(ops.begin(), ops.end(), std::greater_equal<>()) != ops.end())
     fail(Fault::kEvidence, "numerics: \"ops\" is not sorted, or names an op twice");
   profile = inner.text("profile", 64);
+  if (native != nullptr && profile == kNativeProfile)
+    *native = {machine_text(inner, "device"), machine_text(inner, "capability"),
+               machine_text(inner, "library")};
   inner.done();
 }
 

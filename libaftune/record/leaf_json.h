@@ -2,6 +2,7 @@
 
 // What all kinds of leaf share. Private to this module.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,12 @@ auto open_leaf(std::string_view kind, std::string_view leaf, Read&& read) {
   return value;
 }
 
-/// The member "numerics" of a manifest: profile, and the ops in use.
-Json numerics_json(const std::vector<std::string>& ops, const std::string& profile);
-void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile);
+/// The member "numerics" of a manifest: profile, and the ops in use; of profile native also the machine.
+Json numerics_json(const std::vector<std::string>& ops, const std::string& profile,
+                   const std::optional<NativeMachine>& native = std::nullopt);
+/// Without `native` its members are unknown ones.
+void read_numerics(Fields& fields, std::vector<std::string>& ops, std::string& profile,
+                   std::optional<NativeMachine>* native = nullptr);
 
 Json hex_list(const std::vector<Digest>& digests);
 Json to_json(const TensorList& list);

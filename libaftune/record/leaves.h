@@ -29,6 +29,15 @@ struct TensorList {
 /// The canonical root of such a list. specs and digests correspond by position.
 Digest tensor_root(const std::vector<TensorSpec>& specs, const std::vector<Digest>& digests);
 
+/// Of profile native alone: whose products these are. Elsewhere they have other bits.
+struct NativeMachine {
+  std::string device;      ///< "NVIDIA H200"
+  std::string capability;  ///< "9.0"
+  std::string library;     ///< "cuBLAS 13.1.0"
+  friend bool operator==(const NativeMachine&, const NativeMachine&) = default;
+};
+inline constexpr std::string_view kNativeProfile = "native";
+
 struct Manifest {
   std::string run;        ///< 16 bytes as 32 hex digits
   std::int64_t created;   ///< unix seconds
@@ -48,6 +57,7 @@ struct Manifest {
   Grid grid;                     ///< layers and tied restate the config; parse checks nothing, audit does
   std::string profile = "f32";   ///< numerics profile
   std::vector<std::string> ops;  ///< names and versions of the ops in use, sorted
+  std::optional<NativeMachine> native;  ///< with profile native, and only then
   std::optional<Digest> eval_root;
   std::int64_t eval_rows = 0;
   std::int64_t eval_every = 0;

@@ -74,7 +74,7 @@ std::string to_leaf(const Manifest& m) {
                   {"eval", eval_json(m)},
                   {"grid", grid_json(m.grid)},
                   {"nonce", m.nonce},
-                  {"numerics", numerics_json(m.ops, m.profile)},
+                  {"numerics", numerics_json(m.ops, m.profile, m.native)},
                   {"recipe", to_json(m.recipe)},
                   {"run", m.run},
                   {"software", m.software},
@@ -101,7 +101,7 @@ Manifest parse_manifest(std::string_view leaf) {
     m.grid = read_grid(fields, m.recipe.steps);
     read_hiding(fields, m);
     m.nonce = lower_hex(fields, "nonce", 1024);
-    read_numerics(fields, m.ops, m.profile);
+    read_numerics(fields, m.ops, m.profile, &m.native);
     m.run = lower_hex(fields, "run", 16);
     if (m.run.size() != 32) fail(Fault::kEvidence, "manifest: \"run\" is not 32 hex digits");
     m.software = fields.text("software", 256);

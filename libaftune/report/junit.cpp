@@ -126,6 +126,7 @@ std::string properties(const Verdict& verdict) {
   add("origin", verdict.origin);
   add("root", verdict.root);
   add("seed_kind", verdict.seed_kind);
+  add("comparison", verdict.native ? "tolerance" : "exact");
   for (const auto& [what, digest] : verdict.bound) add("bound." + what, digest);
   return out + "    </properties>\n";
 }

@@ -21,12 +21,17 @@ std::string_view tone(Outcome outcome) {
   return outcome == Outcome::kAccept ? "good" : outcome == Outcome::kReject ? "bad" : "open";
 }
 
-std::string_view meaning(Outcome outcome) {
-  switch (outcome) {
+/// What the replay of a cell showed of it.
+std::string right(const Verdict& v) {
+  if (!v.native) return "right to the bit";
+  return v.native->within_bounds > 0 ? "within a tolerance" : "bit for bit the same on the same device";
+}
+
+std::string meaning(const Verdict& v) {
+  switch (v.outcome) {
     case Outcome::kAccept:
-      return "Every cell asked for was replayed and is right to the bit, and nothing else was found wrong. "
-             "What "
-             "this leaves open is listed below.";
+      return cat("Every cell asked for was replayed and is ", right(v),
+                 ", and nothing else was found wrong. What this leaves open is listed below.");
     case Outcome::kReject:
       return "What was recorded contradicts itself, the policy or the client&#39;s own files.";
     case Outcome::kIncomplete:
@@ -62,7 +67,7 @@ std::string tiles(const Verdict& v) {
   const bool known = !v.attacker.empty();
   const auto p = [&](double value) { return known ? audit::probability_text(value) : std::string("none"); };
   return cat("<dl class=\"tiles\">\n",
-             tile("Replayed exactly", cat(v.checked, " of ", v.asked),
+             tile(cat("Replayed ", comparison(v)), cat(v.checked, " of ", v.asked),
                   cat("cells asked for, of ", v.cells, " in the run")),
              tile("Probability of detection", p(v.confidence),
                   known ? cat("if ", escaped(v.attacker)) : "nothing was replayed"),
@@ -75,7 +80,7 @@ std::string header(const PageInput& input) {
   return cat("<header>\n<p class=\"kicker\">Audit of ",
              v.origin.empty() ? "a run without a valid seal" : escaped(v.origin), "</p>\n<h1 class=\"",
              tone(v.outcome), "\">", icon(symbol_of(v.outcome)), name(v.outcome), "</h1>\n<p class=\"lead\">",
-             meaning(v.outcome), "</p>\n", tiles(v), "</header>\n");
+             meaning(v), "</p>\n", tiles(v), "</header>\n");
 }
 
 std::string reasons(const Verdict& v) {
@@ -91,16 +96,16 @@ std::string reasons(const Verdict& v) {
   return section("reasons", "Reasons", out + "</ul>\n");
 }
 
-std::string legend(const record::Grid& grid) {
+std::string legend(const Verdict& v) {
   std::string out = "<ul class=\"legend\">\n";
-  const std::pair<std::string_view, std::string_view> kEntries[] = {
-      {"checked", "replayed, right to the bit"},
+  const std::pair<std::string_view, std::string> kEntries[] = {
+      {"checked", "replayed, " + right(v)},
       {"partly", "some of the group replayed and right"},
       {"rejected", "rejected"},
       {"unanswered", "asked for, could not be replayed"},
       {"unsampled", "not sampled"}};
   for (const auto& [id, what] : kEntries)
-    if (id != "partly" || is_grouped(grid, Width::kNarrow)) out += cat("<li>", icon(id), what, "</li>\n");
+    if (id != "partly" || is_grouped(v.grid, Width::kNarrow)) out += cat("<li>", icon(id), what, "</li>\n");
   return out + "</ul>\n";
 }
 
@@ -147,7 +152,7 @@ std::string cells(const Verdict& v) {
     return section("cells", "Cells", "<p>The audit ended before the grid of the run was known.</p>\n");
   const std::string map = figure([&](Width width) { return cell_map(v, width); });
   return section("cells", "Cells: layer blocks by steps",
-                 cat(legend(v.grid), map, group_note(v.grid), v.sampled.empty() ? "" : cell_table(v)));
+                 cat(legend(v), map, group_note(v.grid), v.sampled.empty() ? "" : cell_table(v)));
 }
 
 std::string evaluations(const RunLog& run) {

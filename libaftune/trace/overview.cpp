@@ -100,6 +100,9 @@ Json manifest_json(const record::Manifest& m) {
                  {"stages", m.grid.stages()},
                  {"cells", m.grid.cells()}}}};
   if (m.adapter) json["adapter"] = list_json(*m.adapter);
+  if (m.native)
+    json["native"] = {
+        {"device", m.native->device}, {"capability", m.native->capability}, {"library", m.native->library}};
   return json;
 }
 
@@ -161,6 +164,9 @@ std::string describe(const Overview& o) {
   std::ostringstream out;
   out << std::fixed << std::setprecision(4);
   out << "run        " << o.manifest.run << ", " << o.manifest.software << ", numerics " << o.manifest.profile
+      << (o.manifest.native ? cat(" (", o.manifest.native->device, ", compute capability ",
+                                  o.manifest.native->capability, ", ", o.manifest.native->library, ")")
+                            : "")
       << '\n';
   out << "recipe     " << o.manifest.recipe.method << ' ' << o.manifest.recipe.optimizer << ", " << g.steps
       << " steps of " << o.manifest.recipe.batch_size << " rows, " << o.manifest.data_rows << " rows of data"

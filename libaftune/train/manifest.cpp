@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/version.h"
 #include "hash/blake3.h"
+#include "kernels/native.h"
 #include "kernels/ops.h"
 #include "train/adapter_folder.h"
 #include "train/recorded_log.h"
@@ -74,6 +75,10 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   m.grid = in.grid;
   m.profile = name(options.profile);
   m.ops = kernels::op_names(options.profile, model::op_uses(in.config, in.recipe));
+  if (options.profile.native) {
+    const kernels::NativeMachine machine = kernels::native_machine(pool);
+    m.native = {machine.device, machine.capability, machine.library};
+  }
   if (in.eval) {
     m.eval_root = in.eval->root();
     m.eval_rows = in.eval->rows();

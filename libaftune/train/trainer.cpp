@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "kernels/native.h"
 #include "kernels/ops.h"
 #include "optim/optimizer.h"
 #include "train/adapter_folder.h"
@@ -141,9 +142,17 @@ void Job::finish() {
   recorder_->finish(parameter_list(specs, recorder_->last_state()), files);
 }
 
+// How many rows come at a time decides bits of a library's products: a replay takes the same.
+void require_native(const TrainOptions& options) {
+  kernels::native_machine(ThreadPool(1, options.accelerator));
+  if (options.micro_batch != 0)
+    fail(Fault::kUsage, "--micro-batch decides bits under --numerics native, which sets it itself");
+}
+
 }  // namespace
 
 TrainSummary train(const TrainOptions& options, const std::function<void(const StepReport&)>& on_step) {
+  if (options.profile.native) require_native(options);
   check_output(options);
   if (options.record) check_trace(*options.record);
   kernels::require_self_test(options.accelerator);

@@ -235,11 +235,18 @@ TEST(Commitment, ArithmeticThisBuildDoesNotKnow) {
     forgery.edit_manifest(edit);
     return verify(forgery.seal());
   };
-  expect_only(with([](auto& m) { m.profile = "native"; }), Code::kUnsupported, "numerics");
+  expect_only(with([](auto& m) { m.profile = "f64"; }), Code::kUnsupported, "numerics");
+  // The ops stay those of i14, which are not native's.
+  const auto native = [](auto& m) {
+    m.profile = "native";
+    m.native = record::NativeMachine{"a device", "8.0", "a library"};
+  };
+  expect_only(with(native), Code::kUnsupported, "numerics");
+  expect_only(with([](auto& m) { m.profile = "native"; }), Code::kClosing, "log line 1");
   expect_only(with([](auto& m) { m.ops.back() += "0"; }), Code::kUnsupported, "numerics");
   expect_only(with([](auto& m) { m.ops.pop_back(); }), Code::kUnsupported, "numerics");
   Forgery forgery(fresh_copy({}));
-  forgery.edit_manifest([](auto& m) { m.profile = "native"; });
+  forgery.edit_manifest(native);
   audit::VerifyOptions options = forgery.seal().options();
   options.policy = audit::parse_policy(R"({"version":1,"numerics":["f32"]})");
   expect_among(audit::verify(options), Code::kPolicy, "numerics");

@@ -18,6 +18,7 @@ class Forgery {
 
   const RecordedRun& run() const { return run_; }
   const record::Grid& grid() const { return log_.grid(); }
+  const audit::LogView& log() const { return log_; }  ///< as it was
   std::vector<std::string>& leaves() { return leaves_; }
 
   void edit_manifest(const std::function<void(record::Manifest&)>& edit);

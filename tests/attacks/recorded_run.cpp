@@ -137,6 +137,7 @@ train::TrainOptions train_options(const RecordedRun& run, const RunShape& shape)
   options.created = 1700000000;
   options.nonce = shape.nonce;
   options.threads = 1;
+  options.accelerator = shape.accelerator;
   options.quiet = true;
   return options;
 }

@@ -36,8 +36,9 @@ struct RunShape {
   std::string secret = "";  ///< 64 hex digits: a run with hiding
   std::string lora = "";    ///< targets: a run with adapters, beside base weights
   double lora_dropout = 0;
-  fs::path adapter = "";         ///< of which it goes on
-  std::uint64_t base_seed = 99;  ///< of the run that made the base weights
+  fs::path adapter = "";               ///< of which it goes on
+  std::uint64_t base_seed = 99;        ///< of the run that made the base weights
+  Accelerator* accelerator = nullptr;  ///< that trains
 };
 
 /// The folders of one run: model (the client's base), data.jsonl, out (the export), run.aft (the trace).

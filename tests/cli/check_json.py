@@ -122,6 +122,26 @@ def check_serving(checker, work, run):
     checker.check("verdict", run(*verify, "--trace", "serve.aft", "--model", "tuned", "--all", code=3))
 
 
+def check_native(checker, work, run):
+    """What only a run on a GPU writes: its bounds, as aftune-inspect --calibrate made them on the emulated device, and a
+    manifest and a verdict that are like those of this run."""
+    bounds = os.path.join(os.path.dirname(__file__), "../vectors/bounds/emulated.json")
+    machine = {key: checker.check("bounds", open(bounds).read())[key] for key in ("device", "capability", "library")}
+    verify = ["aftune-verify", "--trace", "run.aft", "--pubkey", "acme.vkey", "--all", "--json", "--quiet", "--bounds", bounds]
+    verdict = json.loads(run(*verify))
+    assert verdict["comparison"] == "exact" and verdict["tolerance"] is None, verdict
+    verdict.update(comparison="tolerance", tolerance={**machine, "bounds": None, "bit_for_bit": 1, "within_bounds": 0,
+                                                      "worst": 0.0, "loosest": 0.25})
+    checker.check("verdict", json.dumps(verdict))
+    manifest = json.loads(open(os.path.join(work, "run.aft/log.jsonl")).readline())
+    manifest["numerics"] = {"ops": ["linear_bf16/native"], "profile": "native", **machine}
+    checker.check("leaf-manifest", json.dumps(manifest))
+    refused = jsonschema.Draft202012Validator(checker.schemas["leaf-manifest"])
+    for numerics in ({"ops": [], "profile": "native"}, {"ops": [], "profile": "f32", **machine}):
+        if refused.is_valid({**manifest, "numerics": numerics}):
+            sys.exit(f"leaf-manifest: {numerics} is not refused")
+
+
 def main():
     folder, tools, fixture = sys.argv[1:]
     checker = Checker(folder)
@@ -225,6 +245,7 @@ def main():
             checker.check("inspect", run("aftune-inspect", "--trace", flags[1], "--json"))
         checker.check("train", run("aftune-train", "--merge", "--model", "tuned", "--adapter", "m", "--out", "n", "--json"))
         checker.check("policy", json.dumps(ADAPTERS))
+        check_native(checker, work, run)
         check_serving(checker, work, run)
         os.remove(os.path.join(work, "run.aft/checkpoint"))
         checker.check("inspect", run("aftune-inspect", "--trace", "run.aft", "--json"))

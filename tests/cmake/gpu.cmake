@@ -22,6 +22,13 @@ if(Boost_FOUND)
       COMPILE_OPTIONS -fno-sanitize=thread COMPILE_DEFINITIONS AFTUNE_EMULATOR_TSAN)
   endif()
 
+  # What stands in for cuBLAS, opened at run time as that is.
+  add_library(cublas_emulated SHARED ${emulator}/cublas.cpp)
+  target_include_directories(cublas_emulated PRIVATE ${emulator} ${CMAKE_CURRENT_SOURCE_DIR})
+  # It knows the device's types only.
+  set_target_properties(cublas_emulated PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
+  set(with_cublas "AFTUNE_CUBLAS=$<TARGET_FILE:cublas_emulated>")
+
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu)
   set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX)
   file(GLOB cuda_host_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
@@ -29,7 +36,7 @@ if(Boost_FOUND)
   # Their namespace is that of the code that nvcc makes.
   target_compile_definitions(kernels_emulated PRIVATE AFTUNE_ISA_NAMESPACE=cuda)
   target_include_directories(kernels_emulated PUBLIC ${PROJECT_SOURCE_DIR}/libaftune ${PROJECT_SOURCE_DIR})
-  target_link_libraries(kernels_emulated PUBLIC cuda_emulator aftune_kernels)
+  target_link_libraries(kernels_emulated PUBLIC cuda_emulator aftune_kernels ${CMAKE_DL_LIBS})
 
   # Neither has the definitions that the precompiled headers were compiled with.
   set_target_properties(cuda_emulator kernels_emulated PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
@@ -40,10 +47,24 @@ if(Boost_FOUND)
     add_executable(test_gpu_${name} ${source})
     target_link_libraries(test_gpu_${name} PRIVATE kernels_emulated aftune_hash GTest::gtest GTest::gtest_main)
     add_test(NAME gpu.${name} COMMAND test_gpu_${name} --gtest_brief=1)
-    set_tests_properties(gpu.${name} PROPERTIES LABELS "sanitize;threads")
+    set_tests_properties(gpu.${name} PROPERTIES LABELS "sanitize;threads" ENVIRONMENT "${with_cublas}")
+    add_dependencies(test_gpu_${name} cublas_emulated)
     add_dependencies(threaded-tests test_gpu_${name})
   endforeach()
   runs_jobs(test_gpu_device)
+  add_test(NAME gpu.device_without_cublas
+    COMMAND test_gpu_device --gtest_brief=1 --gtest_filter=*LeavesTheSameLog/i141024)
+  set_tests_properties(gpu.device_without_cublas PROPERTIES ENVIRONMENT AFTUNE_CUBLAS=/nowhere/libcublas.so)
+
+  # What a provider of native runs can try, on that device.
+  set(attacks ${CMAKE_CURRENT_SOURCE_DIR}/attacks)
+  add_executable(test_attacks_native ${attacks}/native/native_test.cpp
+    ${attacks}/forgery.cpp ${attacks}/recorded_run.cpp ${attacks}/main.cpp)
+  target_link_libraries(test_attacks_native PRIVATE kernels_emulated aftune_audit GTest::gtest)
+  target_compile_definitions(test_attacks_native PRIVATE AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
+  add_dependencies(test_attacks_native cublas_emulated)
+  add_test(NAME attacks.native COMMAND test_attacks_native --gtest_brief=1 --gtest_filter=Native*)
+  set_tests_properties(attacks.native PROPERTIES ENVIRONMENT "${with_cublas}" TIMEOUT 900)
 
   # The tools with that device in the place of a GPU, and a run that is trained, served and verified on both.
   if(NOT AFTUNE_SANITIZE)
@@ -51,7 +72,7 @@ if(Boost_FOUND)
     target_compile_definitions(device_emulated PRIVATE AFTUNE_HAS_CUDA=1)
     target_link_libraries(device_emulated PUBLIC kernels_emulated aftune_tensor)
     set(emulated_bin ${CMAKE_CURRENT_BINARY_DIR}/emulated)
-    foreach(tool train serve open verify)
+    foreach(tool train serve open verify inspect)
       add_executable(emulated_${tool} ${PROJECT_SOURCE_DIR}/tools/aftune_${tool}.cpp)
       target_link_libraries(emulated_${tool} PRIVATE aftune_cli aftune_report aftune_serve aftune_http device_emulated)
       set_target_properties(emulated_${tool} PROPERTIES
@@ -59,6 +80,9 @@ if(Boost_FOUND)
     endforeach()
     add_test(NAME gpu.tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/tools_agree.sh
       ${PROJECT_BINARY_DIR}/bin ${emulated_bin} ${PROJECT_SOURCE_DIR}/scripts/demo.d)
+    add_test(NAME gpu.native_tools COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/gpu/native_tools.sh
+      ${PROJECT_BINARY_DIR}/bin ${emulated_bin} ${PROJECT_SOURCE_DIR}/scripts/demo.d)
+    set_tests_properties(gpu.native_tools PROPERTIES ENVIRONMENT "${with_cublas}")
   endif()
 else()
   message(STATUS "CUDA kernels: not tested, for want of Boost.Context (libboost-context-dev)")

@@ -2,7 +2,9 @@
 
 #include "kernels/cuda/i14.h"
 
+#include "base/error.h"
 #include "gpu/device.h"
+#include "kernels/cuda/i14_by_cublas.h"
 #include "kernels/i14.h"
 
 namespace aftune::kernels {
@@ -43,7 +45,25 @@ class FactorOnDevice {
   OnDevice<float> scales_;
 };
 
-/// A product of factors whose indices are rows or columns of a tensor, in both ways of multiplying.
+/// The library; the emulator has one of its own. Null where a machine with a GPU has none.
+cuda::Cublas* cublas() {
+  static const std::unique_ptr<cuda::Cublas> opened =
+      cuda::Cublas::is_there() ? std::make_unique<cuda::Cublas>(nullptr) : nullptr;
+  return opened.get();
+}
+
+void expect_product_by_cublas(const PlanOnDevice& plan, const FactorOnDevice& a, const FactorOnDevice& b,
+                              const Floats& before, const Floats& expected, bool add) {
+  if (cublas() == nullptr) return;
+  const cuda::I14Planes left = a.planes(), right = b.planes();
+  const FloatsOnDevice c(before);
+  const OnDevice<std::byte> workspace(
+      static_cast<std::int64_t>(cuda::i14_workspace_bytes(plan.plan().group, left.extent, right.extent)));
+  cuda::multiply_i14_by_cublas(nullptr, *cublas(), plan.plan(), left, right, c.data(), add, workspace.data());
+  EXPECT_TRUE(same_bits(expected, c.get())) << left.extent << " " << right.extent;
+}
+
+/// A product of factors whose indices are rows or columns of a tensor, in all ways of multiplying.
 void expect_product(const PlanOnDevice& plan, std::int64_t depth, std::int64_t rows, const Floats& left,
                     bool left_columns, std::int64_t cols, const Floats& right, bool right_columns,
                     const Floats& before, const Floats& expected, bool add) {
@@ -61,6 +81,7 @@ void expect_product(const PlanOnDevice& plan, std::int64_t depth, std::int64_t r
   cuda::multiply_i14_plainly(nullptr, plan.depth(), a.planes(), b.planes(), plain_c.data(), add);
   EXPECT_TRUE(same_bits(expected, c.get())) << rows << " " << cols << " " << depth;
   EXPECT_TRUE(same_bits(expected, plain_c.get())) << rows << " " << cols << " " << depth;
+  expect_product_by_cublas(plan, a, b, before, expected, add);
 }
 
 class I14 : public OnSchedules {};
@@ -111,6 +132,11 @@ TEST_P(I14, EveryGroup) {
       expect_linear(size, awkward(size.n * depth, 7), awkward(size.out * depth, 8), group, false);
       expect_grad_input({3, 35, depth}, group, false);
     }
+}
+
+TEST_P(I14, MoreThanOneTileOfTheLibrary) {
+  for (const Size& size : unless_sanitized<Size>({{9, 40, 4100}, {4100, 40, 9}}, {}))
+    expect_linear(size, awkward(size.n * size.in, 5), awkward(size.out * size.in, 6), 128, true);
 }
 
 // All the largest integers: no sum may pass 2^31, and step 3 of quantise-i14/1 applies.
@@ -179,6 +205,28 @@ TEST_P(I14, DigitsFitBytes) {
     EXPECT_TRUE(h >= -63 && h <= 63 && l >= -64 && l <= 63 && h + l >= -127 && h + l <= 126) << i;
   }
 }
+
+#if !defined(AFTUNE_ON_GPU)
+TEST(EmulatedCublas, RefusesWhatTheLibraryHasNoKernelsFor) {
+  ASSERT_NE(cublas(), nullptr) << "AFTUNE_CUBLAS names the library that stands in for cuBLAS";
+  EXPECT_EQ(cublas()->version(), "cuBLAS 0.12.3");
+  const OnDevice<std::int8_t> a(64), b(64);
+  const OnDevice<std::int32_t> c(16);
+  cublas()->multiply_int8(3, 4, 16, a.data(), b.data(), c.data());
+  const auto refused = [&](std::int64_t cols, std::int64_t depth, std::int64_t misaligned) {
+    try {
+      cublas()->multiply_int8(1, cols, depth, a.data() + misaligned, b.data(), c.data());
+      return false;
+    } catch (const Error& e) {
+      return e.fault() == Fault::kDevice &&
+             std::string(e.what()) == "cuBLAS: 8-bit product: the functionality requested is not supported";
+    }
+  };
+  EXPECT_TRUE(refused(3, 16, 0));
+  EXPECT_TRUE(refused(4, 15, 0));
+  EXPECT_TRUE(refused(4, 16, 1));
+}
+#endif
 
 TEST(I14Plan, CutsChainsFromTheirStarts) {
   const std::int64_t starts[] = {0, 300, 300, 428};

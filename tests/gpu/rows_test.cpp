@@ -107,6 +107,9 @@ TEST_P(Rows, Elements) {
     cuda::swiglu_grad(nullptr, n, gate_on.data(), up_on.data(), dy_on.data(), dgate_on.data(), dup_on.data());
     EXPECT_TRUE(same_bits(dgate, dgate_on.get())) << n;
     EXPECT_TRUE(same_bits(dup, dup_on.get())) << n;
+    round_bf16(one_thread(), n, up.data(), y.data());
+    cuda::round_bf16(nullptr, n, up_on.data(), y_on.data());
+    EXPECT_TRUE(same_bits(y, y_on.get())) << n;
     add(one_thread(), n, gate.data(), up.data(), y.data());
     cuda::add(nullptr, n, gate_on.data(), up_on.data(), y_on.data());
     EXPECT_TRUE(same_bits(y, y_on.get())) << n;

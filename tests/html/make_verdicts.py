@@ -29,6 +29,7 @@ def verdict(outcome, layers, per_block, steps, per_step_block, results, tied=Fal
         "checks": {"signature": {"done": 1, "failed": 0}, "log-root": {"done": 1, "failed": 0},
                    "forward": {"done": 40, "failed": 0}, "update": {"done": 12, "failed": 0}},
         "origin": "audit.example/acme/bf97c0cc0a3724c332b859fcc5a9dd61", "root": "52" * 32, "seed_kind": "fresh",
+        "comparison": "exact", "tolerance": None,
         "bound": {"note": "ab" * 32, "challenge": "cd" * 32, "verifier": "aftune 0.1.0"},
     }
 

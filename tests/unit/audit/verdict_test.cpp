@@ -96,10 +96,40 @@ Verdict whole() {
   return verdict;
 }
 
+/// With the cells of whole() within bounds.
+Verdict of_native() {
+  Verdict verdict = whole();
+  verdict.native = NativeFound{.machine = {"a device", "9.0", "a library"},
+                               .bounds = digest_from_hex(std::string(64, 'c')),
+                               .bit_for_bit = 0,
+                               .within_bounds = verdict.checked,
+                               .tolerances = {0.25, 0.01}};
+  return verdict;
+}
+
+TEST(VerdictFile, OfANativeRunNeverSaysExact) {
+  const Verdict verdict = of_native();
+  EXPECT_EQ(to_json(whole())["comparison"], "exact");
+  EXPECT_EQ(to_json(whole())["tolerance"], nullptr);
+  EXPECT_EQ(to_json(verdict)["comparison"], "tolerance");
+  EXPECT_EQ(describe(verdict).find("exact"), std::string::npos) << describe(verdict);
+  EXPECT_NE(describe(verdict).find("a device, compute capability 9.0, a library"), std::string::npos);
+  const std::pair<const char*, Json> kChanges[] = {
+      {"/comparison", "exact"},      {"/comparison", "loose"},         {"/tolerance", nullptr},
+      {"/tolerance/bit_for_bit", 2}, {"/tolerance/within_bounds", -1}, {"/tolerance/bounds", nullptr},
+      {"/tolerance/bounds", "cc"},   {"/tolerance/worst", -0.0},       {"/tolerance/loosest", "0"},
+      {"/tolerance/device", 1},      {"/tolerance/surplus", 1}};
+  for (const auto& [where, value] : kChanges) {
+    Json json = to_json(verdict);
+    json[Json::json_pointer(where)] = value;
+    EXPECT_THROW(verdict_from_json(json), Error) << where << ' ' << value;
+  }
+}
+
 TEST(VerdictFile, IsReadBackAsItWasWritten) {
   Verdict early;  // the audit ended before anything was known
   early.seed_kind = "given";
-  for (Verdict verdict : {whole(), early}) {
+  for (Verdict verdict : {whole(), early, of_native()}) {
     conclude(verdict, verdict.asked);
     const Json json = to_json(verdict);
     EXPECT_EQ(to_json(parse_verdict(json_text(json))), json);

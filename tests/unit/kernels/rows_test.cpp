@@ -223,6 +223,42 @@ TEST_P(Rows, Scaled) {
   }
 }
 
+TEST_P(Rows, RoundBf16TakesTheNearestAndOfTiesTheEven) {
+  struct Case {
+    std::uint32_t x, y;
+  };
+  constexpr Case kCases[] = {
+      {0x3f800000, 0x3f800000}, {0x3f807fff, 0x3f800000}, {0x3f808000, 0x3f800000},  // a tie, to even
+      {0x3f808001, 0x3f810000}, {0x3f818000, 0x3f820000}, {0xbf818000, 0xbf820000},  // a tie, to even
+      {0x00000000, 0x00000000}, {0x80000000, 0x80000000}, {0x00000001, 0x00000000},  // subnormals
+      {0x00018000, 0x00020000}, {0x007fffff, 0x00800000}, {0x7f7f7fff, 0x7f7f0000},
+      {0x7f7f8000, 0x7f800000}, {0xff7fffff, 0xff800000}, {0x7f800000, 0x7f800000}};  // beyond the largest
+  for (const auto& [x, y] : kCases) {
+    const float from = std::bit_cast<float>(x);
+    float to = 0;
+    table_.round_bf16(1, &from, &to);
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(to), y) << std::hex << x;
+  }
+  for (const std::uint32_t nan : {0x7f800001u, 0x7fffffffu, 0xffc00000u, 0xff80ffffu}) {
+    const float from = std::bit_cast<float>(nan);
+    float to = 0;
+    table_.round_bf16(1, &from, &to);
+    EXPECT_TRUE(std::isnan(to)) << std::hex << nan;
+  }
+  for (const std::int64_t n : kLengths) {
+    const Floats x = awkward(n, 31, 1e3f);
+    Floats y(x.size());
+    table_.round_bf16(n, x.data(), y.data());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      // Nearest: adding and taking away 2^16 times x rounds to 8 digits.
+      const double far = 0x1p45 * std::ldexp(1.0, x[i] == 0 ? 0 : std::ilogb(x[i]));
+      const auto expected = static_cast<float>((double{x[i]} + 1.5 * far) - 1.5 * far);
+      if (std::fabs(x[i]) < 0x1p-126f) continue;
+      EXPECT_EQ(y[i], expected) << x[i];
+    }
+  }
+}
+
 TEST_P(Rows, DropoutTakesTheWordOfEachElement) {
   for (const std::int64_t h : kLengths)
     for (const double p : {0.0, 0.25, 0.999}) {

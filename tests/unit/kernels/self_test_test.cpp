@@ -37,9 +37,11 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
+  // All but that of native's factors.
   EXPECT_EQ(
       op_names(kI14, {.biases = true, .adapters = true, .layernorm = true, .gelu = true, .gelu_tanh = true})
-          .size(),
+              .size() +
+          1,
       known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
@@ -55,6 +57,14 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   std::set_difference(i14.begin(), i14.end(), f32.begin(), f32.end(), std::back_inserter(more));
   EXPECT_EQ(more, (std::vector<std::string>{"matmul-i14/1", "quantise-i14/1"}));
   EXPECT_EQ(f32.size() + more.size(), i14.size());
+}
+
+TEST(OpNames, TheProductOfNativeHasNoVersion) {
+  const std::vector<std::string> f32 = op_names(kF32), native = op_names(Profile{0, true});
+  EXPECT_TRUE(std::is_sorted(native.begin(), native.end()));
+  std::vector<std::string> more;
+  std::set_difference(native.begin(), native.end(), f32.begin(), f32.end(), std::back_inserter(more));
+  EXPECT_EQ(more, (std::vector<std::string>{"linear_bf16/native", "round-bf16/1"}));
 }
 
 TEST(OpNames, ThoseThatOnlySomeModelsNeedAreListedWhereTheyAreUsed) {

@@ -137,6 +137,28 @@ TEST(Leaves, HidingIsStatedOrNotMentioned) {
 }
 
 // Members of adapters are there with them and not otherwise: there is one text for one manifest.
+TEST(Leaves, ManifestNamesTheMachineOfNativeNumericsAndOfNoOther) {
+  Manifest m = small_manifest();
+  m.profile = "native";
+  m.native = NativeMachine{"NVIDIA H200", "9.0", "cuBLAS 13.1.0"};
+  const std::string leaf = to_leaf(m);
+  EXPECT_EQ(to_leaf(parse_manifest(leaf)), leaf);
+  EXPECT_EQ(parse_manifest(leaf).native, m.native);
+  const auto with = [&](const std::function<void(Json&)>& edit) {
+    Json json = parse_json(leaf);
+    edit(json["numerics"]);
+    return canonical_json(json);
+  };
+  EXPECT_NO_THROW(parse_manifest(with([](Json&) {})));
+  for (const char* member : {"device", "capability", "library"}) {
+    EXPECT_THROW(parse_manifest(with([&](Json& n) { n.erase(member); })), Error) << member;
+    for (const Json& bad : {Json(""), Json("a\nb"), Json("caf\u00e9"), Json(std::string(257, 'a')), Json(9)})
+      EXPECT_THROW(parse_manifest(with([&](Json& n) { n[member] = bad; })), Error) << member << bad;
+  }
+  EXPECT_THROW(parse_manifest(with([](Json& n) { n["driver"] = "1"; })), Error);
+  EXPECT_THROW(parse_manifest(with([](Json& n) { n["profile"] = "f32"; })), Error);
+}
+
 TEST(Leaves, AdaptersAreStatedOrNotMentioned) {
   const auto again = [](std::string_view leaf) { return to_leaf(parse_manifest(leaf)); };
   const std::string full = to_leaf(small_manifest());
