@@ -41,6 +41,13 @@ double matrix_elements(const std::vector<TensorSpec>& specs) {
   return total_elements(matrices);
 }
 
+double widest_product(const model::Config& config) {
+  std::int64_t widest = std::max(config.intermediate, config.hidden);
+  for (const TensorSpec& spec : model::unit_tensors(config, 1))
+    for (const std::int64_t size : spec.shape) widest = std::max(widest, size);
+  return static_cast<double>(widest);
+}
+
 CostModel::CostModel(const record::Manifest& manifest)
     : recipe_(manifest.recipe), grid_(manifest.grid), config_(model::Config::parse(manifest.config)) {
   if (config_.layers != grid_.layers || config_.tied != grid_.tied)

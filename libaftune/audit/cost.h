@@ -14,6 +14,9 @@ double total_elements(const std::vector<TensorSpec>& specs);
 /// Of those that are matrices.
 double matrix_elements(const std::vector<TensorSpec>& specs);
 
+/// The largest width of what a layer's products take and give.
+double widest_product(const model::Config& config);
+
 /// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper
 /// bounds, as if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no
 /// claimed size overflows.

@@ -47,15 +47,17 @@ double keys(const model::Config& c) {
   return static_cast<double>(c.kv_heads) * c.head_dim;
 }
 
-// Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention.
+// Of a token, while a layer's gradients are made: of its result, of q, k, v, also side by side where one
+// product makes them, and of the attention.
 double transient(const model::Config& c) {
-  return 2.0 * static_cast<double>(c.hidden) + 2 * queries(c) + 2 * keys(c);
+  const bool fused = !c.architecture->projections[model::place(model::Projection::kQkv)].empty();
+  return 2.0 * static_cast<double>(c.hidden) + (fused ? 3 : 2) * queries(c) + (fused ? 4 : 2) * keys(c);
 }
 
 // What every layer block keeps for products with activations: an input and a gradient, by rows and by
 // columns, in 16 bits.
 double quantised_activations(const Job& job, const Tokens& tokens) {
-  const auto widest = static_cast<double>(std::max(job.config.intermediate, job.config.hidden));
+  const double widest = widest_product(job.config);
   return 4 * kFloat / 2 * tokens.at_once * widest * job.grid.layer_blocks();
 }
 

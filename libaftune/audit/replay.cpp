@@ -11,6 +11,7 @@
 #include "audit/block_lists.h"
 #include "audit/block_state.h"
 #include "audit/cell_replay.h"
+#include "audit/cost.h"
 #include "audit/limits.h"
 #include "audit/rejection.h"
 #include "audit/run_replay.h"
@@ -357,7 +358,7 @@ std::uint64_t replay_bytes(const record::Manifest& manifest, const model::Config
                            4.0 * static_cast<double>(config.intermediate) +
                            4.0 * config.heads * (config.head_dim + 1.0);
   const auto tokens = static_cast<double>(std::max<std::int64_t>(2048, recipe.seq_len));
-  const auto widest = static_cast<double>(std::max(config.intermediate, config.hidden));
+  const double widest = widest_product(config);
   const double activations = tokens * (per_layer * layers + 4 * factor * widest) * sizeof(float);
   return bytes + static_cast<std::uint64_t>(std::min(activations, 1e18));
 }

@@ -7,6 +7,7 @@
 #include "attacks/expect.h"
 #include "attacks/forgery.h"
 #include "base/error.h"
+#include "model/folder.h"
 #include "trace/layout.h"
 
 namespace aftune::attacks {
@@ -80,6 +81,31 @@ TEST_P(Families, AnotherWayToTheSameLog) {
     return read_file(trace::Layout{run.trace()}.log(), std::uint64_t{1} << 24);
   };
   EXPECT_EQ(log(fresh_copy(shape(false))), log(fresh_copy(other)));
+}
+
+// A model that was published without the prefix of its names is that of the record, and no other is.
+TEST(Gpt2, TheClientsFileMayLeaveThePrefixOut) {
+  rows({13});
+  const RecordedRun run = fresh_copy({.family = "gpt2", .init = false});
+  const fs::path weights = run.model() / "model.safetensors";
+  constexpr std::string_view kPrefix = "transformer.";
+  {
+    const model::Checkpoint saved = model::Checkpoint::open(run.model());
+    std::vector<TensorSpec> published;
+    for (const auto& [name, entry] : saved.entries()) {
+      published.push_back(entry.spec);
+      published.back().name.erase(0, kPrefix.size());
+    }
+    model::write_safetensors(run.root / "published", published, [&](const TensorSpec& spec) {
+      return saved.find(cat(kPrefix, spec.name))->bytes;
+    });
+  }
+  fs::rename(run.root / "published", weights);
+  const auto verdict = audit::verify(run.options());
+  EXPECT_EQ(verdict.outcome, audit::Outcome::kAccept) << describe(verdict);
+  EXPECT_EQ(verdict.checked, verdict.cells);
+  flip_bit(weights, 8 * fs::file_size(weights) - 30);
+  expect_only(audit::verify(run.options()), Code::kStateBefore, "base");
 }
 
 INSTANTIATE_TEST_SUITE_P(Beside, Families, testing::Values("mistral", "qwen2", "qwen3", "gpt2"));

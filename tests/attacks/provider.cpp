@@ -152,8 +152,8 @@ Served record_answers(const std::vector<Made>& answers, const record::ServingMan
   return served;
 }
 
-fs::path served_model(std::uint64_t seed) {
-  return fresh_copy({.seed = seed}).out();
+fs::path served_model(std::uint64_t seed, const std::string& family) {
+  return fresh_copy({.family = family, .seed = seed}).out();
 }
 
 }  // namespace aftune::attacks

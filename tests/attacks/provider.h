@@ -69,6 +69,6 @@ Served record_answers(const std::vector<Made>& answers, const record::ServingMan
                       const fs::path& model);
 
 /// A folder of the small model, trained a little; another `seed` gives other weights.
-fs::path served_model(std::uint64_t seed = 7);
+fs::path served_model(std::uint64_t seed = 7, const std::string& family = "llama");
 
 }  // namespace aftune::attacks

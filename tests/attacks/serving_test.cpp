@@ -460,5 +460,39 @@ TEST_F(Serving, EveryByteOfTheJournalIsCommitted) {
   }
 }
 
+// Positions that are learnt, and keys that no RoPE turns.
+class ServingOfGpt2 : public Serving {
+ protected:
+  static void SetUpTestSuite() {
+    model_ = served_model(7, "gpt2");
+    other_model_ = served_model(8, "gpt2");
+  }
+};
+
+TEST_F(ServingOfGpt2, HonestAnswersAreAcceptedFromTraceAndEvidence) {
+  const Served served = record(honest_);
+  const audit::Verdict from_trace = audit::verify(served.options());
+  EXPECT_EQ(from_trace.outcome, audit::Outcome::kAccept) << describe(from_trace);
+  EXPECT_EQ(from_trace.checked, 7 * from_trace.grid.blocks());
+  const audit::Verdict from_evidence = audit::verify(served.evidence());
+  EXPECT_EQ(from_evidence.outcome, audit::Outcome::kAccept) << describe(from_evidence);
+  EXPECT_EQ(from_evidence.checked, from_trace.checked);
+}
+
+TEST_F(ServingOfGpt2, OtherModelsPromptsAndTokensAreFound) {
+  rows({26, 27, 30});
+  Generator other(other_model_);
+  expect_found(with_lie(1, [&](Made& made) { made = other.answer(requests()[1])[0]; }), Code::kForward, 1);
+  const Served cheap =
+      with_lie(2, [&](Made& made) { rewrite(made, other.answer(requests()[2])[0].exchange.tokens); });
+  expect_found(cheap, Code::kSampling, 2);
+  const Served stale = with_lie(2, [&](Made& made) {
+    std::vector<std::int32_t> prompt = made.exchange.prompt;
+    for (std::int32_t& id : prompt) id = id == 65 ? 66 : 65;
+    made.boundaries = generator_->boundaries(all_tokens(made), prompt);
+  });
+  expect_found(stale, Code::kForward, 2);
+}
+
 }  // namespace
 }  // namespace aftune::attacks

@@ -12,7 +12,7 @@ cd "$work"
   --quiet >/dev/null
 "$python" "$here/tensor_digests.py" run "$plugins"
 # Of the families that have tensors of their own, and of adapters beside one.
-for family in qwen2 qwen3; do
+for family in qwen2 qwen3 gpt2; do
   cp -r "$fixture/bare/model" $family
   sed -i "s/\"model_type\": .*/\"model_type\": \"$family\",/" $family/config.json
   "$bin/aftune-train" --model $family --init --data "$fixture/bare/rows.jsonl" --out tuned-$family --trace run-$family \
@@ -22,6 +22,9 @@ done
 "$bin/aftune-train" --model tuned-qwen2 --data "$fixture/bare/rows.jsonl" --out adapters --trace run-lora --method lora \
   --lora-targets o,q,up --steps 2 --batch-size 4 --seq-len 48 --lr 1e-3 --store boundaries --quiet >/dev/null
 "$python" "$here/tensor_digests.py" run-lora "$plugins"
+"$bin/aftune-train" --model tuned-gpt2 --data "$fixture/bare/rows.jsonl" --out adapters-gpt2 --trace run-lora-gpt2 \
+  --method lora --lora-targets c_attn,c_proj --steps 2 --batch-size 4 --seq-len 48 --lr 1e-3 --quiet >/dev/null
+"$python" "$here/tensor_digests.py" run-lora-gpt2 "$plugins"
 # A run with hiding too, and only with its own secret.
 "$bin/aftune-train" --model "$fixture/bare/model" --init --data "$fixture/bare/rows.jsonl" --out out2 --trace hidden \
   --steps 4 --batch-size 4 --seq-len 48 --lr 1e-3 --steps-per-block 2 --snapshot-interval 1 --store boundaries \

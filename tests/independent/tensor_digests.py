@@ -17,6 +17,7 @@ from blake3 import blake3
 MOMENTS = {"adamw": ["exp_avg", "exp_avg_sq"], "sgd": []}
 MODULES = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "o": "self_attn.o_proj",
            "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"}
+GPT2_MODULES = {"qkv": "attn.c_attn", "o": "attn.c_proj", "up": "mlp.c_fc", "down": "mlp.c_proj"}
 
 
 def canonical(value):
@@ -43,11 +44,15 @@ def list_digest(file, names, publish=lambda digest, name: digest):
 
 def layer_names(manifest, layer):
     """Of a layer, or of its adapters."""
-    at = f"model.layers.{layer}."
-    if manifest["recipe"]["method"] == "lora":
-        return [f"base_model.model.{at}{MODULES[target]}.lora_{part}.weight"
-                for target in manifest["recipe"]["lora_targets"].split(",") for part in "AB"]
     family = json.loads(manifest["config"])["model_type"]
+    at = f"transformer.h.{layer}." if family == "gpt2" else f"model.layers.{layer}."
+    if manifest["recipe"]["method"] == "lora":
+        modules = GPT2_MODULES if family == "gpt2" else MODULES
+        return [f"base_model.model.{at}{modules[target]}.lora_{part}.weight"
+                for target in manifest["recipe"]["lora_targets"].split(",") for part in "AB"]
+    if family == "gpt2":
+        return [f"{at}{module}.{part}" for module in ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+                for part in ("weight", "bias")]
     names = ["input_layernorm.weight"]
     for module in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
         names += [module + ".weight"] + [module + ".bias"] * (family == "qwen2")
@@ -63,6 +68,9 @@ def block_names(manifest, block):
     if block == 0 or (block - 1) * run >= layers:
         if manifest["recipe"]["method"] == "lora":
             return []
+        if json.loads(manifest["config"])["model_type"] == "gpt2":
+            embedding, norm = ["transformer.wte.weight", "transformer.wpe.weight"], ["transformer.ln_f.weight", "transformer.ln_f.bias"]
+            return embedding + norm * grid["tied"] if block == 0 else norm + ["lm_head.weight"]
         if block == 0:
             return ["model.embed_tokens.weight", *(["model.norm.weight"] if grid["tied"] else [])]
         return ["model.norm.weight", "lm_head.weight"]

@@ -9,6 +9,12 @@ echo "log line $(sed -n 3p new.aft/log.jsonl | wc -c)"
 mkdir bare
 cp model/config.json bare
 aftune-train --model bare --dry-run --steps 1 --seq-len 16 | sed -n 1p
+mkdir gpt2
+sed 's/"model_type": .*/"model_type": "gpt2",/' model/config.json >gpt2/config.json
+try aftune-train --model gpt2 --dry-run --steps 1 --seq-len 16
+aftune-train --model gpt2 --dry-run --steps 1 --seq-len 16 --method lora | sed -n 1p
+aftune-train --model gpt2 --dry-run --steps 1 --seq-len 16 --method lora --lora-targets c_proj | sed -n 1p
+try aftune-train --model gpt2 --dry-run --steps 1 --seq-len 16 --method lora --lora-targets gate
 try aftune-train --model nowhere --dry-run --steps 1
 mkdir adapter
 printf '%s' '{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj"]}' >adapter/adapter_config.json

@@ -46,6 +46,20 @@ TEST(CostModel, ATiedBlockHasBothEnds) {
   EXPECT_EQ(tied.bytes, 3 * 4 * 44 + 30 * 2 * (16 + 4));
 }
 
+// 48 + 16 weights of attention, 48 of the MLP, their biases and those of the norms; five positions are
+// learnt.
+TEST(CostModel, OfGpt2) {
+  record::Manifest m = manifest(true);
+  m.config = R"({"model_type":"gpt2","vocab_size":10,"n_embd":4,"n_inner":6,"n_layer":3,"n_head":2,)"
+             R"("n_positions":5})";
+  const CostModel model(m);
+  const Cost layers = model.of(Cell{1, 0});
+  constexpr double kOwn = 112 + 12 + 4 + 6 + 4 + 16;
+  EXPECT_EQ(layers.flop, 3 * (10 * 3 * 2 * (2 * 112 + kAttention) + 14 * 2 * kOwn));
+  EXPECT_EQ(layers.state_bytes, 3 * 4 * 2 * kOwn);
+  EXPECT_EQ(model.of(Cell{0, 0}).flop, 3 * (10 * 3 * 2 * 40 + 14 * (40 + 20 + 8)));
+}
+
 TEST(CostModel, ExpectsTheMeanOverSeeds) {
   for (const bool tied : {false, true}) {
     const record::Manifest m = manifest(tied);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <random>
+#include <tuple>
 
 #include "base/error.h"
 #include "kernels/i14.h"
@@ -12,8 +13,10 @@
 namespace aftune::generate {
 namespace {
 
-constexpr char kConfig[] = R"({"model_type":"llama","vocab_size":61,"hidden_size":48,"intermediate_size":80,
+constexpr char kLlama[] = R"({"model_type":"llama","vocab_size":61,"hidden_size":48,"intermediate_size":80,
   "num_hidden_layers":3,"num_attention_heads":6,"num_key_value_heads":2,"max_position_embeddings":64})";
+constexpr char kGpt2[] =
+    R"({"model_type":"gpt2","vocab_size":61,"n_embd":48,"n_layer":3,"n_head":6,"n_positions":64})";
 
 using Ids = std::vector<std::int32_t>;
 
@@ -24,9 +27,10 @@ Ids random_ids(std::size_t count, unsigned seed) {
   return ids;
 }
 
-model::EngineOptions options_for(ThreadPool& pool, const kernels::Profile& profile, bool tied) {
+model::EngineOptions options_for(ThreadPool& pool, const kernels::Profile& profile, bool tied,
+                                 const char* config) {
   model::EngineOptions options;
-  options.config = model::Config::parse(kConfig);
+  options.config = model::Config::parse(config);
   options.config.tied = tied;
   options.grid = {.layers = 3, .tied = tied, .layers_per_block = 2, .steps = 1, .steps_per_block = 1};
   options.profile = profile;
@@ -34,8 +38,8 @@ model::EngineOptions options_for(ThreadPool& pool, const kernels::Profile& profi
   return options;
 }
 
-Decoder decoder_for(ThreadPool& pool, const kernels::Profile& profile, bool tied) {
-  Decoder decoder(options_for(pool, profile, tied));
+Decoder decoder_for(ThreadPool& pool, const kernels::Profile& profile, bool tied, const char* config) {
+  Decoder decoder(options_for(pool, profile, tied, config));
   for (const auto& block : decoder.blocks()) model::init_parameters(*block, decoder.options());
   return decoder;
 }
@@ -97,22 +101,25 @@ std::vector<Ids> texts() {
   return list;
 }
 
-class DecoderTest : public testing::TestWithParam<bool> {
+class DecoderTest : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
-  kernels::Profile profile() const {
-    return GetParam() ? kernels::Profile{kernels::kDefaultI14Group} : kernels::Profile{};
+  static Decoder decoder(ThreadPool& pool, bool tied) {
+    return decoder_for(pool, *kernels::profile_from_name(std::get<0>(GetParam())), tied,
+                       std::get<1>(GetParam()));
   }
 };
-INSTANTIATE_TEST_SUITE_P(Profiles, DecoderTest, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Profiles, DecoderTest,
+                         testing::Combine(testing::Values("f32", "i14"), testing::Values(kLlama, kGpt2)));
 
 TEST_P(DecoderTest, NeitherCutsNorCompanyNorThreadsDecideABit) {
   for (const bool tied : {true, false}) {
     ThreadPool one(1), three(3);
-    Decoder decoder = decoder_for(one, profile(), tied), threaded = decoder_for(three, profile(), tied);
+    Decoder alone_decoder = decoder(one, tied), threaded = decoder(three, tied);
     const std::vector<Ids> list = texts();
     std::vector<Passed> alone;
-    for (const Ids& ids : list) alone.push_back(run_all(decoder, {ids}, [](auto, int) { return 64; })[0]);
-    for (Decoder* d : {&decoder, &threaded}) {
+    for (const Ids& ids : list)
+      alone.push_back(run_all(alone_decoder, {ids}, [](auto, int) { return 64; })[0]);
+    for (Decoder* d : {&alone_decoder, &threaded}) {
       EXPECT_EQ(run_all(*d, list, [](auto, int) { return 64; }), alone);
       EXPECT_EQ(run_all(*d, list, [](auto, int) { return 1; }), alone);
       EXPECT_EQ(run_all(*d, list, [](auto i, int call) { return call < static_cast<int>(i) ? 0 : 5; }),
@@ -128,23 +135,23 @@ TEST_P(DecoderTest, NeitherCutsNorCompanyNorThreadsDecideABit) {
 // The same blocks as training's: boundaries are those of a forward pass, logits have its losses.
 TEST_P(DecoderTest, IsTheForwardPassOfTraining) {
   ThreadPool pool(2);
-  Decoder decoder = decoder_for(pool, profile(), true);
+  Decoder whole = decoder(pool, true);
   const std::vector<Ids> list = texts();
   data::Rows rows = data::rows_from_layout({1, 33}, 100);
   rows.tokens = list[3];
   rows.labels = Ids(33, data::kNoLabel);
   rows.labels.back() = 17;
-  const Passed run = run_all(decoder, {list[3]}, [](auto, int) { return 10; })[0];
+  const Passed run = run_all(whole, {list[3]}, [](auto, int) { return 10; })[0];
   Matrix x;
   for (int stage = 0; stage < 3; ++stage) {
-    x = std::move(decoder.blocks()[static_cast<std::size_t>(stage)]
+    x = std::move(whole.blocks()[static_cast<std::size_t>(stage)]
                       ->forward(stage, rows, stage == 0 ? nullptr : &x, false)
                       .out);
     const auto& boundary = run.boundaries[static_cast<std::size_t>(stage)];
     ASSERT_EQ(std::ssize(boundary), x.values.size());
     EXPECT_EQ(std::memcmp(boundary.data(), x.data(), boundary.size() * sizeof(float)), 0) << stage;
   }
-  const double loss = decoder.blocks()[0]->forward(3, rows, &x, false).row_losses.at(0);
+  const double loss = whole.blocks()[0]->forward(3, rows, &x, false).row_losses.at(0);
   std::vector<float> logits = run.logits;
   const std::int32_t label = 17;
   float own = 0;
@@ -154,7 +161,7 @@ TEST_P(DecoderTest, IsTheForwardPassOfTraining) {
 
 TEST(Decoder, RefusesMorePositionsThanTheModelHas) {
   ThreadPool pool(1);
-  Decoder decoder = decoder_for(pool, {}, true);
+  Decoder decoder = decoder_for(pool, {}, true, kGpt2);
   Sequence sequence = decoder.begin();
   const Ids ids = random_ids(65, 1);
   EXPECT_THROW(decoder.run({{{&sequence, ids}}}), Error);
