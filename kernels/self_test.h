@@ -13,7 +13,15 @@ struct KnownAnswer {
   const char* op;
   std::uint64_t digest;
   std::uint64_t (*compute)(ThreadPool& pool);
-  enum class Use { kAlways, kI14, kBias, kAdapter } use = Use::kAlways;  ///< which runs list the op
+  enum class Use {
+    kAlways,
+    kI14,
+    kBias,
+    kAdapter,
+    kImage,
+    kLayerScale,
+    kClassMean
+  } use = Use::kAlways;  ///< which runs list the op
 };
 
 /// One for each op, sorted by name; op_names is the list of the profile's names.

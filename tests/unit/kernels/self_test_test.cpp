@@ -37,7 +37,11 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  EXPECT_EQ(op_names(kI14, {.biases = true, .adapters = true}).size(), known_answers().size());
+  EXPECT_EQ(
+      op_names(kI14,
+               {.biases = true, .adapters = true, .images = true, .layer_scale = true, .class_mean = true})
+          .size(),
+      known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -54,7 +58,7 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   EXPECT_EQ(f32.size() + more.size(), i14.size());
 }
 
-TEST(OpNames, ThoseOfBiasesAndAdaptersAreListedWhereTheyAreUsed) {
+TEST(OpNames, SomeAreListedWhereTheyAreUsed) {
   using Names = std::vector<std::string>;
   for (const Profile& profile : {kF32, kI14}) {
     const auto more_of = [&](const OpUses& uses) {
@@ -66,6 +70,9 @@ TEST(OpNames, ThoseOfBiasesAndAdaptersAreListedWhereTheyAreUsed) {
     };
     EXPECT_EQ(more_of({.biases = true}), Names{"bias/1"});
     EXPECT_EQ(more_of({.adapters = true}), (Names{"dropout/1", "scaled/1"}));
+    EXPECT_EQ(more_of({.images = true}), (Names{"attention-full/1", "patches/1"}));
+    EXPECT_EQ(more_of({.layer_scale = true}), Names{"layer-scale/1"});
+    EXPECT_EQ(more_of({.class_mean = true}), Names{"class-mean/1"});
   }
 }
 
