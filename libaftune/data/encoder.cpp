@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "data/dataset.h"
+#include "data/image_row.h"
 #include "data/row_name.h"
 
 namespace aftune::data {
@@ -67,30 +68,45 @@ std::int64_t Document::predicted() const {
 
 Encoder::Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
                  std::int32_t vocabulary)
-    : tokenizer_(tokenizer), seq_len_(recipe.seq_len), eos_(recipe.eos ? eos : -1), vocabulary_(vocabulary) {
+    : tokenizer_(&tokenizer), seq_len_(recipe.seq_len), eos_(recipe.eos ? eos : -1), vocabulary_(vocabulary) {
   AFTUNE_CHECK(seq_len_ > 0);
   if (eos_ >= vocabulary_)
     fail(Fault::kUsage, "eos token ", eos_, " is beyond the model's vocabulary of ", vocabulary_);
 }
 
+Encoder::Encoder(ImageForm form) : images_(std::move(form)) {}
+
 Document Encoder::encode(std::string_view row, std::int64_t number) const {
-  return within(row_name(number), [&] {
-    const RowText source = read_row(parse_row(row));
-    Document document;
-    document.tokens = tokenizer_.encode(source.text, true);
-    if (eos_ >= 0) document.tokens.push_back(eos_);
-    if (std::ssize(document.tokens) > seq_len_) document.tokens.resize(static_cast<std::size_t>(seq_len_));
-    for (const std::int32_t id : document.tokens)
-      if (id >= vocabulary_)
-        fail(Fault::kUsage, "token ", id, " is beyond the model's vocabulary of ", vocabulary_);
-    const std::size_t unlabelled =
-        source.has_prompt ? tokenizer_.encode(source.prompt, true).size() : std::size_t{0};
-    document.labels = shifted_labels(document.tokens, unlabelled);
-    if (document.predicted() == 0)
-      fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
-           source.has_prompt ? cat(" (the prompt has ", unlabelled, ')') : "");
-    return document;
-  });
+  return within(images_ ? cat("row ", number + 1) : row_name(number),
+                [&] { return images_ ? encode_image(row) : encode_text(row); });
+}
+
+Document Encoder::encode_text(std::string_view row) const {
+  const RowText source = read_row(parse_row(row));
+  Document document;
+  document.tokens = tokenizer_->encode(source.text, true);
+  if (eos_ >= 0) document.tokens.push_back(eos_);
+  if (std::ssize(document.tokens) > seq_len_) document.tokens.resize(static_cast<std::size_t>(seq_len_));
+  for (const std::int32_t id : document.tokens)
+    if (id >= vocabulary_)
+      fail(Fault::kUsage, "token ", id, " is beyond the model's vocabulary of ", vocabulary_);
+  const std::size_t unlabelled =
+      source.has_prompt ? tokenizer_->encode(source.prompt, true).size() : std::size_t{0};
+  document.labels = shifted_labels(document.tokens, unlabelled);
+  if (document.predicted() == 0)
+    fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
+         source.has_prompt ? cat(" (the prompt has ", unlabelled, ')') : "");
+  return document;
+}
+
+Document Encoder::encode_image(std::string_view row) const {
+  const ImageRow image = parse_image_row(*images_, row);
+  Document document;
+  document.labels.assign(static_cast<std::size_t>(images_->positions()), kNoLabel);
+  document.labels.front() = image.label;
+  document.pixels.resize(static_cast<std::size_t>(images_->pixels()));
+  normalise(*images_, image, document.pixels);
+  return document;
 }
 
 void check_rows(const Dataset& dataset, const Encoder& encoder, ThreadPool& pool) {
@@ -101,7 +117,8 @@ void check_rows(const Dataset& dataset, const Encoder& encoder, ThreadPool& pool
   // Of several bad rows the first is reported, whichever thread meets its own first.
   const auto check = [&](std::int64_t row) {
     try {
-      encoder.encode(dataset.row(row), row);
+      std::string room;
+      encoder.encode(dataset.row(row, room), row);
     } catch (const Error& e) {
       const std::lock_guard lock(mutex);
       if (row >= first_bad) return;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "model/image_config.h"
 #include "record/recipe.h"
 #include "tensor/tensor.h"
 
@@ -32,6 +33,9 @@ struct Config {
   bool qkv_bias = false;    ///< Family::qkv_bias
   bool head_norms = false;  ///< Family::head_norms
   double initializer_range = 0.02;
+  /// Of a classifier of images: it has no tokens, `vocab` is the number of its classes, and max_position that
+  /// of an image's positions.
+  std::optional<ImageConfig> images;
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< first one is appended to rows
 
