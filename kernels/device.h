@@ -45,6 +45,16 @@ class Device : public Accelerator {
                                   const float* inv_rms, const float* dy, float* dx, Into into) = 0;
   virtual void rmsnorm_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                                    const float* x, const float* inv_rms, const float* dy, float* dw) = 0;
+  virtual void layernorm(std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+                         const float* b, float* y, float* mean, float* inv) = 0;
+  virtual void layernorm_grad_input(std::int64_t n, std::int64_t h, const float* x, const float* w,
+                                    const float* mean, const float* inv, const float* dy, float* dx,
+                                    Into into) = 0;
+  virtual void layernorm_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                                     const float* x, const float* mean, const float* inv, const float* dy,
+                                     float* dw) = 0;
+  virtual void gelu(GeluForm form, std::int64_t n, const float* x, float* y) = 0;
+  virtual void gelu_grad(GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx) = 0;
   virtual void swiglu(std::int64_t n, const float* gate, const float* up, float* y) = 0;
   virtual void swiglu_grad(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
                            float* dup) = 0;

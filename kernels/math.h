@@ -65,6 +65,29 @@ AFTUNE_OP float log32(float x) {
   return x > 0.0f && x < kInfinity32 ? result : special;
 }
 
+/// The error function: odd, +-1 beyond 4, NaN for NaN. A polynomial near 0, 1 - e^-q(x) elsewhere.
+AFTUNE_OP float erf32(float x) {
+  const float s = x * x;
+  float p = -0x1.36590ep-11f;
+  p = fma32(p, s, 0x1.464ff0p-8f);
+  p = fma32(p, s, -0x1.b66324p-6f);
+  p = fma32(p, s, 0x1.ce17a8p-4f);
+  p = fma32(p, s, -0x1.8126d4p-2f);
+  p = fma32(p, s, 0x1.06eba4p-3f);
+  const float near = fma32(p, x, x);
+  const float magnitude = x < 0.0f ? -x : x;
+  const float t = magnitude > 4.0f ? 4.0f : magnitude;
+  float q = -0x1.bf7b5cp-13f;
+  q = fma32(q, t, 0x1.a4bad2p-9f);
+  q = fma32(q, t, -0x1.76c34ep-6f);
+  q = fma32(q, t, 0x1.af0c4ep-4f);
+  q = fma32(q, t, 0x1.457f6cp-1f);
+  q = fma32(q, t, 0x1.072f82p-3f);
+  const float far = 1.0f - exp32(-fma32(q, t, t));
+  const float beyond = x < 0.0f ? -far : far;
+  return magnitude > 0.9375f ? beyond : near;
+}
+
 /// x / (1 + e^-x)
 AFTUNE_OP float silu32(float x) {
   return x / (1.0f + exp32(-x));

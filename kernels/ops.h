@@ -11,6 +11,7 @@
 
 #include "base/parallel.h"
 #include "kernels/dropout_scalars.h"
+#include "kernels/gelu_form.h"
 #include "kernels/optimizer_scalars.h"
 #include "kernels/profile.h"
 
@@ -46,6 +47,23 @@ void rmsnorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const 
 void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                          const float* x, const float* inv_rms, const float* dy, float* dw);
 
+/// y = ((x - mean) * inv) * w + b, mean = rowsum(x) / h, inv = 1 / sqrt(rowsum((x - mean)^2) / h + eps);
+/// keeps both of each row in mean[n] and inv[n].
+void layernorm(ThreadPool& pool, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+               const float* b, float* y, float* mean, float* inv);
+/// dx (stored or added) of layernorm.
+void layernorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* x, const float* w,
+                          const float* mean, const float* inv, const float* dy, float* dx, Into into);
+/// dw[h] += per row a chain over its tokens of dy * ((x - mean) * inv), rows added in order. That of b is
+/// bias_grad.
+void layernorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts,
+                           std::int64_t h, const float* x, const float* mean, const float* inv,
+                           const float* dy, float* dw);
+
+/// y = gelu(x), elementwise over n elements; y may be x.
+void gelu(ThreadPool& pool, GeluForm form, std::int64_t n, const float* x, float* y);
+/// dx may be x or dy.
+void gelu_grad(ThreadPool& pool, GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx);
 /// y = silu(gate) * up, elementwise over n elements.
 void swiglu(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, float* y);
 /// dgate may be gate, and dup may be up.
@@ -169,6 +187,9 @@ double cos64(double x);
 struct OpUses {
   bool biases = false;
   bool adapters = false;
+  bool rmsnorm = true, rope = true, swiglu = true;
+  bool layernorm = false;
+  bool gelu = false, gelu_tanh = false;
   bool images = false;       ///< patches, and attention to all positions
   bool layer_scale = false;  ///< of DINOv2
   bool class_mean = false;   ///< of DINOv2's classifier

@@ -62,6 +62,50 @@ void rmsnorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t
   });
 }
 
+void layernorm(ThreadPool& pool, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+               const float* b, float* y, float* mean, float* inv) {
+  if (Device* const device = device_of(pool)) return device->layernorm(n, h, eps, x, w, b, y, mean, inv);
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t first, std::int64_t last) {
+    active().layernorm(last - first, h, eps, x + first * h, w, b, y + first * h, mean + first, inv + first);
+  });
+}
+
+void layernorm_grad_input(ThreadPool& pool, std::int64_t n, std::int64_t h, const float* x, const float* w,
+                          const float* mean, const float* inv, const float* dy, float* dx, Into into) {
+  if (Device* const device = device_of(pool))
+    return device->layernorm_grad_input(n, h, x, w, mean, inv, dy, dx, into);
+  for_chunks(pool, n, rows_per_chunk(h), [&](std::int64_t a, std::int64_t b) {
+    active().layernorm_grad_input(b - a, h, x + a * h, w, mean + a, inv + a, dy + a * h, dx + a * h,
+                                  into == Into::kAdd);
+  });
+}
+
+void layernorm_grad_weight(ThreadPool& pool, std::int64_t rows, const std::int64_t* row_starts,
+                           std::int64_t h, const float* x, const float* mean, const float* inv,
+                           const float* dy, float* dw) {
+  if (Device* const device = device_of(pool))
+    return device->layernorm_grad_weight(rows, row_starts, h, x, mean, inv, dy, dw);
+  for_chunks(pool, h, kColumnGrain, [&](std::int64_t a, std::int64_t b) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t start = row_starts[r], at = start * h + a;
+      active().layernorm_grad_weight(b - a, row_starts[r + 1] - start, h, x + at, mean + start, inv + start,
+                                     dy + at, dw + a);
+    }
+  });
+}
+
+void gelu(ThreadPool& pool, GeluForm form, std::int64_t n, const float* x, float* y) {
+  if (Device* const device = device_of(pool)) return device->gelu(form, n, x, y);
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().gelu(form, b - a, x + a, y + a); });
+}
+
+void gelu_grad(ThreadPool& pool, GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx) {
+  if (Device* const device = device_of(pool)) return device->gelu_grad(form, n, x, dy, dx);
+  for_chunks(pool, n, kElementGrain,
+             [&](std::int64_t a, std::int64_t b) { active().gelu_grad(form, b - a, x + a, dy + a, dx + a); });
+}
+
 void swiglu(ThreadPool& pool, std::int64_t n, const float* gate, const float* up, float* y) {
   if (Device* const device = device_of(pool)) return device->swiglu(n, gate, up, y);
   for_chunks(pool, n, kElementGrain,

@@ -16,11 +16,13 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
+#include "kernels/gelu.h"
 #include "kernels/i14.h"
 #include "kernels/i14_ops.h"
 #include "kernels/image_ops.h"
 #include "kernels/init_normal.h"
 #include "kernels/layer_scale.h"
+#include "kernels/layernorm.h"
 #include "kernels/ops.h"
 #include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
@@ -175,6 +177,22 @@ std::uint64_t embedding_answer(ThreadPool& pool) {
   return Digest().add(y).add(dtable).value();
 }
 
+std::uint64_t gelu_answer(ThreadPool& pool, GeluForm form) {
+  const Floats x = inputs(kCount, 44, 8), dy = inputs(kCount, 45);
+  Floats y(x.size()), dx(x.size());
+  gelu(pool, form, kCount, x.data(), y.data());
+  gelu_grad(pool, form, kCount, x.data(), dy.data(), dx.data());
+  return Digest().add(y).add(dx).value();
+}
+
+std::uint64_t gelu_erf_answer(ThreadPool& pool) {
+  return gelu_answer(pool, GeluForm::kErf);
+}
+
+std::uint64_t gelu_tanh_answer(ThreadPool& pool) {
+  return gelu_answer(pool, GeluForm::kTanh);
+}
+
 std::uint64_t init_normal_answer(ThreadPool& pool) {
   Floats x(kWidth);
   init_normal(pool, 14, 0x0123456789abcdef, 0.02f, kWidth, x.data());
@@ -187,6 +205,17 @@ std::uint64_t layer_scale_answer(ThreadPool& pool) {
   layer_scale(pool, kTokens, kWidth, x.data(), dw.data(), y.data());
   layer_scale_grad_weight(pool, 3, kStarts, kWidth, x.data(), dy.data(), dw.data());
   return Digest().add(y).add(dw).value();
+}
+
+std::uint64_t layernorm_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 46, 3), w = inputs(kWidth, 47), b = inputs(kWidth, 48),
+               dy = inputs(kCount, 49);
+  Floats y(x.size()), mean(kTokens), inv(kTokens), dx(x.size()), dw = w;
+  layernorm(pool, kTokens, kWidth, 1e-5f, x.data(), w.data(), b.data(), y.data(), mean.data(), inv.data());
+  layernorm_grad_input(pool, kTokens, kWidth, x.data(), w.data(), mean.data(), inv.data(), dy.data(),
+                       dx.data(), Into::kAdd);
+  layernorm_grad_weight(pool, 3, kStarts, kWidth, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+  return Digest().add(y).add(mean).add(inv).add(dx).add(dw).value();
 }
 
 std::uint64_t math64_answer(ThreadPool&) {
@@ -311,20 +340,23 @@ constexpr KnownAnswer kAnswers[] = {
     {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
     {portable::Dropout::kName, 0x5f014fbfbe328759, dropout_answer, Use::kAdapter},
     {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
+    {portable::GeluTanh::kName, 0x0cfa9e47fd86f2e2, gelu_tanh_answer, Use::kGeluTanh},
+    {portable::Gelu::kName, 0xf2dd79b1fb6695df, gelu_erf_answer, Use::kGelu},
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
     {portable::LayerScale::kName, 0x433e5bdb3c62ddd3, layer_scale_answer, Use::kLayerScale},
+    {portable::LayerNorm::kName, 0xf13ce940e12de925, layernorm_answer, Use::kLayerNorm},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
     {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, Use::kI14},
     {portable::Patches::kName, 0x4838aacc7183234f, patches_answer, Use::kImage},
     {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Use::kI14},
-    {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer},
-    {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer},
+    {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer, Use::kRmsNorm},
+    {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer, Use::kRope},
     {portable::RowSum::kName, 0x22b9bc808601b7df, rowsum_answer},
     {portable::Scaled::kName, 0xd57713cd3f6777e3, scaled_answer, Use::kAdapter},
     {portable::SgdUpdate::kName, 0xd66f18ec4a72c728, sgd_answer},
     {portable::SumSquares::kName, 0x3f712f0b0801b7df, sum_squares_answer},
-    {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer},
+    {portable::SwiGlu::kName, 0x3c4ce745fd13b4db, swiglu_answer, Use::kSwiGlu},
 };
 
 }  // namespace
@@ -358,6 +390,18 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
         return uses.layer_scale;
       case Use::kClassMean:
         return uses.class_mean;
+      case Use::kRmsNorm:
+        return uses.rmsnorm;
+      case Use::kRope:
+        return uses.rope;
+      case Use::kSwiGlu:
+        return uses.swiglu;
+      case Use::kLayerNorm:
+        return uses.layernorm;
+      case Use::kGelu:
+        return uses.gelu;
+      case Use::kGeluTanh:
+        return uses.gelu_tanh;
       case Use::kAlways:
         break;
     }

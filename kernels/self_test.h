@@ -13,15 +13,22 @@ struct KnownAnswer {
   const char* op;
   std::uint64_t digest;
   std::uint64_t (*compute)(ThreadPool& pool);
+  /// Which runs list the op.
   enum class Use {
     kAlways,
     kI14,
     kBias,
     kAdapter,
+    kRmsNorm,
+    kRope,
+    kSwiGlu,
+    kLayerNorm,
+    kGelu,
+    kGeluTanh,
     kImage,
     kLayerScale,
     kClassMean
-  } use = Use::kAlways;  ///< which runs list the op
+  } use = Use::kAlways;
 };
 
 /// One for each op, sorted by name; op_names is the list of the profile's names.

@@ -42,7 +42,7 @@ void write_logits(const fs::path& folder, const data::Rows& rows) {
   options.grid = {.layers = options.config.layers, .tied = options.config.tied, .steps = 1};
   options.pool = &pool;
   train::Engine engine(options);
-  const model::Checkpoint checkpoint = model::Checkpoint::open(folder);
+  const model::Checkpoint checkpoint = model::Checkpoint::open(folder, options.config);
   for (const auto& block : engine.blocks()) model::load_base(*block, checkpoint);
 
   Matrix x;
@@ -50,13 +50,8 @@ void write_logits(const fs::path& folder, const data::Rows& rows) {
     x = engine.blocks()[static_cast<std::size_t>(options.grid.block_of_stage(stage))]
             ->forward(stage, rows, stage == 0 ? nullptr : &x, false)
             .out;
-  Matrix normed(x.rows, x.cols), logits(x.rows, options.config.vocab);
-  Buffer inv_rms(x.rows);
-  kernels::rmsnorm(pool, x.rows, x.cols, options.config.rms_eps, x.data(),
-                   parameter(engine, "model.norm.weight").data(), normed.data(), inv_rms.data());
-  const char* head = options.config.tied ? "model.embed_tokens.weight" : "lm_head.weight";
-  kernels::linear(pool, x.rows, x.cols, logits.cols, normed.data(), parameter(engine, head).data(),
-                  logits.data());
+  const int last = options.grid.block_of_stage(options.grid.stages() - 1);
+  const Matrix logits = engine.blocks()[static_cast<std::size_t>(last)]->logits(x);
   std::fwrite(logits.data(), 1, logits.bytes().size(), stdout);
 }
 

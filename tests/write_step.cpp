@@ -36,7 +36,7 @@ void write_step(const fs::path& folder, const fs::path& out, const fs::path& ada
   options.grid = {.layers = options.config.layers, .tied = options.config.tied, .steps = 1};
   options.recipe.steps = 1;
   options.pool = &pool;
-  const model::Checkpoint base = model::Checkpoint::open(folder);
+  const model::Checkpoint base = model::Checkpoint::open(folder, options.config);
   std::optional<model::Checkpoint> beside;
   if (!adapters.empty()) {
     options.recipe.method = "lora";

@@ -257,7 +257,7 @@ cli::Exit say_what_it_takes(const Args& args) {
   if (!args.adapter.empty())
     within(args.adapter.native(), [&] {
       train::read_adapter_config(cli::read_input(args.adapter / train::kAdapterConfig, kMaxConfig),
-                                 job.recipe);
+                                 job.config, job.recipe);
     });
   job.grid = {.layers = job.config.layers,
               .tied = job.config.tied,

@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "kernels/dropout_scalars.h"
+#include "kernels/gelu_form.h"
 #include "kernels/image_shape.h"
 #include "kernels/optimizer_scalars.h"
 
@@ -19,6 +20,15 @@ struct RowTable {
   /// One row of `length` tokens, columns [0, width) of rows of h.
   void (*rmsnorm_grad_weight)(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
                               const float* inv_rms, const float* dy, float* dw);
+  void (*layernorm)(std::int64_t rows, std::int64_t h, float eps, const float* x, const float* w,
+                    const float* b, float* y, float* mean, float* inv);
+  void (*layernorm_grad_input)(std::int64_t rows, std::int64_t h, const float* x, const float* w,
+                               const float* mean, const float* inv, const float* dy, float* dx, bool add);
+  /// One row of `length` tokens, columns [0, width) of rows of h.
+  void (*layernorm_grad_weight)(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
+                                const float* mean, const float* inv, const float* dy, float* dw);
+  void (*gelu)(GeluForm form, std::int64_t n, const float* x, float* y);
+  void (*gelu_grad)(GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx);
   void (*swiglu)(std::int64_t n, const float* gate, const float* up, float* y);
   void (*swiglu_grad)(std::int64_t n, const float* gate, const float* up, const float* dy, float* dgate,
                       float* dup);
@@ -58,9 +68,10 @@ struct RowTable {
   /// buffer may be null.
   bool (*sgd)(const Sgd& scalars, std::int64_t n, float* p, float* buffer, const float* g);
   void (*init_normal)(double std, std::int64_t pairs, const std::uint32_t* words, float* x);
-  /// exp32 and log32 by themselves, for tests of the functions that the rest is made of.
+  /// exp32, log32 and erf32 by themselves, for tests of the functions that the rest is made of.
   void (*exp32)(std::int64_t n, const float* x, float* y);
   void (*log32)(std::int64_t n, const float* x, float* y);
+  void (*erf32)(std::int64_t n, const float* x, float* y);
 };
 
 namespace scalar {

@@ -7,8 +7,10 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
+#include "kernels/gelu.h"
 #include "kernels/init_normal.h"
 #include "kernels/layer_scale.h"
+#include "kernels/layernorm.h"
 #include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -38,6 +40,38 @@ void rmsnorm_grad_input(std::int64_t rows, std::int64_t h, const float* x, const
 void rmsnorm_grad_weight(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
                          const float* inv_rms, const float* dy, float* dw) {
   RmsNorm{h, 0.0f}.columns_grad_weight(kCpu, width, length, x, inv_rms, dy, dw);
+}
+
+void layernorm(std::int64_t rows, std::int64_t h, float eps, const float* x, const float* w, const float* b,
+               float* y, float* mean, float* inv) {
+  const LayerNorm op{h, eps};
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const LayerNorm::Moments of = op.row(kCpu, x + r * h, w, b, y + r * h);
+    mean[r] = of.mean;
+    inv[r] = of.inv;
+  }
+}
+
+void layernorm_grad_input(std::int64_t rows, std::int64_t h, const float* x, const float* w,
+                          const float* mean, const float* inv, const float* dy, float* dx, bool add) {
+  const LayerNorm op{h, 0.0f};
+  for (std::int64_t r = 0; r < rows; ++r)
+    op.row_grad_input(kCpu, x + r * h, w, {mean[r], inv[r]}, dy + r * h, dx + r * h, add);
+}
+
+void layernorm_grad_weight(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
+                           const float* mean, const float* inv, const float* dy, float* dw) {
+  LayerNorm{h, 0.0f}.columns_grad_weight(kCpu, width, length, x, mean, inv, dy, dw);
+}
+
+void gelu(GeluForm form, std::int64_t n, const float* x, float* y) {
+  if (form == GeluForm::kErf) return gelu_elements<Gelu>(kCpu, n, x, y);
+  gelu_elements<GeluTanh>(kCpu, n, x, y);
+}
+
+void gelu_grad(GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx) {
+  if (form == GeluForm::kErf) return gelu_elements_grad<Gelu>(kCpu, n, x, dy, dx);
+  gelu_elements_grad<GeluTanh>(kCpu, n, x, dy, dx);
 }
 
 void swiglu(std::int64_t n, const float* gate, const float* up, float* y) {
@@ -199,12 +233,21 @@ void log32_all(std::int64_t n, const float* x, float* y) {
   kCpu.each(n, [=](std::int64_t i) { y[i] = log32(x[i]); });
 }
 
+void erf32_all(std::int64_t n, const float* x, float* y) {
+  kCpu.each(n, [=](std::int64_t i) { y[i] = erf32(x[i]); });
+}
+
 }  // namespace
 
 extern const RowTable row_table;
 const RowTable row_table = {rmsnorm,
                             rmsnorm_grad_input,
                             rmsnorm_grad_weight,
+                            layernorm,
+                            layernorm_grad_input,
+                            layernorm_grad_weight,
+                            gelu,
+                            gelu_grad,
                             swiglu,
                             swiglu_grad,
                             add,
@@ -229,6 +272,7 @@ const RowTable row_table = {rmsnorm,
                             sgd,
                             init_normal,
                             exp32_all,
-                            log32_all};
+                            log32_all,
+                            erf32_all};
 
 }  // namespace aftune::kernels::AFTUNE_ISA_NAMESPACE

@@ -172,6 +172,27 @@ class CudaDevice : public Device {
       cuda::rmsnorm_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, inv_rms, dy, dw);
     });
   }
+  void layernorm(std::int64_t n, std::int64_t h, float eps, const float* x, const float* w, const float* b,
+                 float* y, float* mean, float* inv) override {
+    run([&] { cuda::layernorm(stream_, n, h, eps, x, w, b, y, mean, inv); });
+  }
+  void layernorm_grad_input(std::int64_t n, std::int64_t h, const float* x, const float* w, const float* mean,
+                            const float* inv, const float* dy, float* dx, Into into) override {
+    run([&] { cuda::layernorm_grad_input(stream_, n, h, x, w, mean, inv, dy, dx, into == Into::kAdd); });
+  }
+  void layernorm_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                             const float* x, const float* mean, const float* inv, const float* dy,
+                             float* dw) override {
+    run([&] {
+      cuda::layernorm_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, mean, inv, dy, dw);
+    });
+  }
+  void gelu(GeluForm form, std::int64_t n, const float* x, float* y) override {
+    run([&] { cuda::gelu(stream_, form, n, x, y); });
+  }
+  void gelu_grad(GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx) override {
+    run([&] { cuda::gelu_grad(stream_, form, n, x, dy, dx); });
+  }
   void swiglu(std::int64_t n, const float* gate, const float* up, float* y) override {
     run([&] { cuda::swiglu(stream_, n, gate, up, y); });
   }

@@ -9,6 +9,8 @@
 #include "kernels/cuda/warps.cuh"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
+#include "kernels/gelu.h"
+#include "kernels/layernorm.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
@@ -17,6 +19,23 @@
 #include "kernels/swiglu.h"
 
 namespace aftune::kernels::cuda {
+namespace {
+
+template <class Form>
+void gelu_as(Stream stream, std::int64_t n, const float* x, float* y) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    gelu_elements<Form>(WarpLanes{}, count, x + a, y + a);
+  });
+}
+
+template <class Form>
+void gelu_grad_as(Stream stream, std::int64_t n, const float* x, const float* dy, float* dx) {
+  launch_ranges(stream, n, [=] __device__(std::int64_t a, std::int64_t count) {
+    gelu_elements_grad<Form>(WarpLanes{}, count, x + a, dy + a, dx + a);
+  });
+}
+
+}  // namespace
 
 void rmsnorm(Stream stream, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
              float* y, float* inv_rms) {
@@ -46,6 +65,49 @@ void rmsnorm_grad_weight(Stream stream, std::int64_t rows, const std::int64_t* r
                              dw + first);
     }
   });
+}
+
+void layernorm(Stream stream, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+               const float* b, float* y, float* mean, float* inv) {
+  const LayerNorm op{h, eps};
+  launch_warps(stream, n, [=] __device__(std::int64_t r) {
+    const LayerNorm::Moments of = op.row(WarpLanes{}, x + r * op.h, w, b, y + r * op.h);
+    WarpLanes{}.one(0, [=](std::int64_t) {
+      mean[r] = of.mean;
+      inv[r] = of.inv;
+    });
+  });
+}
+
+void layernorm_grad_input(Stream stream, std::int64_t n, std::int64_t h, const float* x, const float* w,
+                          const float* mean, const float* inv, const float* dy, float* dx, bool add) {
+  const LayerNorm op{h, 0.0f};
+  launch_warps(stream, n, [=] __device__(std::int64_t r) {
+    const std::int64_t at = r * op.h;
+    op.row_grad_input(WarpLanes{}, x + at, w, {mean[r], inv[r]}, dy + at, dx + at, add);
+  });
+}
+
+void layernorm_grad_weight(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                           const float* x, const float* mean, const float* inv, const float* dy, float* dw) {
+  const LayerNorm op{h, 0.0f};
+  launch_columns(stream, h, [=] __device__(std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t start = row_starts[r], at = start * op.h + first;
+      op.columns_grad_weight(WarpLanes{}, count, row_starts[r + 1] - start, x + at, mean + start, inv + start,
+                             dy + at, dw + first);
+    }
+  });
+}
+
+void gelu(Stream stream, GeluForm form, std::int64_t n, const float* x, float* y) {
+  if (form == GeluForm::kErf) return gelu_as<Gelu>(stream, n, x, y);
+  gelu_as<GeluTanh>(stream, n, x, y);
+}
+
+void gelu_grad(Stream stream, GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx) {
+  if (form == GeluForm::kErf) return gelu_grad_as<Gelu>(stream, n, x, dy, dx);
+  gelu_grad_as<GeluTanh>(stream, n, x, dy, dx);
 }
 
 void swiglu(Stream stream, std::int64_t n, const float* gate, const float* up, float* y) {

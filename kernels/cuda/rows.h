@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/stream.h"
 #include "kernels/dropout_scalars.h"
+#include "kernels/gelu_form.h"
 #include "kernels/optimizer_scalars.h"
 
 namespace aftune::kernels::cuda {
@@ -19,6 +20,15 @@ void rmsnorm_grad_input(Stream stream, std::int64_t n, std::int64_t h, const flo
 /// row_starts is in device memory too.
 void rmsnorm_grad_weight(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                          const float* x, const float* inv_rms, const float* dy, float* dw);
+void layernorm(Stream stream, std::int64_t n, std::int64_t h, float eps, const float* x, const float* w,
+               const float* b, float* y, float* mean, float* inv);
+void layernorm_grad_input(Stream stream, std::int64_t n, std::int64_t h, const float* x, const float* w,
+                          const float* mean, const float* inv, const float* dy, float* dx, bool add);
+/// row_starts is in device memory too.
+void layernorm_grad_weight(Stream stream, std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                           const float* x, const float* mean, const float* inv, const float* dy, float* dw);
+void gelu(Stream stream, GeluForm form, std::int64_t n, const float* x, float* y);
+void gelu_grad(Stream stream, GeluForm form, std::int64_t n, const float* x, const float* dy, float* dx);
 void swiglu(Stream stream, std::int64_t n, const float* gate, const float* up, float* y);
 void swiglu_grad(Stream stream, std::int64_t n, const float* gate, const float* up, const float* dy,
                  float* dgate, float* dup);

@@ -115,7 +115,7 @@ std::optional<model::Checkpoint> check_base_model(const LogView& log, const fs::
 std::optional<model::Checkpoint> check_base_weights(const LogView& log, const fs::path& model,
                                                     Findings& findings) {
   const record::Manifest& m = log.manifest();
-  model::Checkpoint checkpoint = model::Checkpoint::open(model);
+  model::Checkpoint checkpoint = model::Checkpoint::open(model, log.config());
   bool same = true;
   for (std::size_t i = 0; i < log.base_tensors().size(); ++i) {
     const TensorSpec& spec = log.base_tensors()[i];

@@ -1,6 +1,7 @@
 #include "audit/cost.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "model/layer_block.h"
@@ -33,6 +34,13 @@ double total_elements(const std::vector<TensorSpec>& specs) {
   return elements;
 }
 
+double matrix_elements(const std::vector<TensorSpec>& specs) {
+  std::vector<TensorSpec> matrices;
+  std::copy_if(specs.begin(), specs.end(), std::back_inserter(matrices),
+               [](const TensorSpec& spec) { return spec.shape.size() == 2; });
+  return total_elements(matrices);
+}
+
 CostModel::CostModel(const record::Manifest& manifest)
     : recipe_(manifest.recipe), grid_(manifest.grid), config_(model::Config::parse(manifest.config)) {
   if (config_.layers != grid_.layers || config_.tied != grid_.tied)
@@ -44,11 +52,7 @@ double CostModel::unit_flop_per_token(int unit) const {
   const auto hidden = static_cast<double>(config_.hidden);
   if (unit == 0) return 0;
   if (unit == grid_.units() - 1) return 2 * hidden * static_cast<double>(config_.vocab);
-  const auto heads = static_cast<double>(config_.heads), kv_heads = static_cast<double>(config_.kv_heads);
-  const auto head_dim = static_cast<double>(config_.head_dim);
-  const double projections = 2 * hidden * head_dim * (heads + kv_heads);
-  const double feed_forward = 3 * hidden * static_cast<double>(config_.intermediate);
-  return 2 * (projections + feed_forward) + attention_flop_per_token();
+  return 2 * matrix_elements(model::unit_tensors(config_, unit)) + attention_flop_per_token();
 }
 
 // Of a layer: scores and values over the positions before, half of the row on average.

@@ -11,6 +11,9 @@ namespace aftune::audit {
 /// Elements of all these tensors, as a real, so that no claimed size overflows.
 double total_elements(const std::vector<TensorSpec>& specs);
 
+/// Of those that are matrices.
+double matrix_elements(const std::vector<TensorSpec>& specs);
+
 /// What an auditor spends on cells that evidence answers one by one (docs/audit.odds.md, "Cost"). Upper
 /// bounds, as if every row filled seq_len: how long rows are the manifest does not say. Reals, so that no
 /// claimed size overflows.

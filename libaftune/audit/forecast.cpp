@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <iterator>
 
 #include "audit/cost.h"
 #include "audit/replay.h"
 #include "base/error.h"
+#include "model/architecture.h"
 #include "model/layer_block.h"
-#include "model/llama_head.h"
+#include "model/lm_head.h"
 #include "optim/optimizer.h"
 #include "train/engine.h"
 
@@ -18,11 +18,12 @@ namespace {
 
 constexpr double kFloat = sizeof(float);
 
-double matrix_elements(const std::vector<TensorSpec>& specs) {
-  std::vector<TensorSpec> matrices;
-  std::copy_if(specs.begin(), specs.end(), std::back_inserter(matrices),
-               [](const TensorSpec& spec) { return spec.shape.size() == 2; });
-  return total_elements(matrices);
+// Of the matrices that are multiplied by, each by rows for the forward pass and by columns for the backward
+// one. The embedding is one of them as a head only.
+double factor_elements(const model::Config& c) {
+  double elements = static_cast<double>(c.vocab) * static_cast<double>(c.hidden);
+  for (int unit = 1; unit <= c.layers; ++unit) elements += matrix_elements(model::unit_tensors(c, unit));
+  return elements;
 }
 
 // A step's tokens, and those that are computed at a time.
@@ -46,14 +47,6 @@ double keys(const model::Config& c) {
   return static_cast<double>(c.kv_heads) * c.head_dim;
 }
 
-// What a layer keeps of a token from forward to backward (model::LayerActivations).
-double kept_of_layer(const model::Config& c) {
-  const double q = queries(c), kv = keys(c);
-  const double head_norms = c.head_norms ? q + kv + c.heads + c.kv_heads : 0;
-  return 4.0 * static_cast<double>(c.hidden) + 2 * q + 2 * kv + head_norms +
-         3.0 * static_cast<double>(c.intermediate) + 2.0 * c.heads + 2;
-}
-
 // Of a token, while a layer's gradients are made: of its result, of q, k, v and of the attention.
 double transient(const model::Config& c) {
   return 2.0 * static_cast<double>(c.hidden) + 2 * queries(c) + 2 * keys(c);
@@ -67,7 +60,7 @@ double quantised_activations(const Job& job, const Tokens& tokens) {
 }
 
 double activations(const Job& job, const Tokens& tokens) {
-  const double layer = kept_of_layer(job.config);
+  const double layer = job.config.architecture->kept_of_token(job.config);
   const double layers =
       job.recompute ? std::min(job.grid.layers_per_block, job.config.layers) : job.config.layers;
   const double inputs = job.recompute ? job.grid.layer_blocks() * static_cast<double>(job.config.hidden) : 0;
@@ -78,7 +71,7 @@ double activations(const Job& job, const Tokens& tokens) {
 double head(const Job& job, const Tokens& tokens) {
   const auto vocab = static_cast<double>(job.config.vocab), hidden = static_cast<double>(job.config.hidden);
   const double rows = std::max(static_cast<double>(job.recipe.seq_len),
-                               static_cast<double>(model::LlamaHead::kMaxLogits) / vocab);
+                               static_cast<double>(model::LmHead::kMaxLogits) / vocab);
   const double logits = std::min(tokens.at_once, rows) * (vocab + hidden);
   const double factors = job.profile.is_i14() ? 1.0 : 0.0;  // by rows and by columns, half a float each
   return kFloat * (logits * (1 + factors) + 2 * tokens.at_once * hidden);
@@ -130,12 +123,8 @@ Forecast forecast(const Job& job) {
                             ? static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden)
                             : 0;
   f.gradients = kFloat * (f.trained + shared);
-  // By rows for the forward pass, by columns for the backward one. The embedding is multiplied by as a head
-  // only.
-  const double untied =
-      job.grid.tied ? 0 : static_cast<double>(job.config.vocab) * static_cast<double>(job.config.hidden);
   if (job.profile.is_i14())
-    f.quantised = kFloat * (matrix_elements(model) - untied) + quantised_activations(job, tokens);
+    f.quantised = kFloat * factor_elements(job.config) + quantised_activations(job, tokens);
   f.activations = activations(job, tokens);
   f.head = head(job, tokens);
   f.step_boundaries =

@@ -94,6 +94,8 @@ void check_list(std::vector<TensorSpec> specs, const record::TensorList& list, s
 void check_adapters(const Manifest& m, const model::Config& config) {
   if (!model::can_drop(config, m.recipe))
     fail(Fault::kEvidence, "dropout of adapters in ", config.layers, " layers");
+  if (const std::string_view target = model::missing_target(config, m.recipe); !target.empty())
+    fail(Fault::kEvidence, "adapters of \"", target, "\", which the model's layers do not have");
 }
 
 // What holds of every run on images, and of no other.
@@ -220,7 +222,8 @@ void check_exported_files(const LogView& log, const record::Final& final, Findin
   };
   if (recipe.is_lora()) {
     require(std::string(train::kAdapterWeights), std::nullopt);
-    return require(std::string(train::kAdapterConfig), hash::blake3(train::adapter_config(recipe)));
+    return require(std::string(train::kAdapterConfig),
+                   hash::blake3(train::adapter_config(log.config(), recipe)));
   }
   require("model.safetensors", std::nullopt);
   if (!log.manifest().images) require("tokenizer.json", log.manifest().tokenizer);

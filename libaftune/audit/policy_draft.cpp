@@ -51,7 +51,7 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
   }
   if (has_weights(model)) {
     const auto base = within(model.native(), [&] {
-      return model::base_list(model::Checkpoint::open(model), model::all_tensors(config), pool);
+      return model::base_list(model::Checkpoint::open(model, config), model::all_tensors(config), pool);
     });
     policy["base_root"] = to_hex(base.root);
   } else {

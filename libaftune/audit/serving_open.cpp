@@ -88,7 +88,7 @@ Opened open_answers(const OpenOptions& options, const trace::Log& log, const sea
   const ServingLog view = within(layout.log().native(), [&] { return serving_log_of(log); });
   if (view.grid().steps == 0) fail(Fault::kUsage, layout.log().native(), ": has no answer");
   const record::SecretSalts salts = own_salts(layout, view);
-  ServingTrace source(layout, *options.model, salts);
+  ServingTrace source(layout, *options.model, view.config(), salts);
 
   EvidenceWriter evidence(options.out);
   EvidenceIndex& index = evidence.index;

@@ -33,11 +33,11 @@ std::string served_tensor_dataset(const std::string& name) {
   return "/tensors/" + name;
 }
 
-ServingTrace::ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts,
-                           bool compared)
+ServingTrace::ServingTrace(const trace::Layout& layout, const fs::path& model, const model::Config& config,
+                           const record::Salts& salts, bool compared)
     : model_(model),
       journal_(layout),
-      checkpoint_(model::Checkpoint::open(model)),
+      checkpoint_(model::Checkpoint::open(model, config)),
       salts_(salts),
       compared_(compared) {}
 

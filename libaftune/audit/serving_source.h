@@ -40,9 +40,10 @@ class ServingSource {
 /// The provider's own, or an auditor's who was given the trace and holds the model.
 class ServingTrace : public ServingSource {
  public:
-  /// `salts` are kept by reference. `compared`: the folder's tensors are known to be the manifest's.
-  ServingTrace(const trace::Layout& layout, const fs::path& model, const record::Salts& salts,
-               bool compared = false);
+  /// `salts` are kept by reference. `config` is the model's; `compared`: the folder's tensors are known to be
+  /// the manifest's.
+  ServingTrace(const trace::Layout& layout, const fs::path& model, const model::Config& config,
+               const record::Salts& salts, bool compared = false);
 
   bool holds_boundaries() const override { return false; }
   record::Exchange exchange(std::int64_t leaf) override;

@@ -138,7 +138,7 @@ void ServingAudit::check_model() {
   const std::string text = model::read_chat_template(*options_.model);
   findings_.expect(text == m.template_, Check::kLineage, Code::kLineage, cat(LogView::line(0), " template"),
                    expected_found(hash::blake3(text), hash::blake3(m.template_)));
-  const model::Checkpoint checkpoint = model::Checkpoint::open(*options_.model);
+  const model::Checkpoint checkpoint = model::Checkpoint::open(*options_.model, log_->config());
   tensors_compared_ = true;
   for (const TensorSpec& spec : log_->tensors()) {
     const auto* entry = checkpoint.find(spec.name);
@@ -223,7 +223,8 @@ void ServingAudit::replay() {
     source = std::make_unique<ServingEvidence>(*evidence_, *salts_);
   } else {
     if (!options_.model) fail(Fault::kUsage, "the trace of a serving period has no weights: give --model");
-    source = std::make_unique<ServingTrace>(layout_, *options_.model, *salts_, tensors_compared_);
+    source =
+        std::make_unique<ServingTrace>(layout_, *options_.model, log_->config(), *salts_, tensors_compared_);
   }
   const std::vector<Cell> cells = answerable(share_of(all));
   const model::EngineOptions engine = engine_of(*log_, pool_);

@@ -14,7 +14,9 @@
 #include "kernels/i14.h"
 #include "kernels/ops.h"
 #include "model/adapter.h"
-#include "model/llama_layer.h"
+#include "model/architecture.h"
+#include "model/attention.h"
+#include "model/llama.h"
 #include "model/rope_table.h"
 #include "optim/optimizer.h"
 #include "train/engine.h"
@@ -98,6 +100,10 @@ class Forms {
       case OpKind::kRmsNormGradWeight:
       case OpKind::kRmsNormGradInput:
         return rmsnorm();
+      case OpKind::kLayerNorm:
+      case OpKind::kLayerNormGradWeight:
+      case OpKind::kLayerNormGradInput:
+        return layernorm();
       case OpKind::kLinear:
       case OpKind::kLinearGradWeight:
       case OpKind::kLinearGradInput:
@@ -122,6 +128,12 @@ class Forms {
       case OpKind::kSwiglu:
       case OpKind::kSwigluGrad:
         return swiglu();
+      case OpKind::kGelu:
+      case OpKind::kGeluGrad:
+        return gelu();
+      case OpKind::kSplit:
+      case OpKind::kSplitGrad:
+        return split();
       case OpKind::kGather:
       case OpKind::kScatter:
         return predicted_rows();
@@ -168,14 +180,16 @@ class Forms {
   std::vector<std::int32_t> list_within(std::int32_t least, std::int64_t end) const {
     if (!list_) return {};
     for (const std::int32_t id : *list_)
-      require(id >= least && id < end, "an id that is not within the vocabulary");
+      require(id >= least && id < end, "an id that is not within the table");
     return *list_;
   }
 
   Form embedding() const {
-    const std::int64_t n = n_, h = config_.hidden;
-    const TensorSpec table = f32({config_.vocab, h});
-    list_within(0, config_.vocab);
+    const Shape shape = parameter(2);
+    const std::int64_t n = n_, h = shape[1];
+    require(h == config_.hidden, entry_.at, " is no table");
+    const TensorSpec table = f32(shape);
+    list_within(0, shape[0]);
     if (entry_.kind == OpKind::kEmbedding)
       return {{i32(n), table}, {f32({n, h})}, [=, this](const Tensors& in, Tensors& out) {
                 kernels::embedding(pool_, n, h, ints(in[0]).data(), floats(in[1]), floats(out[0]));
@@ -194,7 +208,7 @@ class Forms {
     const TensorSpec x = f32({n, h}), w = f32({h}), inv = f32({n});
     if (entry_.kind == OpKind::kRmsNorm)
       return {{x, w}, {x, inv}, [=, this](const Tensors& in, Tensors& out) {
-                kernels::rmsnorm(pool_, n, h, config_.rms_eps, floats(in[0]), floats(in[1]), floats(out[0]),
+                kernels::rmsnorm(pool_, n, h, config_.norm_eps, floats(in[0]), floats(in[1]), floats(out[0]),
                                  floats(out[1]));
               }};
     if (entry_.kind == OpKind::kRmsNormGradWeight)
@@ -213,32 +227,73 @@ class Forms {
     return form;
   }
 
+  Form layernorm() const {
+    const std::int64_t n = n_, h = parameter(1)[0];
+    require(uses().layernorm && h == config_.hidden, entry_.at, " is no norm's");
+    const TensorSpec x = f32({n, h}), w = f32({h}), row = f32({n});
+    if (entry_.kind == OpKind::kLayerNorm)
+      return {{x, w, w}, {x, row, row}, [=, this](const Tensors& in, Tensors& out) {
+                kernels::layernorm(pool_, n, h, config_.norm_eps, floats(in[0]), floats(in[1]), floats(in[2]),
+                                   floats(out[0]), floats(out[1]), floats(out[2]));
+              }};
+    if (entry_.kind == OpKind::kLayerNormGradWeight)
+      return {{x, row, row, x, w}, {w}, [=, this](const Tensors& in, Tensors& out) {
+                const std::int64_t rows[] = {0, n};
+                copy(in[4], out[0]);
+                kernels::layernorm_grad_weight(pool_, 1, rows, h, floats(in[0]), floats(in[1]), floats(in[2]),
+                                               floats(in[3]), floats(out[0]));
+              }};
+    Form form{{x, w, row, row, x}, {x}, [=, this](const Tensors& in, Tensors& out) {
+                if (in.size() == 6) copy(in[5], out[0]);
+                kernels::layernorm_grad_input(pool_, n, h, floats(in[0]), floats(in[1]), floats(in[2]),
+                                              floats(in[3]), floats(in[4]), floats(out[0]),
+                                              into(in.size() == 6));
+              }};
+    if (entry_.in.size() == 6) form.in.push_back(x);
+    return form;
+  }
+
+  kernels::OpUses uses() const { return model::op_uses(config_, log_.manifest().recipe); }
+
   static Into into(bool adds) { return adds ? Into::kAdd : Into::kStore; }
 
+  // As model::Products has it. A matrix that is stored transposed takes the part that its other form has in
+  // the other direction.
   Form linear() const {
     const Shape shape = parameter(2);
-    const std::int64_t n = n_, out_width = shape[0], in_width = shape[1];
+    const bool turned = is_transposed();
+    const std::int64_t n = n_, rows = shape[0], columns = shape[1];
     const kernels::Profile profile = of_adapter() ? kernels::Profile{} : profile_of(log_.manifest());
-    const TensorSpec x = f32({n, in_width}), y = f32({n, out_width}), w = f32(shape);
+    const TensorSpec x = f32({n, turned ? rows : columns}), y = f32({n, turned ? columns : rows}),
+                     w = f32(shape);
+    const auto times = [=, this](bool by_rows, const Tensors& in, Tensors& out, Into how) {
+      if (by_rows)
+        kernels::linear(pool_, profile, n, columns, rows, floats(in[0]), floats(in[1]), floats(out[0]), how);
+      else
+        kernels::linear_grad_input(pool_, profile, n, columns, rows, floats(in[0]), floats(in[1]),
+                                   floats(out[0]), how);
+    };
     if (entry_.kind == OpKind::kLinear)
-      return {{x, w}, {y}, [=, this](const Tensors& in, Tensors& out) {
-                kernels::linear(pool_, profile, n, in_width, out_width, floats(in[0]), floats(in[1]),
-                                floats(out[0]));
-              }};
+      return {{x, w}, {y}, [=](const Tensors& in, Tensors& out) { times(!turned, in, out, Into::kStore); }};
     if (entry_.kind == OpKind::kLinearGradWeight)
       return {{y, x, w}, {w}, [=, this](const Tensors& in, Tensors& out) {
                 const std::int64_t row[] = {0, n};
                 copy(in[2], out[0]);
-                kernels::linear_grad_weight(pool_, profile, 1, row, in_width, out_width, floats(in[0]),
-                                            floats(in[1]), floats(out[0]));
+                kernels::linear_grad_weight(pool_, profile, 1, row, columns, rows, floats(in[turned ? 1 : 0]),
+                                            floats(in[turned ? 0 : 1]), floats(out[0]));
               }};
-    Form form{{y, w}, {x}, [=, this](const Tensors& in, Tensors& out) {
+    Form form{{y, w}, {x}, [=](const Tensors& in, Tensors& out) {
                 if (in.size() == 3) copy(in[2], out[0]);
-                kernels::linear_grad_input(pool_, profile, n, in_width, out_width, floats(in[0]),
-                                           floats(in[1]), floats(out[0]), into(in.size() == 3));
+                times(turned, in, out, into(in.size() == 3));
               }};
     if (entry_.in.size() == 3) form.in.push_back(x);
     return form;
+  }
+
+  // A layer's own products only.
+  bool is_transposed() const {
+    return config_.architecture->transposed && !of_adapter() &&
+           entry_.at.starts_with(config_.architecture->layers);
   }
 
   // Where documents start: positions count from 0 in each.
@@ -330,7 +385,7 @@ class Forms {
   }
 
   Form dropout() const {
-    const auto place = model::place_of_adapter(entry_.at);
+    const auto place = model::place_of_adapter(config_, entry_.at);
     require(place.has_value() && entry_.row >= 0, entry_.at, " drops nothing");
     const kernels::DropoutSite site =
         model::dropout_site(log_.manifest().recipe, step_.step, entry_.row, place->layer, place->projection);
@@ -351,6 +406,38 @@ class Forms {
     return {{x, x, x}, {x, x}, [=, this](const Tensors& in, Tensors& out) {
               kernels::swiglu_grad(pool_, count, floats(in[0]), floats(in[1]), floats(in[2]), floats(out[0]),
                                    floats(out[1]));
+            }};
+  }
+
+  Form gelu() const {
+    require(uses().gelu || uses().gelu_tanh, "an activation that the model does not have");
+    const TensorSpec x = f32({n_, config_.intermediate});
+    const std::int64_t count = element_count(x.shape);
+    if (entry_.kind == OpKind::kGelu)
+      return {{x}, {x}, [=, this](const Tensors& in, Tensors& out) {
+                kernels::gelu(pool_, config_.gelu, count, floats(in[0]), floats(out[0]));
+              }};
+    return {{x, x}, {x}, [=, this](const Tensors& in, Tensors& out) {
+              kernels::gelu_grad(pool_, config_.gelu, count, floats(in[0]), floats(in[1]), floats(out[0]));
+            }};
+  }
+
+  // Thirds of rows, side by side.
+  Form split() const {
+    const std::int64_t n = n_, width = parameter(2)[1] / 3;
+    require(parameter(2)[1] == 3 * width && is_transposed(), entry_.at, " is not split");
+    const TensorSpec whole = f32({n, 3 * width}), part = f32({n, width});
+    const std::size_t bytes = static_cast<std::size_t>(width) * sizeof(float);
+    if (entry_.kind == OpKind::kSplit)
+      return {{whole}, {part, part, part}, [=](const Tensors& in, Tensors& out) {
+                for (std::int64_t i = 0; i < 3 * n; ++i)
+                  std::memcpy(floats(out[static_cast<std::size_t>(i % 3)]) + i / 3 * width,
+                              floats(in[0]) + i * width, bytes);
+              }};
+    return {{part, part, part}, {whole}, [=](const Tensors& in, Tensors& out) {
+              for (std::int64_t i = 0; i < 3 * n; ++i)
+                std::memcpy(floats(out[0]) + i * width,
+                            floats(in[static_cast<std::size_t>(i % 3)]) + i / 3 * width, bytes);
             }};
   }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/ops.h"
+#include "model/architecture.h"
 
 namespace aftune::model {
 namespace {
@@ -22,11 +23,14 @@ std::vector<TensorSpec> adapter_tensors(const Config& config, const record::Reci
   const std::vector<TensorSpec> base = unit_tensors(config, unit);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (!targets[i]) continue;
-    const std::string module = cat("model.layers.", unit - 1, '.', kProjectionNames[i]);
+    const Architecture& architecture = *config.architecture;
+    const std::string module = cat(architecture.layers, unit - 1, '.', architecture.projections[i]);
     for (const TensorSpec& spec : base) {
       if (spec.name != module + ".weight") continue;
-      list.push_back({cat(kPrefix, module, kDown), DType::kF32, {recipe.lora_rank, spec.shape[1]}});
-      list.push_back({cat(kPrefix, module, kUp), DType::kF32, {spec.shape[0], recipe.lora_rank}});
+      const std::int64_t in = spec.shape[architecture.transposed ? 0 : 1];
+      const std::int64_t out = spec.shape[architecture.transposed ? 1 : 0];
+      list.push_back({cat(kPrefix, module, kDown), DType::kF32, {recipe.lora_rank, in}});
+      list.push_back({cat(kPrefix, module, kUp), DType::kF32, {out, recipe.lora_rank}});
     }
   }
   return list;
@@ -40,18 +44,26 @@ std::string adapted_weight(std::string_view name) {
   return "";
 }
 
-std::optional<AdapterPlace> place_of_adapter(std::string_view name) {
+std::optional<AdapterPlace> place_of_adapter(const Config& config, std::string_view name) {
   const std::string weight = adapted_weight(name);
-  constexpr std::string_view kLayers = "model.layers.";
+  const Architecture& architecture = *config.architecture;
   int layer = 0;
-  if (!weight.starts_with(kLayers)) return std::nullopt;
-  const char* const begin = weight.data() + kLayers.size();
+  if (!weight.starts_with(architecture.layers)) return std::nullopt;
+  const char* const begin = weight.data() + architecture.layers.size();
   const auto [end, error] = std::from_chars(begin, weight.data() + weight.size(), layer);
   if (error != std::errc() || layer < 0) return std::nullopt;
   for (std::size_t i = 0; i < kProjections; ++i)
-    if (weight == cat(kLayers, layer, '.', kProjectionNames[i], ".weight"))
+    if (weight == cat(architecture.layers, layer, '.', architecture.projections[i], ".weight"))
       return AdapterPlace{layer, static_cast<Projection>(i)};
   return std::nullopt;
+}
+
+std::string_view missing_target(const Config& config, const record::Recipe& recipe) {
+  if (!recipe.is_lora()) return "";
+  const std::vector<bool> targets = record::lora_targets(recipe.lora_targets);
+  for (std::size_t i = 0; i < targets.size(); ++i)
+    if (targets[i] && config.architecture->projections[i].empty()) return record::kLoraTargets[i];
+  return "";
 }
 
 bool can_drop(const Config& config, const record::Recipe& recipe) {

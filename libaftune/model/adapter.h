@@ -27,7 +27,9 @@ struct AdapterPlace {
   int layer = 0;
   Projection projection{};
 };
-std::optional<AdapterPlace> place_of_adapter(std::string_view adapter_tensor);
+std::optional<AdapterPlace> place_of_adapter(const Config& config, std::string_view adapter_tensor);
+/// The first target of the recipe that the model's layers have no product for; "" if there is none.
+std::string_view missing_target(const Config& config, const record::Recipe& recipe);
 /// Whether the layers can be told apart in what their adapters drop: of at most 256, unless nothing is
 /// dropped.
 bool can_drop(const Config& config, const record::Recipe& recipe);

@@ -14,6 +14,9 @@
 
 namespace aftune::model {
 
+struct Architecture;
+extern const Architecture kLlama;
+
 struct RopeScaling {  ///< rope_type "llama3"
   double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
   std::int64_t original_max_position = 8192;
@@ -23,15 +26,17 @@ struct RopeScaling {  ///< rope_type "llama3"
 /// what the manifest binds and what the verifier parses; both spellings (transformers 4 and 5) are read.
 struct Config {
   std::string model_type;
+  const Architecture* architecture = &kLlama;  ///< that of the family
   std::int64_t vocab = 0, hidden = 0, intermediate = 0;
   int layers = 0, heads = 0, kv_heads = 0, head_dim = 0;
   std::int64_t max_position = 2048;
-  float rms_eps = 1e-6f;
+  float norm_eps = 1e-6f;
   double rope_theta = 10000;
   std::optional<RopeScaling> rope_scaling;
   bool tied = false;
-  bool qkv_bias = false;    ///< Family::qkv_bias
-  bool head_norms = false;  ///< Family::head_norms
+  bool qkv_bias = false;                              ///< Family::qkv_bias
+  bool head_norms = false;                            ///< Family::head_norms
+  kernels::GeluForm gelu = kernels::GeluForm::kTanh;  ///< of architectures that have one
   double initializer_range = 0.02;
   /// Of a classifier of images: it has no tokens, `vocab` is the number of its classes, and max_position that
   /// of an image's positions.

@@ -3,14 +3,21 @@
 #include <algorithm>
 #include <iterator>
 
+#include "model/config.h"
+
 namespace aftune::model {
 namespace {
 
 constexpr Family kFamilies[] = {
     // Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Llama 3, arXiv:2407.21783.
-    {.model_type = "llama", .vocab = 32000, .intermediate = 11008, .max_position = 2048},
+    {.model_type = "llama",
+     .architecture = &kLlama,
+     .vocab = 32000,
+     .intermediate = 11008,
+     .max_position = 2048},
     // Jiang et al. 2023, arXiv:2310.06825; later versions have no sliding window, as Llama.
     {.model_type = "mistral",
+     .architecture = &kLlama,
      .vocab = 32000,
      .intermediate = 14336,
      .max_position = 131072,
@@ -18,6 +25,7 @@ constexpr Family kFamilies[] = {
      .window = Family::Window::kMember},
     // Yang et al. 2024, arXiv:2407.10671, section 2.2.1: biases in QKV.
     {.model_type = "qwen2",
+     .architecture = &kLlama,
      .qkv_bias = true,
      .vocab = 151936,
      .intermediate = 22016,
@@ -26,6 +34,7 @@ constexpr Family kFamilies[] = {
      .window = Family::Window::kSwitch},
     // Yang et al. 2025, arXiv:2505.09388, section 2: no biases in QKV, norms of queries and keys instead.
     {.model_type = "qwen3",
+     .architecture = &kLlama,
      .head_norms = true,
      .vocab = 151936,
      .intermediate = 22016,

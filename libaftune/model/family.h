@@ -6,10 +6,13 @@
 
 namespace aftune::model {
 
-/// A model_type of config.json that we compute: the decoder of Llama and what the family adds to it. The
-/// numbers are what the family's class in transformers takes where config.json does not say.
+struct Architecture;
+
+/// A model_type of config.json that we compute: an architecture and what the family adds to it. The numbers
+/// are what the family's class in transformers takes where config.json does not say.
 struct Family {
   std::string_view model_type;
+  const Architecture* architecture = nullptr;
   bool qkv_bias = false;    ///< q, k and v have biases
   bool head_norms = false;  ///< q and k are normalised over head_dim, before RoPE
 

@@ -1,10 +1,12 @@
 #include "model/folder.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "hash/blake3.h"
+#include "model/architecture.h"
 
 namespace aftune::model {
 namespace {
@@ -77,6 +79,24 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
   for (const auto& [shard, tensors] : within(index.native(), [&] { return read_index(index); }))
     checkpoint.add_file(folder / shard, &tensors);
   return checkpoint;
+}
+
+Checkpoint Checkpoint::open(const fs::path& folder, const Config& config) {
+  Checkpoint checkpoint = open(folder);
+  checkpoint.add_prefix(std::string(config.architecture->prefix));
+  return checkpoint;
+}
+
+// As transformers: if any name has it, those that have not are no tensors of the model.
+void Checkpoint::add_prefix(const std::string& prefix) {
+  const auto has_it = [&](const auto& entry) { return entry.first.starts_with(prefix); };
+  if (std::any_of(entries_.begin(), entries_.end(), has_it)) return;
+  std::map<std::string, Entry> renamed;
+  for (auto& [name, entry] : entries_) {
+    if (name != "lm_head.weight") entry.spec.name = prefix + name;
+    renamed.emplace(entry.spec.name, std::move(entry));
+  }
+  entries_ = std::move(renamed);
 }
 
 const Checkpoint::Entry* Checkpoint::find(const std::string& name) const {

@@ -15,12 +15,16 @@
 
 namespace aftune::model {
 
+struct Config;
+
 /// Tensors of a model folder: model.safetensors, or model.safetensors.index.json with its shards. Headers are
 /// checked whole (tiling, sizes, names, dtypes) before any data is touched; files are mapped, not copied.
 class Checkpoint {
  public:
   /// Throws Error{kUsage} if absent, Error{kEvidence} if malformed.
   static Checkpoint open(const fs::path& folder);
+  /// The same, with the names that the config's model has where the files leave a prefix of them out.
+  static Checkpoint open(const fs::path& folder, const Config& config);
   /// One file.
   static Checkpoint open_file(const fs::path& safetensors);
 
@@ -30,6 +34,7 @@ class Checkpoint {
   const std::map<std::string, Entry>& entries() const { return entries_; }
 
  private:
+  void add_prefix(const std::string& prefix);
   void add_file(const fs::path& path, const std::set<std::string>* expected);
   std::vector<MappedFile> files_;
   std::map<std::string, Entry> entries_;

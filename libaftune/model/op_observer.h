@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -16,6 +17,9 @@ enum class OpKind {
   kRmsNorm,
   kRmsNormGradWeight,
   kRmsNormGradInput,
+  kLayerNorm,
+  kLayerNormGradWeight,
+  kLayerNormGradInput,
   kLinear,
   kLinearGradWeight,
   kLinearGradInput,
@@ -31,6 +35,10 @@ enum class OpKind {
   kDropout,
   kSwiglu,
   kSwigluGrad,
+  kGelu,
+  kGeluGrad,
+  kSplit,
+  kSplitGrad,
   kGather,
   kScatter,
   kCrossEntropy,
@@ -69,6 +77,18 @@ void observed(OpObserver* observer, const Op& op, std::initializer_list<ByteView
   if (observer != nullptr) observer->before(op, {inputs.begin(), inputs.size()});
   body();
   if (observer != nullptr) observer->after({outputs.begin(), outputs.size()});
+}
+
+/// The same for what is stored in `to` or, if it is added, is its input too.
+template <class Body>
+void observed_into(OpObserver* observer, const Op& op, bool adds, std::initializer_list<ByteView> inputs,
+                   ByteView to, const Body& body) {
+  if (observer == nullptr) return body();
+  std::vector<ByteView> all(inputs);
+  if (adds) all.push_back(to);
+  observer->before(op, all);
+  body();
+  observer->after({&to, 1});
 }
 
 }  // namespace aftune::model

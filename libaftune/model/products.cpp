@@ -30,11 +30,11 @@ const I14Factor& Products::input_rows(Input& x) {
   return input_rows_;
 }
 
-const I14Factor& Products::input_columns(Input& x, const std::vector<std::int64_t>& row_starts) {
+const I14Factor& Products::input_columns(Input& x, const std::vector<std::int64_t>& row_starts, Side side) {
   const Matrix& m = x.matrix_;
   if (!x.columns_ready_)
-    input_columns_.quantise_columns(pool_, Side::kRight, m.cols, std::ssize(row_starts) - 1,
-                                    row_starts.data(), m.data(), profile_.group);
+    input_columns_.quantise_columns(pool_, side, m.cols, std::ssize(row_starts) - 1, row_starts.data(),
+                                    m.data(), profile_.group);
   x.columns_ready_ = true;
   return input_columns_;
 }
@@ -44,9 +44,12 @@ Products::WeightFactors& Products::factors_of(const Weight& w) {
   return found != weights_.end() ? found->second : weights_[std::string(w.name)];
 }
 
+// Groups of a weight run over the index that is contracted: `in` forward, `out` backward.
 const I14Factor& Products::forward_factor(const Weight& w) {
   WeightFactors& factors = factors_of(w);
-  if (!factors.forward_ready)
+  if (!factors.forward_ready && w.transposed)
+    factors.forward.quantise_columns(pool_, Side::kRight, w.out, w.in, w.values.data(), profile_.group);
+  else if (!factors.forward_ready)
     factors.forward.quantise_rows(pool_, Side::kRight, w.out, w.in, w.values.data(), profile_.group);
   factors.forward_ready = true;
   return factors.forward;
@@ -54,7 +57,9 @@ const I14Factor& Products::forward_factor(const Weight& w) {
 
 const I14Factor& Products::backward_factor(const Weight& w) {
   WeightFactors& factors = factors_of(w);
-  if (!factors.backward_ready)
+  if (!factors.backward_ready && w.transposed)
+    factors.backward.quantise_rows(pool_, Side::kRight, w.in, w.out, w.values.data(), profile_.group);
+  else if (!factors.backward_ready)
     factors.backward.quantise_columns(pool_, Side::kRight, w.in, w.out, w.values.data(), profile_.group);
   factors.backward_ready = true;
   return factors.backward;
@@ -66,6 +71,9 @@ Matrix Products::linear(const Weight& w, Input& x) {
   observed(ops_, {OpKind::kLinear, w.name, from.rows}, {from.bytes(), w.values.bytes()}, {y.bytes()}, [&] {
     if (profile_.is_i14())
       kernels::multiply_i14(pool_, input_rows(x), forward_factor(w), y.data(), Into::kStore);
+    else if (w.transposed)
+      kernels::linear_grad_input(pool_, from.rows, w.out, w.in, from.data(), w.values.data(), y.data(),
+                                 Into::kStore);
     else
       kernels::linear(pool_, from.rows, w.in, w.out, from.data(), w.values.data(), y.data());
   });
@@ -78,29 +86,39 @@ void Products::grad_weight(const Weight& w, const std::vector<std::int64_t>& row
   const Matrix& from = x.matrix_;
   observed(ops_, {OpKind::kLinearGradWeight, w.name, from.rows}, {dy.bytes(), from.bytes(), dw.bytes()},
            {dw.bytes()}, [&] {
-             if (!profile_.is_i14())
-               return kernels::linear_grad_weight(pool_, rows, row_starts.data(), w.in, w.out, dy.data(),
-                                                  from.data(), dw.data());
-             gradient_columns_.quantise_columns(pool_, Side::kLeft, w.out, rows, row_starts.data(), dy.data(),
-                                                profile_.group);
-             kernels::multiply_i14(pool_, gradient_columns_, input_columns(x, row_starts), dw.data(),
-                                   Into::kAdd);
+             if (profile_.is_i14()) return grad_weight_i14(w, row_starts, dy, x, dw);
+             if (w.transposed)
+               return kernels::linear_grad_weight(pool_, rows, row_starts.data(), w.out, w.in, from.data(),
+                                                  dy.data(), dw.data());
+             kernels::linear_grad_weight(pool_, rows, row_starts.data(), w.in, w.out, dy.data(), from.data(),
+                                         dw.data());
            });
+}
+
+void Products::grad_weight_i14(const Weight& w, const std::vector<std::int64_t>& row_starts, const Matrix& dy,
+                               Input& x, Buffer& dw) {
+  gradient_columns_.quantise_columns(pool_, w.transposed ? Side::kRight : Side::kLeft, w.out,
+                                     std::ssize(row_starts) - 1, row_starts.data(), dy.data(),
+                                     profile_.group);
+  const I14Factor& input = input_columns(x, row_starts, w.transposed ? Side::kLeft : Side::kRight);
+  if (w.transposed)
+    kernels::multiply_i14(pool_, input, gradient_columns_, dw.data(), Into::kAdd);
+  else
+    kernels::multiply_i14(pool_, gradient_columns_, input, dw.data(), Into::kAdd);
 }
 
 void Products::grad_input(const Weight& w, const Matrix& dy, Matrix& dx, Into into) {
   const auto run = [&] {
+    if (!profile_.is_i14() && w.transposed)
+      return kernels::linear(pool_, dy.rows, w.out, w.in, dy.data(), w.values.data(), dx.data(), into);
     if (!profile_.is_i14())
       return kernels::linear_grad_input(pool_, dy.rows, w.in, w.out, dy.data(), w.values.data(), dx.data(),
                                         into);
     gradient_rows_.quantise_rows(pool_, Side::kLeft, dy.rows, w.out, dy.data(), profile_.group);
     kernels::multiply_i14(pool_, gradient_rows_, backward_factor(w), dx.data(), into);
   };
-  const Op op{OpKind::kLinearGradInput, w.name, dy.rows};
-  if (into == Into::kStore)
-    observed(ops_, op, {dy.bytes(), w.values.bytes()}, {dx.bytes()}, run);
-  else
-    observed(ops_, op, {dy.bytes(), w.values.bytes(), dx.bytes()}, {dx.bytes()}, run);
+  observed_into(ops_, {OpKind::kLinearGradInput, w.name, dy.rows}, into == Into::kAdd,
+                {dy.bytes(), w.values.bytes()}, dx.bytes(), run);
 }
 
 }  // namespace aftune::model

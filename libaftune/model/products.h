@@ -15,11 +15,12 @@
 
 namespace aftune::model {
 
-/// A matrix [out, in] that products multiply by. Its name is unique in a block.
+/// A matrix [out, in] that products multiply by, or the transposed one. Its name is unique in a block.
 struct Weight {
   std::string_view name;
   const Buffer& values;
   std::int64_t out = 0, in = 0;
+  bool transposed = false;  ///< stored as [in, out]; the same results as of the other
 };
 
 /// The products with a block's matrices under one profile. Under i14 the factors are quantised here, each
@@ -53,7 +54,7 @@ class Products {
 
   /// y = x w^T: x is [n, in], y becomes [n, out].
   Matrix linear(const Weight& w, Input& x);
-  /// dw [out, in] += dy^T x, row by row of `row_starts` (rows + 1 offsets).
+  /// dw, stored as w is, += dy^T x, row by row of `row_starts` (rows + 1 offsets).
   void grad_weight(const Weight& w, const std::vector<std::int64_t>& row_starts, const Matrix& dy, Input& x,
                    Buffer& dw);
   /// dx [n, in] = dy w, or the same added to dx.
@@ -66,10 +67,13 @@ class Products {
   };
 
   const kernels::I14Factor& input_rows(Input& x);
-  const kernels::I14Factor& input_columns(Input& x, const std::vector<std::int64_t>& row_starts);
+  const kernels::I14Factor& input_columns(Input& x, const std::vector<std::int64_t>& row_starts,
+                                          kernels::Side side);
   WeightFactors& factors_of(const Weight& w);
   const kernels::I14Factor& forward_factor(const Weight& w);
   const kernels::I14Factor& backward_factor(const Weight& w);
+  void grad_weight_i14(const Weight& w, const std::vector<std::int64_t>& row_starts, const Matrix& dy,
+                       Input& x, Buffer& dw);
 
   ThreadPool& pool_;
   kernels::Profile profile_;

@@ -1,20 +1,19 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
 namespace aftune::model {
 
-/// A layer's products, in the order of record::kLoraTargets.
-enum class Projection { kQ, kK, kV, kO, kGate, kUp, kDown };
-inline constexpr std::size_t kProjections = 7;
+/// What a product of a layer is for, in the order of record::kLoraTargets. kQkv: q, k and v in one.
+enum class Projection { kQ, kK, kV, kO, kGate, kUp, kDown, kQkv };
+inline constexpr std::size_t kProjections = 8;
 constexpr std::size_t place(Projection which) {
   return static_cast<std::size_t>(which);
 }
 
-/// Their names inside a layer, without ".weight".
-inline constexpr std::string_view kProjectionNames[kProjections] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+/// Their modules inside a layer, without ".weight"; "" where an architecture has none.
+using ProjectionNames = std::array<std::string_view, kProjections>;
 
 }  // namespace aftune::model

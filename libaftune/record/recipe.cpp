@@ -68,7 +68,7 @@ std::vector<bool> lora_targets(std::string_view list) {
     const auto* const found = std::find(std::begin(kLoraTargets), std::end(kLoraTargets), name);
     if (found == std::end(kLoraTargets))
       fail(Fault::kUsage, "no product that can have an adapter: \"", name,
-           "\"; there are q, k, v, o, gate, up, down");
+           "\"; there are q, k, v, o, gate, up, down, qkv");
     const auto i = static_cast<std::size_t>(found - std::begin(kLoraTargets));
     if (targets[i]) fail(Fault::kUsage, "adapters: \"", name, "\" is there twice");
     targets[i] = true;

@@ -41,8 +41,8 @@ struct Recipe {
   friend bool operator==(const Recipe&, const Recipe&) = default;
 };
 
-/// The products that may have an adapter, in the order in which a layer has them.
-inline constexpr std::string_view kLoraTargets[] = {"q", "k", "v", "o", "gate", "up", "down"};
+/// The products that may have an adapter; a layer has some of them. Values are on disk: never renumber.
+inline constexpr std::string_view kLoraTargets[] = {"q", "k", "v", "o", "gate", "up", "down", "qkv"};
 /// Which of them a list like "down,q" names, in any order. Error{kUsage} for another name, one that is there
 /// twice, or none.
 std::vector<bool> lora_targets(std::string_view list);

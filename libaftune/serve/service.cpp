@@ -72,7 +72,7 @@ void Service::read_model(const ServiceOptions& options) {
     manifest_.eos.assign(eos.begin(), eos.end());
     chat_ = ChatTemplate::parse(manifest_.template_);
   });
-  const auto checkpoint = model::Checkpoint::open(folder);
+  const auto checkpoint = model::Checkpoint::open(folder, config_);
   manifest_.base = model::base_list(checkpoint, model::all_tensors(config_), pool_);
   if (options.base_root && *options.base_root != manifest_.base.root)
     fail(Fault::kUsage, folder.native(),

@@ -1,5 +1,6 @@
 #include "train/adapter_folder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -9,6 +10,7 @@
 #include "base/json.h"
 #include "kernels/ops.h"
 #include "model/adapter.h"
+#include "model/architecture.h"
 #include "model/folder.h"
 #include "train/export.h"
 #include "train/folder_writer.h"
@@ -21,7 +23,6 @@ constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 // Members that must have this value, or be absent where that means the same.
 const std::pair<const char*, Json> kFixed[] = {
     {"bias", "none"},
-    {"fan_in_fan_out", false},
     {"use_dora", false},
     {"use_rslora", false},
     {"lora_bias", false},
@@ -40,37 +41,60 @@ const std::pair<const char*, Json> kFixed[] = {
   fail(Fault::kEvidence, kAdapterConfig, ": \"", key, "\" ", why);
 }
 
-// "q_proj", by which peft finds the modules of all layers.
-std::string_view module_of(std::size_t target) {
-  const std::string_view name = model::kProjectionNames[target];
-  return name.substr(name.find('.') + 1);
+// Whether peft finds a layer's module by this name: "q_proj" names "self_attn.q_proj".
+bool names(std::string_view item, std::string_view module) {
+  return !module.empty() && (module == item || module.ends_with(cat('.', item)));
 }
 
-std::vector<bool> targets_from(const Json& json) {
+// The last part of a module's name, or more of it where another's ends so too.
+std::string_view short_name(const model::Architecture& architecture, std::size_t target) {
+  const std::string_view module = architecture.projections[target];
+  const std::string_view last = module.substr(module.rfind('.') + 1);
+  const auto found = std::count_if(architecture.projections.begin(), architecture.projections.end(),
+                                   [&](std::string_view other) { return names(last, other); });
+  return found == 1 ? last : module;
+}
+
+std::vector<bool> targets_from(const Json& json, const model::Architecture& architecture) {
   const auto found = json.find("target_modules");
   if (found == json.end() || !found->is_array()) bad("target_modules", "is not a list");
   std::vector<bool> targets(model::kProjections);
   for (const Json& item : *found) {
-    std::size_t i = 0;
-    while (i < targets.size() && item != module_of(i)) ++i;
-    if (i == targets.size()) bad("target_modules", cat("has ", item.dump(), ", which can have no adapter"));
-    targets[i] = true;
+    bool known = false;
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      if (item.is_string() && names(item.get<std::string>(), architecture.projections[i]))
+        targets[i] = known = true;
+    if (!known) bad("target_modules", cat("has ", item.dump(), ", which can have no adapter"));
   }
   if (found->empty()) bad("target_modules", "is empty");
   return targets;
 }
 
+// A^T B^T, A [rank, in] and B [out, rank]: what stands beside a matrix [in, out].
+void transposed_product(ThreadPool& pool, std::int64_t rank, const TensorSpec& spec, const Buffer& a,
+                        const Buffer& b, Buffer& product) {
+  const std::int64_t in = spec.shape[0], out = spec.shape[1];
+  Buffer columns(in * rank);
+  for (std::int64_t r = 0; r < rank; ++r)
+    for (std::int64_t i = 0; i < in; ++i) columns[i * rank + r] = a[r * in + i];
+  kernels::linear(pool, in, rank, out, columns.data(), b.data(), product.data());
+}
+
 // A tensor of the model, with what its adapter adds.
-Buffer merged(const model::Checkpoint& base, const model::Checkpoint& adapters, const record::Recipe& recipe,
-              const std::vector<TensorSpec>& specs, const TensorSpec& spec, ThreadPool& pool) {
+Buffer merged(const model::Checkpoint& base, const model::Checkpoint& adapters, const model::Config& config,
+              const record::Recipe& recipe, const TensorSpec& spec, ThreadPool& pool) {
+  const std::vector<TensorSpec> specs = model::all_trained_tensors(config, recipe);
   Buffer weight = model::read_parameter(base, spec);
   for (std::size_t i = 0; i + 1 < specs.size(); i += 2) {
     if (model::adapted_weight(specs[i].name) != spec.name) continue;
     const Buffer a = model::read_parameter(adapters, specs[i]),
                  b = model::read_parameter(adapters, specs[i + 1]);
     Buffer product(weight.size());
-    kernels::linear_grad_input(pool, spec.shape[0], spec.shape[1], recipe.lora_rank, b.data(), a.data(),
-                               product.data(), kernels::Into::kStore);
+    if (config.architecture->transposed)
+      transposed_product(pool, recipe.lora_rank, spec, a, b, product);
+    else
+      kernels::linear_grad_input(pool, spec.shape[0], spec.shape[1], recipe.lora_rank, b.data(), a.data(),
+                                 product.data(), kernels::Into::kStore);
     kernels::add_scaled(pool, weight.size(), model::adapter_scale(recipe), product.data(), weight.data());
   }
   return weight;
@@ -78,8 +102,9 @@ Buffer merged(const model::Checkpoint& base, const model::Checkpoint& adapters, 
 
 }  // namespace
 
-std::string adapter_config(const record::Recipe& recipe) {
+std::string adapter_config(const model::Config& config, const record::Recipe& recipe) {
   Json json = {{"base_model_name_or_path", nullptr},
+               {"fan_in_fan_out", config.architecture->transposed},
                {"inference_mode", true},
                {"init_lora_weights", "gaussian"},
                {"lora_dropout", recipe.lora_dropout},
@@ -95,18 +120,21 @@ std::string adapter_config(const record::Recipe& recipe) {
   const std::vector<bool> targets = record::lora_targets(recipe.lora_targets);
   json["target_modules"] = Json::array();
   for (std::size_t i = 0; i < targets.size(); ++i)
-    if (targets[i]) json["target_modules"].push_back(module_of(i));
+    if (targets[i]) json["target_modules"].push_back(short_name(*config.architecture, i));
   return json.dump(2) + "\n";
 }
 
-void read_adapter_config(std::string_view text, record::Recipe& recipe) {
+void read_adapter_config(std::string_view text, const model::Config& config, record::Recipe& recipe) {
   const Json json = within(kAdapterConfig, [&] { return parse_json(text, {.max_bytes = kMaxConfigBytes}); });
   if (!json.is_object()) fail(Fault::kEvidence, kAdapterConfig, ": not a JSON object");
   if (const auto type = json.find("peft_type"); type == json.end() || *type != "LORA")
     bad("peft_type", "is not \"LORA\"");
-  for (const auto& [key, value] : kFixed)
+  const auto fixed = [&](const char* key, const Json& value) {
     if (const auto found = json.find(key); found != json.end() && !found->is_null() && *found != value)
-      bad(key, "is set; not supported");
+      bad(key, cat("is ", found->dump(), "; not supported"));
+  };
+  for (const auto& [key, value] : kFixed) fixed(key, value);
+  fixed("fan_in_fan_out", config.architecture->transposed);
   // Others change the model's weights too.
   if (const auto init = json.find("init_lora_weights");
       init != json.end() && !init->is_boolean() && !init->is_null() && *init != "gaussian")
@@ -118,11 +146,11 @@ void read_adapter_config(std::string_view text, record::Recipe& recipe) {
     bad("lora_alpha", "is not positive");
   recipe.lora_rank = rank->get<std::int64_t>();
   recipe.lora_alpha = alpha->get<double>();
-  recipe.lora_targets = record::lora_targets_text(targets_from(json));
+  recipe.lora_targets = record::lora_targets_text(targets_from(json, *config.architecture));
 }
 
-std::map<std::string, Digest> export_adapters(const fs::path& out, const record::Recipe& recipe,
-                                              const Blocks& blocks) {
+std::map<std::string, Digest> export_adapters(const fs::path& out, const model::Config& config,
+                                              const record::Recipe& recipe, const Blocks& blocks) {
   return write_folder(out, [&](FolderWriter& folder) {
     std::vector<TensorSpec> specs;
     std::map<std::string, ByteView> values;
@@ -133,7 +161,7 @@ std::map<std::string, Digest> export_adapters(const fs::path& out, const record:
       }
     folder.put_weights(std::string(kAdapterWeights), specs,
                        [&](const TensorSpec& spec) { return values.at(spec.name); });
-    folder.put(std::string(kAdapterConfig), adapter_config(recipe));
+    folder.put(std::string(kAdapterConfig), adapter_config(config, recipe));
   });
 }
 
@@ -146,14 +174,13 @@ void merge(const MergeOptions& options) {
   const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
   record::Recipe recipe;
   recipe.method = "lora";
-  const auto base = model::Checkpoint::open(options.model);
+  const auto base = model::Checkpoint::open(options.model, config);
   const auto adapters = open_adapters(options.adapter, config, recipe);
-  const std::vector<TensorSpec> specs = model::all_trained_tensors(config, recipe);
   ThreadPool pool(options.threads);
   write_folder(options.out, [&](FolderWriter& folder) {
     Buffer now;
     folder.put_weights("model.safetensors", model::all_tensors(config), [&](const TensorSpec& spec) {
-      now = merged(base, adapters, recipe, specs, spec, pool);
+      now = merged(base, adapters, config, recipe, spec, pool);
       return now.bytes();
     });
     put_model_files(folder, options.model, config_text);
@@ -162,7 +189,7 @@ void merge(const MergeOptions& options) {
 
 model::Checkpoint open_adapters(const fs::path& folder, const model::Config& config, record::Recipe& recipe) {
   const std::string text = read_file(folder / kAdapterConfig, kMaxConfigBytes);
-  within(folder.native(), [&] { read_adapter_config(text, recipe); });
+  within(folder.native(), [&] { read_adapter_config(text, config, recipe); });
   const fs::path weights = folder / kAdapterWeights;
   auto adapters = model::Checkpoint::open_file(weights);
   std::set<std::string> known;

@@ -16,17 +16,17 @@ namespace aftune::train {
 inline constexpr std::string_view kAdapterWeights = "adapter_model.safetensors";
 inline constexpr std::string_view kAdapterConfig = "adapter_config.json";
 
-/// adapter_config.json of a run: its text follows from the recipe. Of which model the adapters are is not in
-/// it.
-std::string adapter_config(const record::Recipe& recipe);
+/// adapter_config.json of a run: its text follows from config and recipe. Of which model the adapters are is
+/// not in it.
+std::string adapter_config(const model::Config& config, const record::Recipe& recipe);
 /// Takes rank, alpha and targets from such a text. Throws Error{kEvidence} for whatever would change the
 /// arithmetic: another kind of adapter, biases, patterns, layers left out, rank-stabilised scaling.
-void read_adapter_config(std::string_view text, record::Recipe& recipe);
+void read_adapter_config(std::string_view text, const model::Config& config, record::Recipe& recipe);
 
 /// Writes the trained adapters as peft loads them, F32. The folder appears whole or not at all; one that is
 /// there already must hold the same files. Returns the BLAKE3 of each file.
-std::map<std::string, Digest> export_adapters(const fs::path& out, const record::Recipe& recipe,
-                                              const Blocks& blocks);
+std::map<std::string, Digest> export_adapters(const fs::path& out, const model::Config& config,
+                                              const record::Recipe& recipe, const Blocks& blocks);
 
 /// Opens such a folder; rank, alpha and targets of the recipe become its own. Throws Error{kUsage} if a file
 /// is absent, {kEvidence} if there is a tensor that is none of these adapters of this model.

@@ -39,6 +39,9 @@ void check_recipe(const Inputs& in) {
   if (!model::can_drop(in.config, in.recipe))
     fail(Fault::kUsage, "--lora-dropout is for models of at most 256 layers, and this one has ",
          in.config.layers);
+  if (const std::string_view target = model::missing_target(in.config, in.recipe); !target.empty())
+    fail(Fault::kUsage, "--lora-targets: the layers of a ", in.config.model_type, " model have no \"", target,
+         '"');
   try {
     record::recipe_from_json(record::to_json(in.recipe));
   } catch (const Error& e) {
@@ -103,7 +106,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
             .eval = std::nullopt,
             .recipe = options.recipe,
             .grid = {}};
-  if (!in.recipe.init) in.base = model::Checkpoint::open(options.model);
+  if (!in.recipe.init) in.base = model::Checkpoint::open(options.model, in.config);
   if (in.images) settle_image_recipe(in.config, in.recipe);
   if (options.adapter) in.adapters = open_adapters(*options.adapter, in.config, in.recipe);
   if (in.recipe.eos && !in.config.eos.empty()) in.eos = in.config.eos.front();

@@ -134,7 +134,7 @@ std::optional<float> Job::evaluate() {
 
 void Job::finish() {
   const auto files = inputs_.recipe.is_lora()
-                         ? export_adapters(options_.out, inputs_.recipe, engine_.blocks())
+                         ? export_adapters(options_.out, inputs_.config, inputs_.recipe, engine_.blocks())
                          : export_model(options_.out, options_.model, inputs_, engine_.blocks());
   if (!recorder_) return;
   const auto specs = model::all_trained_tensors(inputs_.config, inputs_.recipe);

@@ -48,6 +48,53 @@ TEST_P(Rows, RmsNorm) {
   }
 }
 
+TEST_P(Rows, LayerNorm) {
+  for (const std::int64_t h : kSizes) {
+    const Floats x = awkward(kRows * h, 22, 3), w = awkward(h, 23), b = awkward(h, 24),
+                 dy = awkward(kRows * h, 25);
+    Floats y(x.size()), mean(kRows), inv(kRows);
+    layernorm(one_thread(), kRows, h, 1e-6f, x.data(), w.data(), b.data(), y.data(), mean.data(), inv.data());
+    const FloatsOnDevice x_on(x), w_on(w), b_on(b), dy_on(dy), y_on(kRows * h), mean_on(kRows), inv_on(kRows);
+    cuda::layernorm(nullptr, kRows, h, 1e-6f, x_on.data(), w_on.data(), b_on.data(), y_on.data(),
+                    mean_on.data(), inv_on.data());
+    EXPECT_TRUE(same_bits(y, y_on.get())) << h;
+    EXPECT_TRUE(same_bits(mean, mean_on.get()) && same_bits(inv, inv_on.get())) << h;
+    for (const bool add : {false, true}) {
+      Floats dx = y;
+      const FloatsOnDevice dx_on(dx);
+      layernorm_grad_input(one_thread(), kRows, h, x.data(), w.data(), mean.data(), inv.data(), dy.data(),
+                           dx.data(), add ? Into::kAdd : Into::kStore);
+      cuda::layernorm_grad_input(nullptr, kRows, h, x_on.data(), w_on.data(), mean_on.data(), inv_on.data(),
+                                 dy_on.data(), dx_on.data(), add);
+      EXPECT_TRUE(same_bits(dx, dx_on.get())) << h;
+    }
+    const Lengths starts = {0, 1, 1, kRows};
+    Floats dw = w;
+    const FloatsOnDevice dw_on(dw);
+    const OnDevice<std::int64_t> starts_on(starts);
+    layernorm_grad_weight(one_thread(), 3, starts.data(), h, x.data(), mean.data(), inv.data(), dy.data(),
+                          dw.data());
+    cuda::layernorm_grad_weight(nullptr, 3, starts_on.data(), h, x_on.data(), mean_on.data(), inv_on.data(),
+                                dy_on.data(), dw_on.data());
+    EXPECT_TRUE(same_bits(dw, dw_on.get())) << h;
+  }
+}
+
+TEST_P(Rows, Gelu) {
+  for (const std::int64_t n : kSizes)
+    for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh}) {
+      const Floats x = awkward(n, 26, 8), dy = awkward(n, 27);
+      const FloatsOnDevice x_on(x), dy_on(dy), y_on(n), dx_on(n);
+      Floats y(x.size()), dx(x.size());
+      gelu(one_thread(), form, n, x.data(), y.data());
+      cuda::gelu(nullptr, form, n, x_on.data(), y_on.data());
+      EXPECT_TRUE(same_bits(y, y_on.get())) << n;
+      gelu_grad(one_thread(), form, n, x.data(), dy.data(), dx.data());
+      cuda::gelu_grad(nullptr, form, n, x_on.data(), dy_on.data(), dx_on.data());
+      EXPECT_TRUE(same_bits(dx, dx_on.get())) << n;
+    }
+}
+
 TEST_P(Rows, Elements) {
   for (const std::int64_t n : kSizes) {
     const Floats gate = awkward(n, 4, 40), up = awkward(n, 5), dy = awkward(n, 6);

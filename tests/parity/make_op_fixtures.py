@@ -79,6 +79,10 @@ def main(folder):
                           lambda q, k, v: attention(q, k, v, starts), starts=starts, heads=4, kv_heads=2, head_dim=6),
         "embedding": case({"table": tensor(6, 4)}, lambda table: F.embedding(torch.tensor(ids), table), ids=ids, h=4),
         "cross_entropy": cross_entropy(),
+        "layernorm": case({"x": tensor(3, 40), "w": tensor(40), "b": tensor(40)},
+                          lambda x, w, b: F.layer_norm(x, (40,), w, b, 1e-5), n=3, h=40, eps=1e-5),
+        "gelu": case({"x": tensor(40, scale=3)}, F.gelu),
+        "gelu_tanh": case({"x": tensor(40, scale=3)}, lambda x: F.gelu(x, approximate="tanh")),
     }
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "ops.json"), "w", encoding="utf-8") as f:

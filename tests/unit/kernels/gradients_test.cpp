@@ -68,6 +68,60 @@ TEST(Gradients, RmsNorm) {
   expect_gradient(dw, w, [&](const Doubles& at) { return dot(rmsnorm64(widen(x), at), dy); });
 }
 
+Doubles layernorm64(const Doubles& x, const Doubles& w, const Doubles& b) {
+  Doubles y(x.size());
+  const auto count = static_cast<double>(w.size());
+  for (std::size_t r = 0; r < x.size(); r += w.size()) {
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < w.size(); ++i) sum += x[r + i];
+    const double mean = sum / count;
+    for (std::size_t i = 0; i < w.size(); ++i) squares += (x[r + i] - mean) * (x[r + i] - mean);
+    const double inv = 1 / std::sqrt(squares / count + kEps);
+    for (std::size_t i = 0; i < w.size(); ++i) y[r + i] = (x[r + i] - mean) * inv * w[i] + b[i];
+  }
+  return y;
+}
+
+TEST(Gradients, LayerNorm) {
+  ThreadPool pool(2);
+  const Floats x = uniform(kRows * kWidth, 21, 2), w = uniform(kWidth, 22), b = uniform(kWidth, 23),
+               dy = uniform(kRows * kWidth, 24);
+  Floats y(x.size()), mean(kRows), inv(kRows), dx(x.size()), dw(kWidth), db(kWidth);
+  layernorm(pool, kRows, kWidth, static_cast<float>(kEps), x.data(), w.data(), b.data(), y.data(),
+            mean.data(), inv.data());
+  layernorm_grad_input(pool, kRows, kWidth, x.data(), w.data(), mean.data(), inv.data(), dy.data(), dx.data(),
+                       Into::kStore);
+  const std::int64_t starts[] = {0, 2, 2, kRows};
+  layernorm_grad_weight(pool, 3, starts, kWidth, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+  bias_grad(pool, 3, starts, kWidth, dy.data(), db.data());
+  const auto at = [&](const Doubles& x64, const Doubles& w64, const Doubles& b64) {
+    return dot(layernorm64(x64, w64, b64), dy);
+  };
+  expect_gradient(dx, x, [&](const Doubles& moved) { return at(moved, widen(w), widen(b)); });
+  expect_gradient(dw, w, [&](const Doubles& moved) { return at(widen(x), moved, widen(b)); });
+  expect_gradient(db, b, [&](const Doubles& moved) { return at(widen(x), widen(w), moved); });
+}
+
+double gelu64(GeluForm form, double x) {
+  if (form == GeluForm::kErf) return 0.5 * x * std::erfc(-x * std::sqrt(0.5));
+  return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+
+TEST(Gradients, Gelu) {
+  ThreadPool pool(2);
+  const std::int64_t n = kRows * kWidth;
+  const Floats x = uniform(n, 25, 5), dy = uniform(n, 26);
+  for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh}) {
+    Floats dx(x.size());
+    gelu_grad(pool, form, n, x.data(), dy.data(), dx.data());
+    expect_gradient(dx, x, [&](const Doubles& at) {
+      Doubles y;
+      for (const double value : at) y.push_back(gelu64(form, value));
+      return dot(y, dy);
+    });
+  }
+}
+
 double swiglu_loss(const Doubles& gate, const Doubles& up, const Floats& dy) {
   Doubles y(gate.size());
   for (std::size_t i = 0; i < y.size(); ++i) y[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -71,6 +72,35 @@ TEST_F(TorchOps, RmsNorm) {
   expect("y", y);
   expect("dx", dx);
   expect("dw", dw);
+}
+
+TEST_F(TorchOps, LayerNorm) {
+  load("layernorm");
+  const auto n = get<std::int64_t>("n"), h = get<std::int64_t>("h");
+  const Floats x = floats("x"), w = floats("w"), b = floats("b"), dy = floats("dy");
+  const std::int64_t rows[] = {0, 1, n};
+  Floats y(x.size()), mean(static_cast<std::size_t>(n)), inv(mean), dx(x.size()), dw(w.size()), db(b.size());
+  layernorm(pool, n, h, get<float>("eps"), x.data(), w.data(), b.data(), y.data(), mean.data(), inv.data());
+  layernorm_grad_input(pool, n, h, x.data(), w.data(), mean.data(), inv.data(), dy.data(), dx.data(),
+                       Into::kStore);
+  layernorm_grad_weight(pool, 2, rows, h, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+  bias_grad(pool, 2, rows, h, dy.data(), db.data());
+  expect("y", y);
+  expect("dx", dx);
+  expect("dw", dw);
+  expect("db", db);
+}
+
+TEST_F(TorchOps, Gelu) {
+  for (const auto& [name, form] : {std::pair("gelu", GeluForm::kErf), {"gelu_tanh", GeluForm::kTanh}}) {
+    load(name);
+    const Floats x = floats("x"), dy = floats("dy");
+    Floats y(x.size()), dx(x.size());
+    gelu(pool, form, std::ssize(x), x.data(), y.data());
+    gelu_grad(pool, form, std::ssize(x), x.data(), dy.data(), dx.data());
+    expect("y", y);
+    expect("dx", dx);
+  }
 }
 
 TEST_F(TorchOps, SwiGlu) {

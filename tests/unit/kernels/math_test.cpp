@@ -62,6 +62,31 @@ TEST(Math32, ExpAndLogAreWithinAnUlp) {
   EXPECT_LE(worst_ulps(
                 best().log32, [](double x) { return std::log(x); }, 1021),
             0.82);
+  EXPECT_LE(worst_ulps(
+                best().erf32, [](double x) { return std::erf(x); }, 1021),
+            1.13);
+}
+
+// Of gelu the error is bounded by |x|: beside it a small value in the tail is none that adds up to anything.
+TEST(Math32, GeluIsWithinTwoRoundingsOfItsInput) {
+  const auto tanh_form = [](double x) {
+    return x / (1 + std::exp(-2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+  };
+  double erf_worst = 0, tanh_worst = 0;
+  sample_all_floats(1021, [&](const Floats& x) {
+    Floats by_erf(x.size()), by_tanh(x.size());
+    best().gelu(GeluForm::kErf, std::ssize(x), x.data(), by_erf.data());
+    best().gelu(GeluForm::kTanh, std::ssize(x), x.data(), by_tanh.data());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto at = static_cast<double>(x[i]), size = std::abs(at);
+      if (!(size > 0x1p-100) || !(size < 100)) continue;
+      const double exact = 0.5 * at * std::erfc(-at / std::sqrt(2.0));
+      erf_worst = std::max(erf_worst, std::abs(static_cast<double>(by_erf[i]) - exact) / size);
+      tanh_worst = std::max(tanh_worst, std::abs(static_cast<double>(by_tanh[i]) - tanh_form(at)) / size);
+    }
+  });
+  EXPECT_LE(erf_worst, 2.1 * 0x1p-24);
+  EXPECT_LE(tanh_worst, 2.3 * 0x1p-24);
 }
 
 TEST(Math32, SpecialValues) {
@@ -80,6 +105,10 @@ TEST(Math32, SpecialValues) {
   EXPECT_EQ(l[3], kInf);
   EXPECT_TRUE(std::isnan(l[4]) && std::isnan(l[5]) && std::isnan(l[6]));
   EXPECT_NEAR(l[9], -103.27893f, 1e-5f);
+  const Floats r = apply(best().erf32, x);
+  EXPECT_TRUE(same_bits({r[0], r[1], r[3], r[4]}, {0.0f, -0.0f, 1.0f, -1.0f}));
+  EXPECT_TRUE(std::isnan(r[5]));
+  EXPECT_TRUE(same_bits({r[2]}, {-r[6]}));
 }
 
 TEST(Math32, InstructionSetsAgreeOnASampleOfAllInputs) {
@@ -88,6 +117,7 @@ TEST(Math32, InstructionSetsAgreeOnASampleOfAllInputs) {
     sample_all_floats(isa == Isa::kScalar ? 1021 : 257, [&](const Floats& x) {
       ASSERT_TRUE(same_bits(apply(table.exp32, x), apply(best().exp32, x))) << name(isa);
       ASSERT_TRUE(same_bits(apply(table.log32, x), apply(best().log32, x))) << name(isa);
+      ASSERT_TRUE(same_bits(apply(table.erf32, x), apply(best().erf32, x))) << name(isa);
     });
   }
 }

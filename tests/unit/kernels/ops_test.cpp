@@ -44,6 +44,20 @@ TEST(Threads, RmsNorm) {
   });
 }
 
+TEST(Threads, LayerNorm) {
+  const Floats x = awkward(kCount, 18), w = awkward(kWidth, 19), dy = awkward(kCount, 20);
+  const std::int64_t starts[] = {0, 10, 11, kRows};
+  expect_same_for_any_threads([&](ThreadPool& pool) {
+    Floats y(x.size()), mean(kRows), inv(kRows), dx = x, dw(kWidth);
+    layernorm(pool, kRows, kWidth, 1e-6f, x.data(), w.data(), w.data(), y.data(), mean.data(), inv.data());
+    layernorm_grad_input(pool, kRows, kWidth, x.data(), w.data(), mean.data(), inv.data(), dy.data(),
+                         dx.data(), Into::kAdd);
+    layernorm_grad_weight(pool, 3, starts, kWidth, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+    for (const Floats* part : {&mean, &inv, &dx, &dw}) y.insert(y.end(), part->begin(), part->end());
+    return y;
+  });
+}
+
 TEST(Threads, ElementOperations) {
   const std::int64_t n = 200001;
   const Floats a = awkward(n, 4, 10), b = awkward(n, 5), c = awkward(n, 6);
@@ -51,6 +65,10 @@ TEST(Threads, ElementOperations) {
     Floats y(a.size()), da(a.size()), db(a.size());
     swiglu(pool, n, a.data(), b.data(), y.data());
     swiglu_grad(pool, n, a.data(), b.data(), c.data(), da.data(), db.data());
+    for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh}) {
+      gelu(pool, form, n, y.data(), y.data());
+      gelu_grad(pool, form, n, a.data(), da.data(), da.data());
+    }
     add(pool, n, y.data(), da.data(), y.data());
     add(pool, n, y.data(), db.data(), y.data());
     return y;
@@ -149,6 +167,8 @@ TEST(MicroBatches, GradientsOfWeightsDoNotDependOnTheSplit) {
   const std::int64_t starts[] = {0, 5, 6, 20, kRows};
   ThreadPool pool(2);
   Floats dw(kWidth), db(kWidth), dtable(5 * kWidth), split_dw(dw), split_db(db), split_dtable(dtable);
+  Floats dl(kWidth), split_dl(dl);
+  layernorm_grad_weight(pool, 4, starts, kWidth, x.data(), inv.data(), inv.data(), dy.data(), dl.data());
   rmsnorm_grad_weight(pool, 4, starts, kWidth, x.data(), inv.data(), dy.data(), dw.data());
   bias_grad(pool, 4, starts, kWidth, dy.data(), db.data());
   embedding_grad(pool, 4, starts, kWidth, ids.data(), dy.data(), dtable.data());
@@ -157,10 +177,13 @@ TEST(MicroBatches, GradientsOfWeightsDoNotDependOnTheSplit) {
     rmsnorm_grad_weight(pool, 1, row, kWidth, x.data() + at, inv.data() + first, dy.data() + at,
                         split_dw.data());
     bias_grad(pool, 1, row, kWidth, dy.data() + at, split_db.data());
+    layernorm_grad_weight(pool, 1, row, kWidth, x.data() + at, inv.data() + first, inv.data() + first,
+                          dy.data() + at, split_dl.data());
     embedding_grad(pool, 1, row, kWidth, ids.data() + first, dy.data() + at, split_dtable.data());
   }
   EXPECT_TRUE(same_bits(dw, split_dw));
   EXPECT_TRUE(same_bits(db, split_db));
+  EXPECT_TRUE(same_bits(dl, split_dl));
   EXPECT_TRUE(same_bits(dtable, split_dtable));
 }
 
@@ -190,6 +213,48 @@ TEST(NonFinite, RmsNormNeverHidesABadOrOverflowingRow) {
     EXPECT_TRUE(std::isnan(inv)) << bad;
     EXPECT_TRUE(any_nonfinite(pool, 100, y.data())) << bad;
   }
+}
+
+TEST(NonFinite, LayerNormNeverHidesABadOrOverflowingRow) {
+  ThreadPool pool(1);
+  for (const float bad : {kNan, kInf, -kInf, 3e38f, 1e20f}) {
+    Floats x = uniform(100, 14), y(100);
+    const Floats w(100, 1.0f), b(100, 0.0f);
+    float mean = 0, inv = 0;
+    x[57] = bad;
+    layernorm(pool, 1, 100, 1e-6f, x.data(), w.data(), b.data(), y.data(), &mean, &inv);
+    EXPECT_TRUE(std::isnan(inv)) << bad;
+    EXPECT_TRUE(any_nonfinite(pool, 100, y.data())) << bad;
+  }
+}
+
+TEST(NonFinite, GeluPassesBadInputsOn) {
+  ThreadPool pool(1);
+  for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh})
+    for (const float bad : {kNan, -kNan, kInf, -kInf}) {
+      const float good = 0.5f;
+      float y = 0, dx = 0;
+      gelu(pool, form, 1, &bad, &y);
+      EXPECT_FALSE(std::isfinite(y)) << bad;
+      gelu_grad(pool, form, 1, &good, &bad, &dx);
+      EXPECT_FALSE(std::isfinite(dx)) << bad;
+      gelu_grad(pool, form, 1, &bad, &good, &dx);
+      EXPECT_TRUE(std::isnan(dx)) << bad;
+    }
+}
+
+// Also where squares and cubes overflow.
+TEST(NonFinite, GeluOfAnyFiniteNumberIsFinite) {
+  ThreadPool pool(1);
+  for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh})
+    for (const float x : {1e13f, 1e20f, 3e38f}) {
+      float y = 0;
+      gelu(pool, form, 1, &x, &y);
+      EXPECT_EQ(y, x);
+      const float negative = -x;
+      gelu(pool, form, 1, &negative, &y);
+      EXPECT_EQ(y, 0.0f);
+    }
 }
 
 TEST(NonFinite, SwiGluPassesBadInputsOn) {

@@ -24,6 +24,12 @@ inline float log(float x) {
   return y;
 }
 
+inline float erf(float x) {
+  float y;
+  row_table(Isa::kScalar).erf32(1, &x, &y);
+  return y;
+}
+
 /// rowsum/1 of terms that step(acc, i) adds.
 template <class Step>
 float rowsum(std::int64_t n, const Step& step) {
@@ -69,6 +75,52 @@ inline void rmsnorm_grad_input(std::int64_t h, const float* x, const float* w, f
     const float grad = inv * std::fma(-normed, mean, w[i] * dy[i]);
     dx[i] = add ? dx[i] + grad : grad;
   }
+}
+
+inline Floats layernorm(std::int64_t h, float eps, const Floats& x, const Floats& w, const Floats& b,
+                        Floats& mean, Floats& inv) {
+  Floats y(x.size());
+  for (std::size_t r = 0; r < inv.size(); ++r) {
+    const auto at = r * static_cast<std::size_t>(h);
+    const float* row = x.data() + at;
+    const float sum = rowsum(h, [&](float acc, std::int64_t i) { return acc + row[i]; });
+    mean[r] = sum / static_cast<float>(h);
+    const float squares = rowsum(h, [&](float acc, std::int64_t i) {
+      const float off = row[i] - mean[r];
+      return std::fma(off, off, acc);
+    });
+    inv[r] = 1.0f / std::sqrt(squares / static_cast<float>(h) + eps);
+    for (std::size_t i = 0; i < w.size(); ++i) y[at + i] = std::fma((row[i] - mean[r]) * inv[r], w[i], b[i]);
+  }
+  return y;
+}
+
+inline void layernorm_grad_input(std::int64_t h, const float* x, const float* w, float mean, float inv,
+                                 const float* dy, float* dx, bool add) {
+  const float sum = rowsum(h, [&](float acc, std::int64_t i) { return std::fma(w[i], dy[i], acc); });
+  const float dot =
+      rowsum(h, [&](float acc, std::int64_t i) { return std::fma(w[i] * dy[i], (x[i] - mean) * inv, acc); });
+  const float shift = sum / static_cast<float>(h), slope = dot / static_cast<float>(h);
+  for (std::int64_t i = 0; i < h; ++i) {
+    const float normed = (x[i] - mean) * inv;
+    const float grad = inv * std::fma(-normed, slope, w[i] * dy[i] - shift);
+    dx[i] = add ? dx[i] + grad : grad;
+  }
+}
+
+struct GeluResult {
+  float value, slope;
+};
+inline GeluResult gelu(GeluForm form, float x) {
+  if (form == GeluForm::kErf) {
+    const float phi = 0.5f * (1.0f + erf(x * 0x1.6a09e6p-1f));
+    return {x * phi, std::fma(x * 0x1.988454p-2f, exp((-0.5f * x) * x), phi)};
+  }
+  const float cubed = std::fma(0x1.6e4e26p-5f * (x * x), x, x);
+  const float denominator = 1.0f + exp(-0x1.988454p+0f * cubed);
+  const float s = 1.0f / denominator;
+  const float twice = std::fma(0x1.b6676cp-3f, x * x, 0x1.988454p+0f);
+  return {x / denominator, s * std::fma(x * (1.0f - s), twice, 1.0f)};
 }
 
 inline void swiglu_grad(float gate, float up, float dy, float& dgate, float& dup) {

@@ -90,6 +90,69 @@ TEST_P(Rows, RmsNormGradWeightIsAChainOverTokens) {
     }
 }
 
+TEST_P(Rows, LayerNorm) {
+  for (const std::int64_t h : kLengths) {
+    if (h == 0) continue;
+    const Floats x = awkward(3 * h, 31, 4.0f), w = awkward(h, 32), b = awkward(h, 33);
+    Floats y(x.size()), mean(3), inv(3), expected_mean(3), expected_inv(3);
+    table_.layernorm(3, h, kEps, x.data(), w.data(), b.data(), y.data(), mean.data(), inv.data());
+    EXPECT_TRUE(same_bits(y, plain::layernorm(h, kEps, x, w, b, expected_mean, expected_inv))) << h;
+    EXPECT_TRUE(same_bits(mean, expected_mean)) << h;
+    EXPECT_TRUE(same_bits(inv, expected_inv)) << h;
+  }
+}
+
+TEST_P(Rows, LayerNormGradInput) {
+  for (const std::int64_t h : kLengths)
+    for (const bool add : {false, true}) {
+      const Floats x = awkward(h, 34, 3.0f), w = awkward(h, 35), dy = awkward(h, 36);
+      Floats dx = awkward(h, 37), expected = dx;
+      const float mean = 0.3f, inv = 0.7f;
+      table_.layernorm_grad_input(1, h, x.data(), w.data(), &mean, &inv, dy.data(), dx.data(), add);
+      plain::layernorm_grad_input(h, x.data(), w.data(), mean, inv, dy.data(), expected.data(), add);
+      EXPECT_TRUE(same_bits(dx, expected)) << h;
+    }
+}
+
+TEST_P(Rows, LayerNormGradWeightIsAChainOverTokens) {
+  for (const std::int64_t h : kLengths)
+    for (const std::int64_t length : {0, 1, 5}) {
+      const Floats x = awkward(length * h, 38), dy = awkward(length * h, 39), mean = uniform(length, 40),
+                   inv = uniform(length, 41);
+      Floats dw = awkward(h, 42), expected = dw;
+      table_.layernorm_grad_weight(h, length, h, x.data(), mean.data(), inv.data(), dy.data(), dw.data());
+      for (std::int64_t c = 0; c < h; ++c) {
+        float acc = 0;
+        for (std::int64_t t = 0; t < length; ++t) {
+          const auto at = static_cast<std::size_t>(t * h + c), row = static_cast<std::size_t>(t);
+          acc = std::fma(dy[at], (x[at] - mean[row]) * inv[row], acc);
+        }
+        expected[static_cast<std::size_t>(c)] += acc + 0.0f;
+      }
+      EXPECT_TRUE(same_bits(dw, expected)) << h << ' ' << length;
+    }
+}
+
+TEST_P(Rows, Gelu) {
+  for (const GeluForm form : {GeluForm::kErf, GeluForm::kTanh})
+    for (const std::int64_t n : kLengths) {
+      const Floats x = awkward(n, 43, 8.0f), dy = awkward(n, 44);
+      Floats y(x.size()), dx(y), over_x(x), over_dy(dy), expected(y), expected_dx(y);
+      table_.gelu(form, n, x.data(), y.data());
+      table_.gelu_grad(form, n, x.data(), dy.data(), dx.data());
+      table_.gelu_grad(form, n, over_x.data(), dy.data(), over_x.data());
+      table_.gelu_grad(form, n, x.data(), over_dy.data(), over_dy.data());
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const plain::GeluResult at = plain::gelu(form, x[i]);
+        expected[i] = at.value;
+        expected_dx[i] = dy[i] * at.slope;
+      }
+      EXPECT_TRUE(same_bits(y, expected)) << n;
+      EXPECT_TRUE(same_bits(dx, expected_dx)) << n;
+      EXPECT_TRUE(same_bits(over_x, dx) && same_bits(over_dy, dx)) << n;
+    }
+}
+
 TEST_P(Rows, SwiGlu) {
   for (const std::int64_t n : kLengths) {
     const Floats gate = awkward(n, 13, 100.0f), up = awkward(n, 14), dy = awkward(n, 15);

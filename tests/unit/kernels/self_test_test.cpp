@@ -37,11 +37,15 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
-  EXPECT_EQ(
-      op_names(kI14,
-               {.biases = true, .adapters = true, .images = true, .layer_scale = true, .class_mean = true})
-          .size(),
-      known_answers().size());
+  const OpUses all{.biases = true,
+                   .adapters = true,
+                   .layernorm = true,
+                   .gelu = true,
+                   .gelu_tanh = true,
+                   .images = true,
+                   .layer_scale = true,
+                   .class_mean = true};
+  EXPECT_EQ(op_names(kI14, all).size(), known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -58,7 +62,7 @@ TEST(OpNames, ThoseOfI14AreMoreByItsProductAndItsQuantiser) {
   EXPECT_EQ(f32.size() + more.size(), i14.size());
 }
 
-TEST(OpNames, SomeAreListedWhereTheyAreUsed) {
+TEST(OpNames, ThoseThatOnlySomeModelsNeedAreListedWhereTheyAreUsed) {
   using Names = std::vector<std::string>;
   for (const Profile& profile : {kF32, kI14}) {
     const auto more_of = [&](const OpUses& uses) {
@@ -69,6 +73,11 @@ TEST(OpNames, SomeAreListedWhereTheyAreUsed) {
       return more;
     };
     EXPECT_EQ(more_of({.biases = true}), Names{"bias/1"});
+    EXPECT_EQ(more_of({.layernorm = true}), Names{"layernorm/1"});
+    EXPECT_EQ(more_of({.gelu = true}), Names{"gelu/1"});
+    EXPECT_EQ(more_of({.gelu_tanh = true}), Names{"gelu-tanh/1"});
+    EXPECT_EQ(op_names(profile, {.rmsnorm = false, .rope = false, .swiglu = false}).size() + 3,
+              op_names(profile).size());
     EXPECT_EQ(more_of({.adapters = true}), (Names{"dropout/1", "scaled/1"}));
     EXPECT_EQ(more_of({.images = true}), (Names{"attention-full/1", "patches/1"}));
     EXPECT_EQ(more_of({.layer_scale = true}), Names{"layer-scale/1"});

@@ -10,7 +10,9 @@
 #include "kernels/cuda/warp_lanes.cuh"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
+#include "kernels/gelu.h"
 #include "kernels/layer_scale.h"
+#include "kernels/layernorm.h"
 #include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -60,11 +62,29 @@ TEST(Warp, RmsNorm) {
   }
 }
 
+TEST(Warp, LayerNorm) {
+  for (const std::int64_t h : kFewLengths) {
+    const Floats x = awkward(h, 17, 3), w = awkward(h, 18), dy = awkward(h, 19);
+    const portable::LayerNorm op{h, 1e-6f};
+    expect_same_lanes(Floats(x.size() + 2), [&](auto lanes, float* y) {
+      const auto of = op.row(lanes, x.data(), w.data(), dy.data(), y);
+      lanes.one(0, [&](std::int64_t) { y[h] = of.mean; });
+      lanes.one(1, [&](std::int64_t) { y[h + 1] = of.inv; });
+    });
+    for (const bool add : {false, true})
+      expect_same_lanes(dy, [&](auto lanes, float* dx) {
+        op.row_grad_input(lanes, x.data(), w.data(), {0.2f, 0.8f}, dy.data(), dx, add);
+      });
+  }
+}
+
 TEST(Warp, ColumnChains) {
   const std::int64_t h = 45, length = 6, positions[] = {0, 2, 5};
   const Floats x = awkward(length * h, 5), dy = awkward(length * h, 6), inv = uniform(length, 7);
   expect_same_lanes(awkward(h, 8), [&](auto lanes, float* dw) {
     portable::RmsNorm{h, 0}.columns_grad_weight(lanes, h, length, x.data(), inv.data(), dy.data(), dw);
+    portable::LayerNorm{h, 0}.columns_grad_weight(lanes, h, length, x.data(), dy.data(), inv.data(),
+                                                  dy.data(), dw);
     portable::Embedding{h}.columns_grad(lanes, h, 3, positions, dy.data(), dw);
     portable::Bias{h}.columns_grad(lanes, h, length, dy.data(), dw);
     portable::Bias{h}.row(lanes, dy.data(), dw);
@@ -97,6 +117,12 @@ TEST(Warp, ElementsAndRope) {
     expect_same_lanes(Floats(3 * gate.size()), [&](auto lanes, float* out) {
       portable::SwiGlu{}.elements(lanes, n, gate.data(), up.data(), out);
       portable::SwiGlu{}.elements_grad(lanes, n, gate.data(), up.data(), dy.data(), out + n, out + 2 * n);
+    });
+    expect_same_lanes(Floats(4 * gate.size()), [&](auto lanes, float* out) {
+      portable::gelu_elements<portable::Gelu>(lanes, n, gate.data(), out);
+      portable::gelu_elements_grad<portable::Gelu>(lanes, n, gate.data(), dy.data(), out + n);
+      portable::gelu_elements<portable::GeluTanh>(lanes, n, gate.data(), out + 2 * n);
+      portable::gelu_elements_grad<portable::GeluTanh>(lanes, n, gate.data(), dy.data(), out + 3 * n);
     });
     expect_same_lanes(awkward(n, 15), [&](auto lanes, float* y) {
       portable::dropout_of({0.4, 8, 2, 3, 1}).row(lanes, n, 5, 6, y, y);

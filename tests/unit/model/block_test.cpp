@@ -253,7 +253,7 @@ TEST(BlockDeathTest, IndicesBeyondATableStopTheProgram) {
   const Matrix in = ramp(5, 8);
   data::Rows r = rows();
   r.tokens[2] = 11;
-  EXPECT_DEATH(block->forward(0, r, nullptr, false), "tokens");
+  EXPECT_DEATH(block->forward(0, r, nullptr, false), "ids");
   r = rows();
   r.labels[2] = 11;
   EXPECT_DEATH(block->forward(3, r, &in, false), "labels");

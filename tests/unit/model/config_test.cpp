@@ -42,7 +42,7 @@ TEST(Config, MissingMembersHaveTheDefaultsOfTheClass) {
   EXPECT_EQ(c.kv_heads, 32);
   EXPECT_EQ(c.head_dim, 128);
   EXPECT_EQ(c.max_position, 2048);
-  EXPECT_EQ(c.rms_eps, 1e-6f);
+  EXPECT_EQ(c.norm_eps, 1e-6f);
   EXPECT_EQ(c.rope_theta, 10000.0);
   EXPECT_FALSE(c.tied);
   EXPECT_FALSE(c.rope_scaling.has_value());

@@ -129,11 +129,11 @@ TEST(Adapters, TensorsAreNamedAsPeftNamesThem) {
   EXPECT_EQ(describe(list[1]), "base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight F32 [12, 3]");
   EXPECT_EQ(describe(list[3]), "base_model.model.model.layers.1.mlp.down_proj.lora_B.weight F32 [16, 3]");
   for (const TensorSpec& spec : list) {
-    const auto place = model::place_of_adapter(spec.name);
+    const auto place = model::place_of_adapter(fixture.config, spec.name);
     ASSERT_TRUE(place.has_value());
     EXPECT_EQ(place->layer, 1);
   }
-  EXPECT_EQ(model::place_of_adapter(list[3].name)->projection, model::Projection::kDown);
+  EXPECT_EQ(model::place_of_adapter(fixture.config, list[3].name)->projection, model::Projection::kDown);
   EXPECT_EQ(model::adapted_weight(list[0].name), "model.layers.1.self_attn.v_proj.weight");
   EXPECT_EQ(model::adapted_weight("model.layers.1.self_attn.v_proj.weight"), "");
 }
@@ -151,7 +151,8 @@ TEST(AdapterConfig, WhatIsWrittenIsRead) {
   recipe.lora_alpha = 2.5;
   recipe.lora_targets = "q,o,up";
   recipe.lora_dropout = 0.1;
-  read_adapter_config(adapter_config(recipe), read);
+  const model::Config config;
+  read_adapter_config(adapter_config(config, recipe), config, read);
   EXPECT_EQ(read.lora_rank, 4);
   EXPECT_EQ(read.lora_alpha, 2.5);
   EXPECT_EQ(read.lora_targets, "q,o,up");
@@ -164,14 +165,14 @@ TEST(AdapterConfig, RefusesWhatWouldChangeTheArithmetic) {
     json[key] = value;
     record::Recipe recipe;
     try {
-      read_adapter_config(json.dump(), recipe);
+      read_adapter_config(json.dump(), {}, recipe);
       ADD_FAILURE() << key << " was accepted";
     } catch (const Error& e) {
       EXPECT_NE(std::string(e.what()).find(key), std::string::npos) << e.what();
     }
   };
   record::Recipe recipe;
-  read_adapter_config(plain.dump(), recipe);
+  read_adapter_config(plain.dump(), {}, recipe);
   EXPECT_EQ(recipe.lora_targets, "q");
   refused("peft_type", "LOHA");
   refused("r", 0);

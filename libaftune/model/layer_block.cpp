@@ -1,3 +1,5 @@
+#include "model/layer_block.h"
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -6,11 +8,8 @@
 #include "hash/blake3.h"
 #include "kernels/ops.h"
 #include "model/adapter.h"
+#include "model/architecture.h"
 #include "model/folder.h"
-#include "model/layer_block.h"
-#include "model/llama_head.h"
-#include "model/llama_layer.h"
-#include "model/rope_table.h"
 #include "optim/optimizer.h"
 
 namespace aftune::model {
@@ -19,7 +18,7 @@ namespace {
 /// Saved activations of a stage of layers; with recompute only the stage's input.
 class LayersSaved : public Saved {
  public:
-  std::vector<LayerActivations> layers;
+  std::vector<std::unique_ptr<LayerActivations>> layers;
   Matrix input;
 };
 
@@ -34,9 +33,10 @@ std::string unit_name(const Config& config, int unit) {
   return unit == config.layers + 1 ? "the head" : cat("layer ", unit - 1);
 }
 
-class LlamaBlock : public LayerBlock {
+/// The block of every architecture: state and what is done with it are the same, stages do the rest.
+class Block : public LayerBlock {
  public:
-  LlamaBlock(const EngineOptions& options, int index);
+  Block(const EngineOptions& options, int index);
 
   int index() const override { return index_; }
   // Handed out to be changed. Adapters are in no product that keeps anything of its factors.
@@ -63,12 +63,8 @@ class LlamaBlock : public LayerBlock {
   // The tensors of the model, by unit: what is trained, or what is frozen.
   Parameter* base_of(int unit);
   LayerTensors layer_tensors(int unit);
-  Parameter& head_norm() { return *base_of(options_.config.layers + 1); }
-  Parameter& head_weight() {
-    return options_.grid.tied ? *base_of(0) : base_of(options_.config.layers + 1)[1];
-  }
+  HeadTensors head_tensors();
   void check(int stage, const data::Rows& rows, const Matrix* in);
-  void check_rows(int stage, const data::Rows& rows) const;
   StageOutput embed(const data::Rows& rows);
   StageOutput run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep);
   StageOutput run_head(const data::Rows& rows, const Matrix& in, bool keep);
@@ -77,11 +73,9 @@ class LlamaBlock : public LayerBlock {
 
   EngineOptions options_;
   int index_;
-  RopeTable rope_;
   Products products_;
   Adapters adapters_;
-  LlamaLayer layer_;
-  LlamaHead head_;
+  Stages stages_;
   std::vector<Parameter> parameters_;
   std::vector<UnitSpan> units_;
   std::vector<Parameter> base_;       ///< with adapters: the model's own tensors, without gradients
@@ -92,10 +86,6 @@ class LlamaBlock : public LayerBlock {
   StepContext context_;
 };
 
-ByteView bytes_of(const std::vector<std::int32_t>& list) {
-  return std::as_bytes(std::span(list));
-}
-
 Matrix copy(ThreadPool& pool, const Matrix& from) {
   Matrix to;
   to.rows = from.rows;
@@ -104,14 +94,13 @@ Matrix copy(ThreadPool& pool, const Matrix& from) {
   return to;
 }
 
-LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
+Block::Block(const EngineOptions& options, int index)
     : options_(options),
       index_(index),
-      rope_(options_.config),
       products_(*options_.pool, options_.profile, options_.ops),
       adapters_(options_.config, options_.recipe, *options_.pool, options_.ops),
-      layer_(options_.config, rope_, products_, adapters_, *options_.pool, options_.ops),
-      head_(options_.config, products_, *options_.pool, LlamaHead::kMaxLogits, options_.ops) {
+      stages_(options_.config.architecture->make_stages(
+          {options_.config, products_, adapters_, *options_.pool, options_.ops})) {
   const std::size_t moments = optim::moment_names(options_.recipe).size();
   for (const int unit : options_.grid.units_of_block(index)) {
     const std::size_t first = parameters_.size();
@@ -129,7 +118,7 @@ LlamaBlock::LlamaBlock(const EngineOptions& options, int index)
   read_base(*options_.base);
 }
 
-void LlamaBlock::read_base(const Checkpoint& base) {
+void Block::read_base(const Checkpoint& base) {
   for (const UnitSpan& own : units_) {
     const std::size_t first = base_.size();
     for (TensorSpec& spec : unit_tensors(options_.config, own.unit)) {
@@ -148,34 +137,24 @@ std::size_t first_of(const std::vector<LayerBlock::UnitSpan>& spans, int unit) {
   return found->first;
 }
 
-Parameter* LlamaBlock::base_of(int unit) {
+Parameter* Block::base_of(int unit) {
   return frozen() ? &base_[first_of(base_units_, unit)] : &parameters_[first_of(units_, unit)];
 }
 
-LayerTensors LlamaBlock::layer_tensors(int unit) {
+LayerTensors Block::layer_tensors(int unit) {
   return {base_of(unit), frozen() ? &parameters_[first_of(units_, unit)] : nullptr, unit - 1};
 }
 
-// Whoever made the rows has checked them; an index beyond a table must not get as far as the kernels.
-void LlamaBlock::check_rows(int stage, const data::Rows& rows) const {
-  const auto within = [vocab = options_.config.vocab](std::int32_t least) {
-    return [=](std::int32_t id) { return id >= least && id < vocab; };
-  };
-  const auto n = static_cast<std::size_t>(rows.size());
-  AFTUNE_CHECK(rows.positions.size() == n);
-  if (stage == 0) {
-    AFTUNE_CHECK(rows.tokens.size() == n);
-    AFTUNE_CHECK(std::all_of(rows.tokens.begin(), rows.tokens.end(), within(0)));
-  } else if (is_head(stage)) {
-    AFTUNE_CHECK(rows.labels.size() == n);
-    AFTUNE_CHECK(std::all_of(rows.labels.begin(), rows.labels.end(), within(data::kNoLabel)));
-  } else {
-    const auto inside = [&](std::int32_t position) { return position >= 0 && position < rope_.positions(); };
-    AFTUNE_CHECK(std::all_of(rows.positions.begin(), rows.positions.end(), inside));
+HeadTensors Block::head_tensors() {
+  HeadTensors p{.own = base_of(options_.config.layers + 1), .frozen = frozen()};
+  if (options_.grid.tied) {
+    p.tied = base_of(0);
+    p.tied_gradient = &head_use_;
   }
+  return p;
 }
 
-void LlamaBlock::begin_step(const StepContext& context) {
+void Block::begin_step(const StepContext& context) {
   context_ = context;
   joined_ = false;
   finite_ = true;
@@ -188,61 +167,50 @@ void LlamaBlock::begin_step(const StepContext& context) {
   if (options_.grid.tied && index_ == 0 && !frozen()) zero(head_use_, parameters_[0].value.size());
 }
 
-void LlamaBlock::check(int stage, const data::Rows& rows, const Matrix* in) {
+void Block::check(int stage, const data::Rows& rows, const Matrix* in) {
   AFTUNE_CHECK(options_.grid.block_of_stage(stage) == index_);
   AFTUNE_CHECK(stage == 0 ||
                (in != nullptr && in->rows == rows.size() && in->cols == options_.config.hidden));
-  if (stage > 0 && !is_head(stage) && !rows.positions.empty())
-    rope_.cover(1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
-  check_rows(stage, rows);
+  // Whoever made the rows has checked them; what a stage looks up it checks again.
+  AFTUNE_CHECK(std::ssize(rows.positions) == rows.size());
+  AFTUNE_CHECK(std::all_of(rows.positions.begin(), rows.positions.end(), [](auto at) { return at >= 0; }));
 }
 
-StageOutput LlamaBlock::forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) {
+StageOutput Block::forward(int stage, const data::Rows& rows, const Matrix* in, bool keep) {
   check(stage, rows, in);
   AFTUNE_CHECK(options_.ops == nullptr || (keep && rows.rows() == 1 && !options_.recompute));
   if (stage == 0) return embed(rows);
   return is_head(stage) ? run_head(rows, *in, keep) : run_layers(stage, rows, *in, keep);
 }
 
-StageOutput LlamaBlock::embed(const data::Rows& rows) {
+StageOutput Block::embed(const data::Rows& rows) {
   StageOutput result;
-  result.out = Matrix(rows.size(), options_.config.hidden);
-  const Parameter& table = *base_of(0);
-  observed(options_.ops, {OpKind::kEmbedding, table.spec.name, rows.size()},
-           {bytes_of(rows.tokens), table.value.bytes()}, {result.out.bytes()}, [&] {
-             kernels::embedding(*options_.pool, rows.size(), options_.config.hidden, rows.tokens.data(),
-                                table.value.data(), result.out.data());
-           });
+  result.out = stages_.embedding->forward(base_of(0), rows);
   return result;
 }
 
-StageOutput LlamaBlock::run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep) {
+StageOutput Block::run_layers(int stage, const data::Rows& rows, const Matrix& in, bool keep) {
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   StageOutput result;
   auto saved = std::make_unique<LayersSaved>();
   if (keep && options_.recompute) saved->input = copy(*options_.pool, in);
   result.out = copy(*options_.pool, in);
   for (int unit = range.first; unit < range.last; ++unit) {
-    LayerActivations activations;
-    activations.training = keep;
-    result.out = layer_.forward(layer_tensors(unit), rows, std::move(result.out), activations);
-    if (keep && !options_.recompute) saved->layers.push_back(std::move(activations));
+    Layer::Result layer = stages_.layer->forward(layer_tensors(unit), rows, std::move(result.out), keep);
+    result.out = std::move(layer.out);
+    if (keep && !options_.recompute) saved->layers.push_back(std::move(layer.kept));
   }
   if (keep) result.saved = std::move(saved);
   return result;
 }
 
-StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool keep) {
-  Parameter& weight = head_weight();
-  Buffer& d_weight = options_.grid.tied ? head_use_ : weight.gradient;
-  const HeadWeights weights{head_norm(), weight.value, keep && !frozen() ? &d_weight : nullptr,
-                            weight.spec.name, keep && frozen()};
+StageOutput Block::run_head(const data::Rows& rows, const Matrix& in, bool keep) {
   float inv_predicted = 0.0f;
   if (keep) {
     AFTUNE_CHECK(context_.predicted > 0);
     inv_predicted = static_cast<float>(1.0 / static_cast<double>(context_.predicted));
   }
-  HeadResult head = head_.run(weights, rows, in, inv_predicted);
+  HeadResult head = stages_.head->run(head_tensors(), rows, in, inv_predicted, keep);
   StageOutput result;
   result.row_losses = std::move(head.row_losses);
   if (!keep) return result;
@@ -253,8 +221,7 @@ StageOutput LlamaBlock::run_head(const data::Rows& rows, const Matrix& in, bool 
   return result;
 }
 
-Matrix LlamaBlock::infer(int stage, const data::Rows& rows, const Matrix* in,
-                         std::span<KvCache* const> caches) {
+Matrix Block::infer(int stage, const data::Rows& rows, const Matrix* in, std::span<KvCache* const> caches) {
   AFTUNE_CHECK(!is_head(stage));
   check(stage, rows, in);
   if (stage == 0) return std::move(embed(rows).out);
@@ -266,22 +233,20 @@ Matrix LlamaBlock::infer(int stage, const data::Rows& rows, const Matrix* in,
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   Matrix x = copy(*options_.pool, *in);
   for (int unit = range.first; unit < range.last; ++unit)
-    x = layer_.infer(layer_tensors(unit), rows, std::move(x), caches, unit - range.first);
+    x = stages_.layer->infer(layer_tensors(unit), rows, std::move(x), caches, unit - range.first);
   for (std::size_t i = 0; i < caches.size(); ++i)
     caches[i]->advance(rows.doc_starts[i + 1] - rows.doc_starts[i]);
   return x;
 }
 
-Matrix LlamaBlock::logits(const Matrix& in) {
+Matrix Block::logits(const Matrix& in) {
   AFTUNE_CHECK(options_.grid.block_of_stage(options_.grid.stages() - 1) == index_);
   AFTUNE_CHECK(in.cols == options_.config.hidden);
-  const Parameter& weight = head_weight();
-  return head_.logits(head_norm(),
-                      {weight.spec.name, weight.value, weight.spec.shape[0], weight.spec.shape[1]}, in);
+  return stages_.head->logits(head_tensors(), in);
 }
 
-Matrix LlamaBlock::backward(int stage, const data::Rows& rows, std::unique_ptr<Saved> saved,
-                            const Matrix* grad_out) {
+Matrix Block::backward(int stage, const data::Rows& rows, std::unique_ptr<Saved> saved,
+                       const Matrix* grad_out) {
   if (is_head(stage)) return std::move(static_cast<HeadSaved&>(*saved).d_input);
   AFTUNE_CHECK(grad_out != nullptr && grad_out->rows == rows.size());
   if (stage == 0 && frozen()) {
@@ -289,37 +254,33 @@ Matrix LlamaBlock::backward(int stage, const data::Rows& rows, std::unique_ptr<S
     return {};
   }
   if (stage == 0) {
-    Parameter& table = parameters_[0];
-    observed(
-        options_.ops, {OpKind::kEmbeddingGrad, table.spec.name, rows.size()},
-        {bytes_of(rows.tokens), grad_out->bytes(), table.gradient.bytes()}, {table.gradient.bytes()}, [&] {
-          kernels::embedding_grad(*options_.pool, rows.rows(), rows.row_starts.data(), options_.config.hidden,
-                                  rows.tokens.data(), grad_out->data(), table.gradient.data());
-        });
+    stages_.embedding->backward(base_of(0), rows, *grad_out);
     return {};
   }
   return layers_backward(stage, rows, static_cast<LayersSaved&>(*saved), *grad_out);
 }
 
-Matrix LlamaBlock::layers_backward(int stage, const data::Rows& rows, LayersSaved& saved,
-                                   const Matrix& grad_out) {
+Matrix Block::layers_backward(int stage, const data::Rows& rows, LayersSaved& saved, const Matrix& grad_out) {
   const record::UnitRange range = options_.grid.units_of_stage(stage);
   if (options_.recompute) {
     Matrix x = std::move(saved.input);
-    for (int unit = range.first; unit < range.last; ++unit)
-      x = layer_.forward(layer_tensors(unit), rows, std::move(x), saved.layers.emplace_back());
+    for (int unit = range.first; unit < range.last; ++unit) {
+      Layer::Result layer = stages_.layer->forward(layer_tensors(unit), rows, std::move(x), true);
+      x = std::move(layer.out);
+      saved.layers.push_back(std::move(layer.kept));
+    }
   }
   Matrix gradient = copy(*options_.pool, grad_out);
   for (int unit = range.last - 1; unit >= range.first; --unit) {
-    gradient =
-        layer_.backward(layer_tensors(unit), rows, std::move(saved.layers.back()), std::move(gradient));
+    gradient = stages_.layer->backward(layer_tensors(unit), rows, std::move(saved.layers.back()),
+                                       std::move(gradient));
     saved.layers.pop_back();
   }
   return gradient;
 }
 
 // Uses of one matrix are added in stage order, once, when each is complete.
-void LlamaBlock::join_uses() {
+void Block::join_uses() {
   if (joined_ || head_use_.empty()) return;
   Buffer& embedding_use = parameters_[0].gradient;
   observed(options_.ops, {OpKind::kAddUses, parameters_[0].spec.name},
@@ -333,7 +294,7 @@ void LlamaBlock::join_uses() {
 // A NaN or infinity anywhere in the step reaches a loss or a parameter's gradient: every product over a row
 // takes all its tokens, and the operations that compare turn it into NaN (docs/numerics.md). So it is looked
 // for here only.
-std::vector<double> LlamaBlock::sum_squares() {
+std::vector<double> Block::sum_squares() {
   join_uses();
   if (!finite_)
     fail(Fault::kUsage, "step ", context_.step, ": non-finite loss", frozen() ? " or gradient" : "");
@@ -354,7 +315,7 @@ std::vector<double> LlamaBlock::sum_squares() {
   return sums;
 }
 
-void LlamaBlock::update(float clip) {
+void Block::update(float clip) {
   if (!frozen()) products_.weights_changed();
   for (Parameter& p : parameters_) {
     bool nonfinite = false;
@@ -371,7 +332,7 @@ void LlamaBlock::update(float clip) {
   }
 }
 
-record::BlockState LlamaBlock::state() const {
+record::BlockState Block::state() const {
   record::BlockState state;
   const std::vector<std::string> moments = optim::moment_names(options_.recipe);
   for (const Parameter& p : parameters_) {
@@ -388,41 +349,7 @@ record::BlockState LlamaBlock::state() const {
 }  // namespace
 
 std::unique_ptr<LayerBlock> make_block(const EngineOptions& options, int index) {
-  return std::make_unique<LlamaBlock>(options, index);
-}
-
-std::vector<TensorSpec> trained_tensors(const Config& config, const record::Recipe& recipe, int unit) {
-  return recipe.is_lora() ? adapter_tensors(config, recipe, unit) : unit_tensors(config, unit);
-}
-
-std::vector<TensorSpec> all_trained_tensors(const Config& config, const record::Recipe& recipe) {
-  std::vector<TensorSpec> all;
-  for (int unit = 0; unit <= config.layers + 1; ++unit)
-    for (TensorSpec& spec : trained_tensors(config, recipe, unit)) all.push_back(std::move(spec));
-  return all;
-}
-
-std::vector<TensorSpec> block_parameter_specs(const Config& config, const record::Grid& grid,
-                                              const record::Recipe& recipe, int block) {
-  std::vector<TensorSpec> specs;
-  for (const int unit : grid.units_of_block(block))
-    for (TensorSpec& spec : trained_tensors(config, recipe, unit)) specs.push_back(std::move(spec));
-  return specs;
-}
-
-std::vector<TensorSpec> block_frozen_specs(const Config& config, const record::Grid& grid,
-                                           const record::Recipe& recipe, int block) {
-  return recipe.is_lora() ? block_parameter_specs(config, grid, record::Recipe{}, block)
-                          : std::vector<TensorSpec>{};
-}
-
-std::vector<TensorSpec> block_moment_specs(const Config& config, const record::Grid& grid,
-                                           const record::Recipe& recipe, int block) {
-  std::vector<TensorSpec> specs;
-  for (const TensorSpec& p : block_parameter_specs(config, grid, recipe, block))
-    for (const std::string& moment : optim::moment_names(recipe))
-      specs.push_back({p.name + '.' + moment, DType::kF32, p.shape});
-  return specs;
+  return std::make_unique<Block>(options, index);
 }
 
 }  // namespace aftune::model

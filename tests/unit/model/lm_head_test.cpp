@@ -1,4 +1,4 @@
-#include "model/llama_head.h"
+#include "model/lm_head.h"
 
 #include <gtest/gtest.h>
 
@@ -33,23 +33,28 @@ Outcome run(const kernels::Profile& profile, std::int64_t max_logits) {
                                                           : static_cast<std::int32_t>(i % 19));
   Matrix x(rows.size(), 32);
   x.values = waves(x.values.size(), 1.0f);
-  Parameter norm;
-  norm.value = waves(32, 0.5f);
-  norm.gradient = Buffer::zeros(32);
-  const Buffer weight = waves(19 * 32, 0.3f);
-  Outcome o;
-  o.d_weight = Buffer::zeros(weight.size());
+  std::vector<Parameter> own(2);
+  own[0].spec.shape = {32};
+  own[0].value = waves(32, 0.5f);
+  own[1].spec.shape = {19, 32};
+  own[1].value = waves(19 * 32, 0.3f);
+  for (Parameter& p : own) p.gradient = Buffer::zeros(p.value.size());
   Products products(pool, profile);
-  o.result = LlamaHead(config, products, pool, max_logits).run({norm, weight, &o.d_weight}, rows, x, 0.125f);
-  o.d_norm = std::move(norm.gradient);
+  const Adapters adapters(config, {}, pool, nullptr);
+  const StageContext with{config, products, adapters, pool};
+  LmHead head(with, std::make_unique<RmsNorm>(with), max_logits);
+  Outcome o;
+  o.result = head.run({.own = own.data()}, rows, x, 0.125f, true);
+  o.d_norm = std::move(own[0].gradient);
+  o.d_weight = std::move(own[1].gradient);
   return o;
 }
 
-class LlamaHeadBits : public testing::TestWithParam<const char*> {};
+class LmHeadBits : public testing::TestWithParam<const char*> {};
 
-TEST_P(LlamaHeadBits, DoNotDependOnChunks) {
+TEST_P(LmHeadBits, DoNotDependOnChunks) {
   const kernels::Profile profile = *kernels::profile_from_name(GetParam());
-  const Outcome whole = run(profile, LlamaHead::kMaxLogits);
+  const Outcome whole = run(profile, LmHead::kMaxLogits);
   ASSERT_EQ(whole.result.row_losses.size(), 5u);
   EXPECT_EQ(whole.result.row_losses[1], 0.0);
   for (const std::int64_t max_logits : {1, 19 * 5, 19 * 7, 19 * 12}) {
@@ -61,7 +66,7 @@ TEST_P(LlamaHeadBits, DoNotDependOnChunks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Profiles, LlamaHeadBits, testing::Values("f32", "i14"));
+INSTANTIATE_TEST_SUITE_P(Profiles, LmHeadBits, testing::Values("f32", "i14"));
 
 }  // namespace
 }  // namespace aftune::model
