@@ -54,7 +54,7 @@ data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer* tokeniz
   AFTUNE_CHECK((tokenizer == nullptr) == log.config().images.has_value());
   if (tokenizer == nullptr) return data::Encoder(log.config().images->form(*m.images));
   return {*tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
-          static_cast<std::int32_t>(log.config().vocab)};
+          static_cast<std::int32_t>(log.config().vocab), m.template_};
 }
 
 }  // namespace aftune::audit

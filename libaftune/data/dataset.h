@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/parallel.h"
+#include "chat/chat_template.h"
 #include "data/image_form.h"
 #include "data/rows.h"
 #include "hash/merkle.h"
@@ -59,27 +61,40 @@ struct Document {
   std::int64_t predicted() const;
 };
 
-/// Turns rows into documents: {"text": ...} or {"prompt": ..., "completion": ...} (loss on the completion).
-/// text = tokenizer with its specials; prompt + completion is tokenised as one text, and positions that
-/// predict one of the first len(tokens(prompt)) tokens do not count. eos is appended unless recipe.eos is
-/// false or the model has none; then the tokens are cut on the right to recipe.seq_len. Or rows of images.
+/// Turns rows into documents:
+/// - {"text": ...} is tokenised with the tokenizer's specials and predicted wholly.
+/// - {"prompt": ..., "completion": ...} is tokenised as one text, and positions that predict one of the first
+///   len(tokens(prompt)) tokens do not count.
+/// - {"messages": [...]} (chat::read_turns) is the text that the model's chat template makes of it. What the
+///   assistant says counts: of bytes [begin, end) of the text the tokens from len(tokens(text[:begin])) to
+///   len(tokens(text[:end])).
+/// eos is appended unless recipe.eos is false, the model has none, or a chat template has ended the turn;
+/// then the tokens are cut on the right to recipe.seq_len.
+/// Or rows of images.
 class Encoder {
  public:
   explicit Encoder(ImageForm form);
+  /// The template is only looked at when a row has messages.
   Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
-          std::int32_t vocabulary);
-  /// Throws Error{kUsage} with "row N: field: why": not JSON, unknown or mixed fields, wrong types, an id
-  /// beyond the model's vocabulary, no predicted position.
+          std::int32_t vocabulary, std::string_view chat_template);
+  /// Throws Error{kUsage} with "row N: field: why": not JSON, unknown or mixed fields, wrong types, an
+  /// unknown chat template, an id beyond the model's vocabulary, no predicted position.
   Document encode(std::string_view row, std::int64_t number) const;
 
  private:
   Document encode_text(std::string_view row) const;
   Document encode_image(std::string_view row) const;
+  struct Source;
+  Source source_of(std::string_view row) const;
+  Source conversation(const Json& messages) const;
+  std::vector<std::int32_t> labels(const Source& source, const std::vector<std::int32_t>& tokens) const;
 
   const tokenizer::Tokenizer* tokenizer_ = nullptr;
   std::int64_t seq_len_ = 0;
   std::int32_t eos_ = -1;  // -1: none
   std::int32_t vocabulary_ = 0;
+  std::optional<chat::ChatTemplate> chat_;
+  std::string no_chat_;  // why there is none
   std::optional<ImageForm> images_;  // then nothing of what is above
 };
 

@@ -34,7 +34,7 @@ struct Inputs {
 
   data::Encoder encoder() const {
     if (images) return data::Encoder(config.images->form(*images));
-    return data::Encoder(*tokenizer, recipe, eos, static_cast<std::int32_t>(config.vocab));
+    return data::Encoder(*tokenizer, recipe, eos, static_cast<std::int32_t>(config.vocab), chat_template);
   }
 };
 
