@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "device/device.h"
 #include "train/adapter_folder.h"
+#include "train/inputs.h"
 #include "train/trainer.h"
 
 namespace aftune {
@@ -263,6 +264,7 @@ cli::Exit say_what_it_takes(const Args& args) {
   job.store_boundaries = args.store == "boundaries";
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
+  train::settle_image_recipe(job.config, job.recipe);
   if (!args.adapter.empty())
     within(args.adapter.native(), [&] {
       train::read_adapter_config(cli::read_input(args.adapter / train::kAdapterConfig, kMaxConfig),

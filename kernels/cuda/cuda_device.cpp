@@ -293,9 +293,7 @@ class CudaDevice : public Device {
   }
   void layer_scale_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
                                const float* x, const float* dy, float* dw) override {
-    run([&] {
-      cuda::layer_scale_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, dy, dw);
-    });
+    run([&] { cuda::layer_scale_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, dy, dw); });
   }
   void class_mean(std::int64_t images, std::int64_t positions, std::int64_t h, const float* x,
                   float* y) override {

@@ -12,6 +12,7 @@
 #include "data/rows.h"
 #include "hash/blake3.h"
 #include "kernels/i14.h"
+#include "kernels/image_ops.h"
 #include "kernels/ops.h"
 #include "model/adapter.h"
 #include "model/architecture.h"
@@ -134,6 +135,17 @@ class Forms {
       case OpKind::kSplit:
       case OpKind::kSplitGrad:
         return split();
+      case OpKind::kLayerScale:
+      case OpKind::kLayerScaleGradWeight:
+        return layer_scale();
+      case OpKind::kPatches:
+        return patches();
+      case OpKind::kClassToken:
+      case OpKind::kClassTokenGrad:
+        return class_token();
+      case OpKind::kClassMean:
+      case OpKind::kClassMeanGrad:
+        return class_mean();
       case OpKind::kGather:
       case OpKind::kScatter:
         return predicted_rows();
@@ -175,7 +187,7 @@ class Forms {
         if (spec.name == entry_.at && (rank == 0 || spec.shape.size() == rank)) return spec.shape;
     fail(Fault::kEvidence, "no such parameter: ", entry_.at);
   }
-  bool of_adapter() const { return !model::adapted_weight(entry_.at).empty(); }
+  bool of_adapter() const { return model::is_of_adapter(entry_.at); }
 
   std::vector<std::int32_t> list_within(std::int32_t least, std::int64_t end) const {
     if (!list_) return {};
@@ -260,12 +272,13 @@ class Forms {
   // As model::Products has it. A matrix that is stored transposed takes the part that its other form has in
   // the other direction.
   Form linear() const {
-    const Shape shape = parameter(2);
+    const Shape shape = matrix();
     const bool turned = is_transposed();
     const std::int64_t n = n_, rows = shape[0], columns = shape[1];
-    const kernels::Profile profile = of_adapter() ? kernels::Profile{} : profile_of(log_.manifest());
+    const kernels::Profile profile =
+        of_adapter() || is_exact() ? kernels::Profile{} : profile_of(log_.manifest());
     const TensorSpec x = f32({n, turned ? rows : columns}), y = f32({n, turned ? columns : rows}),
-                     w = f32(shape);
+                     w = f32(parameter(0));
     const auto times = [=, this](bool by_rows, const Tensors& in, Tensors& out, Into how) {
       if (by_rows)
         kernels::linear(pool_, profile, n, columns, rows, floats(in[0]), floats(in[1]), floats(out[0]), how);
@@ -288,6 +301,18 @@ class Forms {
               }};
     if (entry_.in.size() == 3) form.in.push_back(x);
     return form;
+  }
+
+  // Of a convolution's weight too, whose outputs are its first dimension.
+  Shape matrix() const {
+    const Shape shape = parameter(0);
+    require(shape.size() == 2 || (shape.size() == 4 && config_.images), entry_.at, " is no matrix");
+    return {shape[0], element_count(shape) / shape[0]};
+  }
+
+  // What of a classifier of images is in f32 under every profile: all but the layers.
+  bool is_exact() const {
+    return config_.images.has_value() && !entry_.at.starts_with(config_.architecture->layers);
   }
 
   // A layer's own products only.
@@ -355,8 +380,11 @@ class Forms {
   }
 
   Form bias() const {
-    require(entry_.at.ends_with(".bias"), entry_.at, " is no bias");
-    const std::int64_t n = n_, h = parameter(1)[0];
+    // Of images those of all positions are one bias of the row, and the class token takes a bias's gradient.
+    const bool of_image =
+        config_.images && (entry_.at.ends_with(".position_embeddings") || entry_.at.ends_with(".cls_token"));
+    require(entry_.at.ends_with(".bias") || of_image, entry_.at, " is no bias");
+    const std::int64_t n = n_, h = element_count(parameter(of_image ? 3 : 1));
     const TensorSpec x = f32({n, h}), b = f32({h});
     if (entry_.kind == OpKind::kAddBias)
       return {{x, b}, {x}, [=, this](const Tensors& in, Tensors& out) {
@@ -422,22 +450,91 @@ class Forms {
             }};
   }
 
-  // Thirds of rows, side by side.
+  // Parts of rows, side by side: q, k and v, or gate and up.
   Form split() const {
-    const std::int64_t n = n_, width = parameter(2)[1] / 3;
-    require(parameter(2)[1] == 3 * width && is_transposed(), entry_.at, " is not split");
-    const TensorSpec whole = f32({n, 3 * width}), part = f32({n, width});
+    const std::int64_t parts = is_transposed() ? 3 : 2, all = parameter(2)[is_transposed() ? 1 : 0];
+    const bool gated = config_.images && uses().swiglu && all == 2 * config_.intermediate;
+    require(all % parts == 0 && (is_transposed() || gated), entry_.at, " is not split");
+    const std::int64_t n = n_, width = all / parts;
+    const TensorSpec whole = f32({n, all});
+    const std::vector<TensorSpec> pieces(static_cast<std::size_t>(parts), f32({n, width}));
     const std::size_t bytes = static_cast<std::size_t>(width) * sizeof(float);
     if (entry_.kind == OpKind::kSplit)
-      return {{whole}, {part, part, part}, [=](const Tensors& in, Tensors& out) {
-                for (std::int64_t i = 0; i < 3 * n; ++i)
-                  std::memcpy(floats(out[static_cast<std::size_t>(i % 3)]) + i / 3 * width,
+      return {{whole}, pieces, [=](const Tensors& in, Tensors& out) {
+                for (std::int64_t i = 0; i < parts * n; ++i)
+                  std::memcpy(floats(out[static_cast<std::size_t>(i % parts)]) + i / parts * width,
                               floats(in[0]) + i * width, bytes);
               }};
-    return {{part, part, part}, {whole}, [=](const Tensors& in, Tensors& out) {
-              for (std::int64_t i = 0; i < 3 * n; ++i)
+    return {pieces, {whole}, [=](const Tensors& in, Tensors& out) {
+              for (std::int64_t i = 0; i < parts * n; ++i)
                 std::memcpy(floats(out[0]) + i * width,
-                            floats(in[static_cast<std::size_t>(i % 3)]) + i / 3 * width, bytes);
+                            floats(in[static_cast<std::size_t>(i % parts)]) + i / parts * width, bytes);
+            }};
+  }
+
+  Form layer_scale() const {
+    require(entry_.at.ends_with(".lambda1"), entry_.at, " is no layer scale");
+    const std::int64_t n = n_, h = parameter(1)[0];
+    const TensorSpec x = f32({n, h}), w = f32({h});
+    if (entry_.kind == OpKind::kLayerScale)
+      return {{x, w}, {x}, [=, this](const Tensors& in, Tensors& out) {
+                kernels::layer_scale(pool_, n, h, floats(in[0]), floats(in[1]), floats(out[0]));
+              }};
+    return {{x, x, w}, {w}, [=, this](const Tensors& in, Tensors& out) {
+              const std::int64_t row[] = {0, n};
+              copy(in[2], out[0]);
+              kernels::layer_scale_grad_weight(pool_, 1, row, h, floats(in[0]), floats(in[1]),
+                                               floats(out[0]));
+            }};
+  }
+
+  // A row of a run on images is all of the positions of one.
+  void require_image() const {
+    require(config_.images.has_value() && n_ == config_.max_position, "a row of ", n_, " positions");
+  }
+
+  Form patches() const {
+    require_image();
+    const kernels::ImageShape shape = config_.images->shape;
+    return {{f32({1, shape.pixels()})},
+            {f32({shape.patches(), shape.patch_width()})},
+            [=, this](const Tensors& in, Tensors& out) {
+              kernels::patches(pool_, shape, 1, floats(in[0]), floats(out[0]));
+            }};
+  }
+
+  // The class token's row, and behind it those of the patches.
+  Form class_token() const {
+    require_image();
+    require(entry_.at.ends_with(".cls_token"), entry_.at, " is no class token");
+    const std::int64_t h = config_.hidden;
+    const std::size_t bytes = static_cast<std::size_t>(h) * sizeof(float);
+    const std::size_t patches = static_cast<std::size_t>(n_ - 1) * bytes;
+    const TensorSpec all = f32({n_, h}), rest = f32({n_ - 1, h}), token = f32({1, h});
+    if (entry_.kind == OpKind::kClassToken)
+      return {{rest, token}, {all}, [=](const Tensors& in, Tensors& out) {
+                std::memcpy(floats(out[0]), floats(in[1]), bytes);
+                std::memcpy(floats(out[0]) + h, floats(in[0]), patches);
+              }};
+    return {{all}, {token, rest}, [=](const Tensors& in, Tensors& out) {
+              std::memcpy(floats(out[0]), floats(in[0]), bytes);
+              std::memcpy(floats(out[1]), floats(in[0]) + h, patches);
+            }};
+  }
+
+  Form class_mean() const {
+    require_image();
+    require(uses().class_mean, "a classifier that does not look at patches");
+    const std::int64_t n = n_, h = config_.hidden;
+    const TensorSpec all = f32({n, h}), pooled = f32({1, 2 * h});
+    if (entry_.kind == OpKind::kClassMeanGrad)
+      return {{pooled}, {all}, [=, this](const Tensors& in, Tensors& out) {
+                kernels::class_mean_grad(pool_, 1, n, h, floats(in[0]), floats(out[0]));
+              }};
+    const std::vector<std::int32_t> labels = list_within(data::kNoLabel, config_.vocab);
+    return {{i32(n), all}, {pooled, i32(1)}, [=, this](const Tensors& in, Tensors& out) {
+              kernels::class_mean(pool_, 1, n, h, floats(in[1]), floats(out[0]));
+              std::memcpy(out[1].values.data(), labels.data(), sizeof(std::int32_t));
             }};
   }
 
@@ -512,8 +609,9 @@ class Forms {
               std::vector<Buffer> moments;
               for (std::size_t i = 1; i < out.size(); ++i) moments.push_back(std::move(out[i].values));
               bool nonfinite = false;
-              optim::update(log_.manifest().recipe, step_.step, step_.lr, step_.clip, shape, out[0].values,
-                            moments, in.back().values, pool_, &nonfinite);
+              optim::update(log_.manifest().recipe, step_.step, step_.lr, step_.clip,
+                            {entry_.at, DType::kF32, shape}, out[0].values, moments, in.back().values, pool_,
+                            &nonfinite);
               require(!nonfinite, "a number that is not finite");
               for (std::size_t i = 1; i < out.size(); ++i) out[i].values = std::move(moments[i - 1]);
             }};
@@ -525,7 +623,10 @@ class Forms {
     if (list_) rows = data::rows_from_layout(*list_, n_);
     require(!list_ || rows.size() == n_, "a layout of ", rows.size(), " tokens for ", n_);
     const bool integers = entry_.at == "layout" || entry_.at == "tokens" || entry_.at == "labels";
+    const bool pixels = entry_.at == "pixels";
+    require(!pixels || (config_.images && n_ % config_.max_position == 0), "pixels of no images");
     const auto piece = [&](std::int64_t count) {
+      if (pixels) return f32({count / config_.max_position, config_.images->shape.pixels()});
       return integers ? i32(count) : f32({count, config_.hidden});
     };
     Form form{{i32(-1)}, {}, {}};

@@ -94,7 +94,7 @@ class Encoder {
   std::int32_t eos_ = -1;  // -1: none
   std::int32_t vocabulary_ = 0;
   std::optional<chat::ChatTemplate> chat_;
-  std::string no_chat_;  // why there is none
+  std::string no_chat_;              // why there is none
   std::optional<ImageForm> images_;  // then nothing of what is above
 };
 

@@ -158,9 +158,9 @@ Document Encoder::encode_text(std::string_view row) const {
   if (document.predicted() > 0) return document;
   if (source.is_conversation && source.said.empty())
     fail(Fault::kUsage, "messages: nothing that counts: no assistant's, or all of weight 0");
-  fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
-       source.has_prompt ? cat(" (the prompt has ", tokenizer_->encode(source.prompt, true).size(), ')')
-                         : "");
+  fail(
+      Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
+      source.has_prompt ? cat(" (the prompt has ", tokenizer_->encode(source.prompt, true).size(), ')') : "");
 }
 
 Document Encoder::encode_image(std::string_view row) const {

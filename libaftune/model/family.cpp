@@ -42,6 +42,10 @@ constexpr Family kFamilies[] = {
      .kv_heads = 32,
      .head_dim = 128,
      .window = Family::Window::kSwitch},
+    // Dosovitskiy et al. 2021, arXiv:2010.11929.
+    {.model_type = "vit", .architecture = &kViT},
+    // Oquab et al. 2023, arXiv:2304.07193.
+    {.model_type = "dinov2", .architecture = &kDinov2},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "data/image_form.h"
 #include "kernels/image_shape.h"
@@ -25,5 +26,12 @@ struct ImageConfig {
             .normalisation = std::move(normalisation)};
   }
 };
+
+class ConfigReader;
+struct Config;
+
+/// Fills what config.json says of images, classes, sizes of the layers and activation: what ViT and DINOv2
+/// have in common. Throws Error{kEvidence} with the key's name for what would change the arithmetic.
+void read_image_config(const ConfigReader& in, Config& config);
 
 }  // namespace aftune::model

@@ -49,13 +49,6 @@ void check_recipe(const Inputs& in) {
   }
 }
 
-// An image is all of a row: its positions are neither cut nor joined by others.
-void settle_image_recipe(const model::Config& config, record::Recipe& recipe) {
-  if (recipe.packing) fail(Fault::kUsage, "--pack is for rows of text, and this model takes images");
-  recipe.seq_len = config.images->form({}).positions();
-  recipe.eos = false;
-}
-
 struct TextInputs {
   std::optional<tokenizer::Tokenizer> tokenizer;
   Digest digest;
@@ -77,6 +70,13 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 }
 
 }  // namespace
+
+void settle_image_recipe(const model::Config& config, record::Recipe& recipe) {
+  if (!config.images) return;
+  if (recipe.packing) fail(Fault::kUsage, "--pack is for rows of text, and this model takes images");
+  recipe.seq_len = config.max_position;
+  recipe.eos = false;
+}
 
 data::Dataset read_dataset(const fs::path& path, const model::Config& config,
                            const std::optional<record::Normalisation>& images) {
@@ -107,7 +107,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
             .recipe = options.recipe,
             .grid = {}};
   if (!in.recipe.init) in.base = model::Checkpoint::open(options.model, in.config);
-  if (in.images) settle_image_recipe(in.config, in.recipe);
+  settle_image_recipe(in.config, in.recipe);
   if (options.adapter) in.adapters = open_adapters(*options.adapter, in.config, in.recipe);
   if (in.recipe.eos && !in.config.eos.empty()) in.eos = in.config.eos.front();
   const data::Encoder encoder = in.encoder();

@@ -38,6 +38,10 @@ struct Inputs {
   }
 };
 
+/// What a run on images has in the place of the lengths that rows of text are cut to: an image is all of a
+/// row. Nothing for a model of text. Throws Error{kUsage} for a recipe that joins rows.
+void settle_image_recipe(const model::Config& config, record::Recipe& recipe);
+
 /// The rows of a file of text or, if the model takes them, of images.
 data::Dataset read_dataset(const fs::path& path, const model::Config& config,
                            const std::optional<record::Normalisation>& images);
