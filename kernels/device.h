@@ -1,8 +1,8 @@
 #pragma once
 
-// A device that runs the operations of ops.h and i14.h in place of a pool's threads: those functions hand
-// over to it if their pool has one. Arguments and results are theirs, to the bit; matrices lie in memory that
-// the device shares with this process (base/accelerator.h), lists of integers anywhere.
+// A device that runs the operations of ops.h, image_ops.h and i14.h in place of a pool's threads: those
+// functions hand over to it if their pool has one. Arguments and results are theirs, to the bit; matrices lie
+// in memory that the device shares with this process (base/accelerator.h), lists of integers anywhere.
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +11,7 @@
 #include "base/accelerator.h"
 #include "base/parallel.h"
 #include "kernels/i14.h"
+#include "kernels/image_shape.h"
 #include "kernels/native.h"
 #include "kernels/ops.h"
 
@@ -100,6 +101,15 @@ class Device : public Accelerator {
                               const std::int32_t* ids, const float* dy, float* dtable) = 0;
   virtual void cross_entropy(std::int64_t n, std::int64_t vocab, float* logits, const std::int32_t* labels,
                              float inv_predicted, bool grad, float* loss) = 0;
+
+  virtual void patches(const ImageShape& shape, std::int64_t images, const float* x, float* y) = 0;
+  virtual void layer_scale(std::int64_t n, std::int64_t h, const float* x, const float* w, float* y) = 0;
+  virtual void layer_scale_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                                       const float* x, const float* dy, float* dw) = 0;
+  virtual void class_mean(std::int64_t images, std::int64_t positions, std::int64_t h, const float* x,
+                          float* y) = 0;
+  virtual void class_mean_grad(std::int64_t images, std::int64_t positions, std::int64_t h, const float* dy,
+                               float* dx) = 0;
 
   virtual double sum_squares(std::int64_t n, const float* x) = 0;
   virtual bool any_nonfinite(std::int64_t n, const float* x) = 0;

@@ -107,11 +107,13 @@ void rope_table(const RopeParameters& parameters, std::int64_t max_position, flo
 void rope(ThreadPool& pool, std::int64_t n, std::int64_t heads, std::int64_t head_dim,
           const std::int32_t* positions, const float* cos, const float* sin, bool inverse, float* x);
 
-// --- Attention, causal inside each document (docs/numerics.md, "Attention").
+// --- Attention inside each document (docs/numerics.md, "Attention").
 
 struct AttentionShape {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 0;
+  /// attention/1: a query sees no key that comes after it. Else attention-full/1: it sees all.
+  bool causal = true;
 };
 /// q[n, heads*head_dim], k and v[n, kv_heads*head_dim] -> o like q; max and sum are [n, heads], kept for
 /// backward. doc_starts has documents + 1 offsets.
@@ -125,7 +127,7 @@ struct AttentionContinuation {
   std::int64_t row = 0, count = 0, first = 0;
   const float *k = nullptr, *v = nullptr;
 };
-/// o of these rows, bit for bit as attention() gives it for the whole documents.
+/// o of these rows, bit for bit as attention() gives it for the whole documents. Causal only.
 void attention_continued(ThreadPool& pool, const AttentionShape& shape,
                          std::span<const AttentionContinuation> documents, const float* q, float* o,
                          float* max, float* sum);
@@ -191,6 +193,9 @@ struct OpUses {
   bool rmsnorm = true, rope = true, swiglu = true;
   bool layernorm = false;
   bool gelu = false, gelu_tanh = false;
+  bool images = false;       ///< patches, and attention to all positions
+  bool layer_scale = false;  ///< of DINOv2
+  bool class_mean = false;   ///< of DINOv2's classifier
 };
 /// Names with versions of all ops that a run of `profile` may use, sorted: the manifest lists them.
 std::vector<std::string> op_names(const Profile& profile, const OpUses& uses = {});

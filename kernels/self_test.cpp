@@ -13,16 +13,20 @@
 #include "kernels/add.h"
 #include "kernels/bf16.h"
 #include "kernels/bias.h"
+#include "kernels/class_mean.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/gelu.h"
 #include "kernels/i14.h"
 #include "kernels/i14_ops.h"
+#include "kernels/image_ops.h"
 #include "kernels/init_normal.h"
+#include "kernels/layer_scale.h"
 #include "kernels/layernorm.h"
 #include "kernels/native.h"
 #include "kernels/ops.h"
+#include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
@@ -116,8 +120,8 @@ std::uint64_t add_answer(ThreadPool& pool) {
   return Digest().add(y).value();
 }
 
-std::uint64_t attention_answer(ThreadPool& pool) {
-  const AttentionShape shape{4, 2, 20, 0.2236068f};
+std::uint64_t attention_answer_of(ThreadPool& pool, bool causal) {
+  const AttentionShape shape{4, 2, 20, 0.2236068f, causal};
   const std::int64_t documents[] = {0, 1, 20, 69}, tokens = 69, width = 80, kv_width = 40;
   const Floats q = inputs(tokens * width, 7, 4), k = inputs(tokens * kv_width, 8, 4);
   const Floats v = inputs(tokens * kv_width, 9), d_o = inputs(tokens * width, 10);
@@ -128,11 +132,27 @@ std::uint64_t attention_answer(ThreadPool& pool) {
   return Digest().add(o).add(max).add(sum).add(dq).add(dk).add(dv).value();
 }
 
+std::uint64_t attention_answer(ThreadPool& pool) {
+  return attention_answer_of(pool, true);
+}
+
+std::uint64_t attention_full_answer(ThreadPool& pool) {
+  return attention_answer_of(pool, false);
+}
+
 std::uint64_t bias_answer(ThreadPool& pool) {
   Floats y = inputs(kCount, 38), db = inputs(kWidth, 39);
   add_bias(pool, kTokens, kWidth, db.data(), y.data());
   bias_grad(pool, 3, kStarts, kWidth, y.data(), db.data());
   return Digest().add(y).add(db).value();
+}
+
+std::uint64_t class_mean_answer(ThreadPool& pool) {
+  constexpr std::int64_t kPositions = 7, kImages = 2, kSize = kImages * kPositions * kWidth;
+  Floats y(kImages * 2 * kWidth), dx(kSize);
+  class_mean(pool, kImages, kPositions, kWidth, inputs(kSize, 44).data(), y.data());
+  class_mean_grad(pool, kImages, kPositions, kWidth, inputs(std::ssize(y), 45).data(), dx.data());
+  return Digest().add(y).add(dx).value();
 }
 
 std::uint64_t cross_entropy_answer(ThreadPool& pool) {
@@ -179,6 +199,14 @@ std::uint64_t init_normal_answer(ThreadPool& pool) {
   Floats x(kWidth);
   init_normal(pool, 14, 0x0123456789abcdef, 0.02f, kWidth, x.data());
   return Digest().add(x).value();
+}
+
+std::uint64_t layer_scale_answer(ThreadPool& pool) {
+  const Floats x = inputs(kCount, 46), dy = inputs(kCount, 47);
+  Floats dw = inputs(kWidth, 48), y(x.size());
+  layer_scale(pool, kTokens, kWidth, x.data(), dw.data(), y.data());
+  layer_scale_grad_weight(pool, 3, kStarts, kWidth, x.data(), dy.data(), dw.data());
+  return Digest().add(y).add(dw).value();
 }
 
 std::uint64_t layernorm_answer(ThreadPool& pool) {
@@ -256,6 +284,13 @@ std::uint64_t rmsnorm_answer(ThreadPool& pool) {
   return Digest().add(y).add(inv).add(dx).add(dw).value();
 }
 
+std::uint64_t patches_answer(ThreadPool& pool) {
+  constexpr ImageShape kShape{3, 21, 7};
+  Floats y(static_cast<std::size_t>(2 * kShape.pixels()));
+  patches(pool, kShape, 2, inputs(std::ssize(y), 49).data(), y.data());
+  return Digest().add(y).value();
+}
+
 std::uint64_t rope_answer(ThreadPool& pool) {
   const std::int64_t heads = 3, head_dim = 44, positions = 50, half = head_dim / 2;
   const RopeParameters parameters{5e5, head_dim, true, 8, 1, 4, 64};
@@ -306,18 +341,22 @@ using Use = KnownAnswer::Use;
 constexpr KnownAnswer kAnswers[] = {
     {portable::AdamWUpdate::kName, 0x7526093cc81edc09, adamw_answer},
     {portable::Add::kName, 0xd158af27cc895ba6, add_answer},
+    {"attention-full/1", 0x80fa4af3726f5678, attention_full_answer, Use::kImage},
     {"attention/1", 0xd343994c6e5a65a7, attention_answer},
     {portable::Bias::kName, 0x1cfea00ffce6d7b7, bias_answer, Use::kBias},
+    {portable::ClassMean::kName, 0x0c47cab2c58f956b, class_mean_answer, Use::kClassMean},
     {portable::CrossEntropy::kName, 0xecc852b6c226f5eb, cross_entropy_answer},
     {portable::Dropout::kName, 0x5f014fbfbe328759, dropout_answer, Use::kAdapter},
     {portable::Embedding::kName, 0xc585502fcfbe14bd, embedding_answer},
     {portable::GeluTanh::kName, 0x0cfa9e47fd86f2e2, gelu_tanh_answer, Use::kGeluTanh},
     {portable::Gelu::kName, 0xf2dd79b1fb6695df, gelu_erf_answer, Use::kGelu},
     {portable::InitNormal::kName, 0x579d8e5c68d90d8d, init_normal_answer},
+    {portable::LayerScale::kName, 0x433e5bdb3c62ddd3, layer_scale_answer, Use::kLayerScale},
     {portable::LayerNorm::kName, 0xf13ce940e12de925, layernorm_answer, Use::kLayerNorm},
     {"math64/1", 0x83a7cb1c232a7e3b, math64_answer},
     {"matmul-f32/1", 0x822afe5d5f936e88, matmul_answer},
     {portable::MatmulI14::kName, 0x1fa4e2b3c4d243f3, matmul_i14_answer, Use::kI14},
+    {portable::Patches::kName, 0x4838aacc7183234f, patches_answer, Use::kImage},
     {portable::QuantiseI14::kName, 0xf7703eeee9135e52, quantise_i14_answer, Use::kI14},
     {portable::RmsNorm::kName, 0x95e3fac9034ad47b, rmsnorm_answer, Use::kRmsNorm},
     {portable::Rope::kName, 0x44249c1ef68e44d5, rope_answer, Use::kRope},
@@ -356,6 +395,12 @@ std::vector<std::string> op_names(const Profile& profile, const OpUses& uses) {
         return uses.biases;
       case Use::kAdapter:
         return uses.adapters;
+      case Use::kImage:
+        return uses.images;
+      case Use::kLayerScale:
+        return uses.layer_scale;
+      case Use::kClassMean:
+        return uses.class_mean;
       case Use::kRmsNorm:
         return uses.rmsnorm;
       case Use::kRope:

@@ -25,7 +25,10 @@ struct KnownAnswer {
     kSwiGlu,
     kLayerNorm,
     kGelu,
-    kGeluTanh
+    kGeluTanh,
+    kImage,
+    kLayerScale,
+    kClassMean
   } use = Use::kAlways;
 };
 

@@ -13,6 +13,7 @@
 #include "model/adapter.h"
 #include "model/folder.h"
 #include "train/adapter_folder.h"
+#include "train/inputs.h"
 #include "train/trainer.h"
 
 namespace aftune {
@@ -288,6 +289,7 @@ cli::Exit say_what_it_takes(const Args& args) {
   job.config = within(args.job.model.native(), [&] { return model::Config::parse(job.config_text); });
   job.recipe.steps = std::max<std::int64_t>(1, job.recipe.steps);
   job.base_dtype = dtype_on_disk(args.job.model, job);
+  train::settle_image_recipe(job.config, job.recipe);
   if (job.recipe.is_lora() && args.adapter.empty())
     job.recipe.lora_targets =
         within("--lora-targets", [&] { return model::lora_targets_of(job.config, job.recipe.lora_targets); });

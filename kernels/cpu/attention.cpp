@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/error.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/workspace.h"
 #include "kernels/device.h"
@@ -60,6 +61,7 @@ AttentionHead head_at(const AttentionBatch& batch, std::int64_t document, std::i
   view.q = batch.q + at.q;
   view.k = batch.k + at.kv;
   view.v = batch.v + at.kv;
+  view.causal = batch.causal;
   return view;
 }
 
@@ -107,15 +109,16 @@ class Backward {
     const AttentionGrads own = grads_at(grads_, place(batch_, task.document, first_head));
     fill_zeros(head, task, own.dk);
     fill_zeros(head, task, own.dv);
-    for (std::int64_t i = 0; i < group_; ++i)
-      part(task.document, first_head + i, {task.first, head.length, task.first, task.last}, with_dq, true);
+    const AttentionPart seen{head.causal ? task.first : 0, head.length, task.first, task.last, head.causal};
+    for (std::int64_t i = 0; i < group_; ++i) part(task.document, first_head + i, seen, with_dq, true);
     complete(head, task, own.dk);
     complete(head, task, own.dv);
   }
 
   /// dq of the task's queries of a head.
   void query_part(const Task& task) const {
-    part(task.document, task.head, {task.first, task.last, 0, task.last}, true, false);
+    const std::int64_t keys = batch_.causal ? task.last : length(batch_, task.document);
+    part(task.document, task.head, {task.first, task.last, 0, keys, batch_.causal}, true, false);
   }
 
  private:
@@ -216,15 +219,16 @@ void attention(ThreadPool& pool, const AttentionShape& shape, std::int64_t docum
                float* max, float* sum) {
   if (Device* const device = device_of(pool))
     return device->attention(shape, documents, doc_starts, q, k, v, o, max, sum);
-  attention_forward(
-      pool, active_isa(),
-      {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v}, o, max,
-      sum);
+  attention_forward(pool, active_isa(),
+                    {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v,
+                     shape.causal},
+                    o, max, sum);
 }
 
 void attention_continued(ThreadPool& pool, const AttentionShape& shape,
                          std::span<const AttentionContinuation> documents, const float* q, float* o,
                          float* max, float* sum) {
+  AFTUNE_CHECK(shape.causal);  // nothing is known yet of keys to come
   if (Device* const device = device_of(pool))
     return device->attention_continued(shape, documents, q, o, max, sum);
   attention_continuation(pool, active_isa(), shape, std::ssize(documents), documents.data(), q, o, max, sum);
@@ -236,10 +240,10 @@ void attention_grad(ThreadPool& pool, const AttentionShape& shape, std::int64_t 
                     float* dk, float* dv) {
   if (Device* const device = device_of(pool))
     return device->attention_grad(shape, documents, doc_starts, q, k, v, o, max, sum, d_o, dq, dk, dv);
-  attention_backward(
-      pool, active_isa(),
-      {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k, v},
-      {o, max, sum, d_o, dq, dk, dv});
+  attention_backward(pool, active_isa(),
+                     {shape.heads, shape.kv_heads, shape.head_dim, shape.scale, documents, doc_starts, q, k,
+                      v, shape.causal},
+                     {o, max, sum, d_o, dq, dk, dv});
 }
 
 }  // namespace aftune::kernels

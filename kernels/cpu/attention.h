@@ -18,6 +18,7 @@ struct AttentionHead {
   std::int64_t q_stride = 0, kv_stride = 0, stat_stride = 0;
   float scale = 0;
   const float *q = nullptr, *k = nullptr, *v = nullptr;
+  bool causal = true;  ///< whether query i sees keys 0 ... i only, or all
 };
 
 /// What backward needs besides, laid out like q, k, v, max and sum. A part that forms only dq has null dk and
@@ -27,9 +28,11 @@ struct AttentionGrads {
   float *dq = nullptr, *dk = nullptr, *dv = nullptr;
 };
 
-/// Queries [first_query, last_query) and keys [first_key, last_key), counted from the document's start.
+/// Queries [first_query, last_query) and keys [first_key, last_key), counted from the document's start, and
+/// which pairs of them there are.
 struct AttentionPart {
   std::int64_t first_query = 0, last_query = 0, first_key = 0, last_key = 0;
+  bool causal = true;
 };
 
 struct AttentionTable {
@@ -68,6 +71,7 @@ struct AttentionBatch {
   std::int64_t documents = 0;
   const std::int64_t* doc_starts = nullptr;
   const float *q = nullptr, *k = nullptr, *v = nullptr;
+  bool causal = true;
 };
 
 void attention_forward(ThreadPool& pool, Isa isa, const AttentionBatch& batch, float* o, float* max,

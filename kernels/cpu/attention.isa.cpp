@@ -10,16 +10,21 @@
 namespace aftune::kernels::AFTUNE_ISA_NAMESPACE {
 namespace {
 
+// How many keys, counted from the document's start, some query before `last_query` sees.
+AFTUNE_OP std::int64_t keys_seen(const AttentionHead& head, std::int64_t last_query) {
+  return head.causal ? last_query : head.length;
+}
+
 struct ForwardScratch {
   float *keys, *values, *queries, *weights, *packed;
   std::int64_t stride, floats;
 
   ForwardScratch(const AttentionHead& head, std::int64_t last_query, float* start) {
-    const std::int64_t d = head.head_dim;
+    const std::int64_t d = head.head_dim, seen = keys_seen(head, last_query);
     Scratchpad pad(start);
-    stride = weights_stride(last_query);
-    keys = pad.take(round_up(last_query, kTileCols) * d);
-    values = pad.take(round_up(d, kTileCols) * last_query);
+    stride = weights_stride(seen);
+    keys = pad.take(round_up(seen, kTileCols) * d);
+    values = pad.take(round_up(d, kTileCols) * seen);
     queries = pad.take(kQueryBlock * d);
     weights = pad.take(kQueryBlock * stride);
     packed = pad.take(kTileRows * kKeyBlock);
@@ -31,7 +36,7 @@ struct ForwardScratch {
 constexpr std::int64_t kFewQueries = 4;
 
 std::int64_t forward_scratch(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query) {
-  if (last_query - first_query <= kFewQueries) return weights_stride(last_query);
+  if (last_query - first_query <= kFewQueries) return weights_stride(keys_seen(head, last_query));
   return ForwardScratch(head, last_query, nullptr).floats;
 }
 
@@ -97,8 +102,8 @@ void sum_values(const AttentionHead& head, std::int64_t keys, const float* weigh
 void forward_few(const AttentionHead& head, std::int64_t first_query, std::int64_t last_query, float* o,
                  float* max, float* sum, float* scratch) {
   for (std::int64_t query = first_query; query < last_query; ++query) {
-    const std::int64_t row = (query - head.q_first) * head.q_stride, keys = query + 1;
-    const AttentionPart part{query, query + 1, 0, keys};
+    const std::int64_t row = (query - head.q_first) * head.q_stride, keys = keys_seen(head, query + 1);
+    const AttentionPart part{query, query + 1, 0, keys, head.causal};
     const Weights weights{part, scratch, weights_stride(keys)};
     multiply_few({1, keys, head.head_dim, head.q + row, head.k, head.kv_stride, false, scratch, keys});
     exponentiate(head, weights, query, max, sum);
@@ -112,11 +117,11 @@ void forward(const AttentionHead& head, std::int64_t first_query, std::int64_t l
   if (last_query - first_query <= kFewQueries)
     return forward_few(head, first_query, last_query, o, max, sum, scratch);
   const ForwardScratch own(head, last_query, scratch);
-  const std::int64_t d = head.head_dim;
-  pack_right({head.k, head.kv_stride, false}, 0, last_query, 0, d, own.keys);
-  pack_right({head.v, head.kv_stride, true}, 0, d, 0, last_query, own.values);
+  const std::int64_t d = head.head_dim, keys = keys_seen(head, last_query);
+  pack_right({head.k, head.kv_stride, false}, 0, keys, 0, d, own.keys);
+  pack_right({head.v, head.kv_stride, true}, 0, d, 0, keys, own.values);
   for (std::int64_t first = first_query; first < last_query; first += kQueryBlock) {
-    const AttentionPart part{first, smaller(first + kQueryBlock, last_query), 0, last_query};
+    const AttentionPart part{first, smaller(first + kQueryBlock, last_query), 0, keys, head.causal};
     const Weights weights{part, own.weights, own.stride};
     const std::int64_t row = first - head.q_first;
     pack_left({head.q, head.q_stride, false}, row, part.last_query - first, 0, d, own.queries);

@@ -1,6 +1,7 @@
 #pragma once
 
-// Products over the causal triangle of attention, in register tiles. Included by *.isa.cpp files only.
+// Products over the pairs of attention, all or those of the causal triangle, in register tiles. Included by
+// *.isa.cpp files only.
 
 #include <cstdint>
 
@@ -49,7 +50,7 @@ struct Weights {
   float* row(std::int64_t query) const { return data + (query - part.first_query) * stride; }
   /// How many of the part's keys the query sees.
   std::int64_t visible(std::int64_t query) const {
-    return smaller(query + 1, part.last_key) - part.first_key;
+    return (part.causal ? smaller(query + 1, part.last_key) : part.last_key) - part.first_key;
   }
   /// How many of them any query of the row tile that starts at `query` sees.
   std::int64_t visible_to_tile(std::int64_t query) const {

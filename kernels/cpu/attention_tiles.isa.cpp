@@ -68,9 +68,10 @@ void sum_over_queries(const Weights& weights, std::int64_t head_dim, const float
                       std::int64_t out_stride) {
   const AttentionPart& part = weights.part;
   const std::int64_t queries = part.last_query - part.first_query;
-  const std::int64_t last_key = smaller(part.last_key, part.last_query);
+  const std::int64_t last_key = part.causal ? smaller(part.last_key, part.last_query) : part.last_key;
   for (std::int64_t key = part.first_key; key < last_key; key += kTileRows) {
-    const std::int64_t query = larger(part.first_query, key);  // the first that sees a key of the tile
+    // The first that sees a key of the tile.
+    const std::int64_t query = part.causal ? larger(part.first_query, key) : part.first_query;
     const Stretch stretch{part.last_query - query, false, false, false};
     Tile tile = tile_of(stretch, last_key - key, out_stride);
     tile.left = weights.row(query) + (key - part.first_key);

@@ -7,6 +7,7 @@
 #include "base/cpu.h"
 #include "kernels/dropout_scalars.h"
 #include "kernels/gelu_form.h"
+#include "kernels/image_shape.h"
 #include "kernels/optimizer_scalars.h"
 
 namespace aftune::kernels {
@@ -49,6 +50,17 @@ struct RowTable {
                          const std::int64_t* positions, const float* dy, float* dentry);
   void (*cross_entropy)(std::int64_t rows, std::int64_t vocab, float* logits, const std::int32_t* labels,
                         float inv_predicted, bool grad, float* loss);
+  /// Patches [first, last), counted through all images from x on.
+  void (*patches)(const ImageShape& shape, std::int64_t first, std::int64_t last, const float* x, float* y);
+  void (*layer_scale)(std::int64_t rows, std::int64_t h, const float* x, const float* w, float* y);
+  /// One row of `length` tokens, columns [0, width) of rows of h.
+  void (*layer_scale_grad_weight)(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
+                                  const float* dy, float* dw);
+  /// Columns [0, width) of one image.
+  void (*class_mean)(std::int64_t width, std::int64_t positions, std::int64_t h, const float* x, float* y);
+  /// Positions [first, last), counted through all images, whose gradients begin at dx.
+  void (*class_mean_grad)(std::int64_t first, std::int64_t last, std::int64_t positions, std::int64_t h,
+                          const float* dy, float* dx);
   float (*rowsum)(std::int64_t n, const float* x);
   /// One partial per 1024 elements.
   void (*sum_squares)(std::int64_t n, const float* x, float* partials);

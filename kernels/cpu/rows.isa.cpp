@@ -4,12 +4,15 @@
 #include "kernels/add.h"
 #include "kernels/bf16.h"
 #include "kernels/bias.h"
+#include "kernels/class_mean.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/gelu.h"
 #include "kernels/init_normal.h"
+#include "kernels/layer_scale.h"
 #include "kernels/layernorm.h"
+#include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
@@ -138,6 +141,36 @@ void cross_entropy(std::int64_t rows, std::int64_t vocab, float* logits, const s
   for (std::int64_t r = 0; r < rows; ++r) loss[r] = op.row(kCpu, labels[r], logits + r * vocab);
 }
 
+void patches(const ImageShape& shape, std::int64_t first, std::int64_t last, const float* x, float* y) {
+  const Patches op{shape};
+  const std::int64_t side = shape.size / shape.patch, count = side * side;
+  const std::int64_t pixels = shape.channels * shape.size * shape.size;
+  const std::int64_t width = shape.channels * shape.patch * shape.patch;
+  for (std::int64_t r = first; r < last; ++r)
+    op.row(kCpu, r % count, x + r / count * pixels, y + (r - first) * width);
+}
+
+void layer_scale(std::int64_t rows, std::int64_t h, const float* x, const float* w, float* y) {
+  const LayerScale op{h};
+  for (std::int64_t r = 0; r < rows; ++r) op.row(kCpu, x + r * h, w, y + r * h);
+}
+
+void layer_scale_grad_weight(std::int64_t width, std::int64_t length, std::int64_t h, const float* x,
+                             const float* dy, float* dw) {
+  LayerScale{h}.columns_grad_weight(kCpu, width, length, x, dy, dw);
+}
+
+void class_mean(std::int64_t width, std::int64_t positions, std::int64_t h, const float* x, float* y) {
+  ClassMean{positions, h}.columns(kCpu, width, x, y);
+}
+
+void class_mean_grad(std::int64_t first, std::int64_t last, std::int64_t positions, std::int64_t h,
+                     const float* dy, float* dx) {
+  const ClassMean op{positions, h};
+  for (std::int64_t r = first; r < last; ++r)
+    op.row_grad(kCpu, r % positions, dy + r / positions * 2 * h, dx + (r - first) * h);
+}
+
 float rowsum(std::int64_t n, const float* x) {
   return RowSum{}.row(kCpu, n, x);
 }
@@ -233,6 +266,11 @@ const RowTable row_table = {rmsnorm,
                             embedding,
                             embedding_grad,
                             cross_entropy,
+                            patches,
+                            layer_scale,
+                            layer_scale_grad_weight,
+                            class_mean,
+                            class_mean_grad,
                             rowsum,
                             sum_squares,
                             any_nonfinite,

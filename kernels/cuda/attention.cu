@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(const AttentionShape shap
   if (first >= head.end) return;
   const int warp = warp_of_thread(), lane = lane_of_thread();
   const std::int64_t own_first = first + warp * kEach;  // the warp's first query
-  const std::int64_t keys = smaller(first + Own::kOwnRows, head.end);
+  const std::int64_t keys = smaller(end_of_keys(shape, head, first + Own::kOwnRows - 1), head.end);
   float* const own = shared + warp * kEach * Own::kWidth;
   float* const weights = shared + Own::kOwn + warp * kEach * kWeightRow;
   float* const tile = shared + Own::kOwn + Own::kWeights;
@@ -29,12 +29,13 @@ __global__ void __launch_bounds__(kThreads, 1) forward(const AttentionShape shap
   for (int e = 0; e < kEach; ++e) most[e] = -kInfinity32;
   for (std::int64_t key = 0; key < keys; key += kTileRows) {
     load_tile<Own::kWidth>(head.k, key, keys, d, tile);
-    if (key >= own_first + kEach) continue;
+    if (key >= end_of_keys(shape, head, own_first + kEach - 1)) continue;
     float s[kEach];
     multiply_rows<kEach, Own::kWidth>(own, tile, d, s);
     AFTUNE_UNROLL
     for (int e = 0; e < kEach; ++e)
-      if (key + lane <= own_first + e) most[e] = WarpLanes::larger_finite(most[e], s[e] * shape.scale);
+      if (key + lane < end_of_keys(shape, head, own_first + e))
+        most[e] = WarpLanes::larger_finite(most[e], s[e] * shape.scale);
   }
   AFTUNE_UNROLL
   for (int e = 0; e < kEach; ++e) most[e] = WarpLanes::largest_of_lanes(most[e]);
@@ -48,11 +49,11 @@ __global__ void __launch_bounds__(kThreads, 1) forward(const AttentionShape shap
     multiply_rows<kEach, Own::kWidth>(own, tile, d, e_of);
     AFTUNE_UNROLL
     for (int e = 0; e < kEach; ++e) {
-      const bool seen = key + lane <= own_first + e;
-      e_of[e] = seen ? exp32(e_of[e] * shape.scale - most[e]) : 0.0f;
+      const std::int64_t end = end_of_keys(shape, head, own_first + e);
+      e_of[e] = key + lane < end ? exp32(e_of[e] * shape.scale - most[e]) : 0.0f;
       lane_sum[e] = lane_sum[e] + e_of[e];
       weights[e * kWeightRow + lane] = e_of[e];
-      ranges[e] = {0, within_tile(own_first + e + 1 - key)};
+      ranges[e] = {0, within_tile(end - key)};
     }
     load_tile<Own::kWidth>(head.v, key, keys, d, tile);
     add_rows<kColumns, kEach>(weights, tile, ranges, acc);

@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(kThreads, 1) backward_queries(const Backward i
   if (first >= head.end) return;
   const int warp = warp_of_thread(), lane = lane_of_thread();
   const std::int64_t own_first = first + warp * kEach;
-  const std::int64_t keys = smaller(first + Own::kOwnRows, head.end);
+  const std::int64_t keys = smaller(end_of_keys(in.shape, head, first + Own::kOwnRows - 1), head.end);
   float* const own_q = shared + warp * kEach * Own::kWidth;
   float* const own_d_o = own_q + Own::kOwn;
   float* const weights = shared + 2 * Own::kOwn + warp * kEach * kWeightRow;
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kThreads, 1) backward_queries(const Backward i
     for (int e = 0; e < kEach; ++e) {
       const float probability = of[e].probability(p[e], in.shape.scale);
       weights[e * kWeightRow + lane] = of[e].score_grad(probability, dp[e], in.shape.scale);
-      ranges[e] = {0, within_tile(own_first + e + 1 - key)};
+      ranges[e] = {0, within_tile(end_of_keys(in.shape, head, own_first + e) - key)};
     }
     __syncwarp();
     add_rows<kColumns, kEach>(weights, tile, ranges, acc);
@@ -107,7 +107,8 @@ __global__ void __launch_bounds__(kThreads, 1) backward_keys(const Backward in) 
   for (std::int64_t h = first_head; h < first_head + group; ++h) {
     const Head head = head_of(in.shape, in.documents, blockIdx.z, h);
     const Rows queries{in.q + head.q, stride}, d_o{in.d_o + head.q, stride};
-    for (std::int64_t query = first / kTileRows * kTileRows; query < kv.end; query += kTileRows) {
+    const std::int64_t first_query = in.shape.causal ? first / kTileRows * kTileRows : 0;
+    for (std::int64_t query = first_query; query < kv.end; query += kTileRows) {
       Statistics of{0.0f, 1.0f, 0.0f};
       if (query + lane < kv.end) {
         const std::int64_t stat = head.stat + (query + lane) * in.shape.heads;
@@ -124,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, 1) backward_keys(const Backward in) 
         p[e] = of.probability(p[e], in.shape.scale);
         p_weights[e * kWeightRow + lane] = p[e];
         ds_weights[e * kWeightRow + lane] = of.score_grad(p[e], dp[e], in.shape.scale);
-        ranges[e] = {within_tile(own_first + e - query), within_tile(kv.end - query)};
+        ranges[e] = {in.shape.causal ? within_tile(own_first + e - query) : 0, within_tile(kv.end - query)};
       }
       __syncwarp();
       add_rows<kColumns, kEach>(p_weights, tile, ranges, dv);

@@ -171,6 +171,11 @@ AFTUNE_OP Head head_of(const AttentionShape& shape, const Documents& documents, 
           {v + kv_head, kv_stride}};
 }
 
+/// One past the last key that a query sees.
+AFTUNE_OP std::int64_t end_of_keys(const AttentionShape& shape, const Head& head, std::int64_t query) {
+  return shape.causal ? query + 1 : head.end;
+}
+
 /// The own rows of a block are taken from the end: the last queries, which have the most to do, come first.
 AFTUNE_OP std::int64_t rows_before_block(int rows) {
   return static_cast<std::int64_t>(gridDim.x - 1 - blockIdx.x) * rows;

@@ -17,6 +17,7 @@
 #include "kernels/cuda/embedding_order.h"
 #include "kernels/cuda/i14.h"
 #include "kernels/cuda/i14_by_cublas.h"
+#include "kernels/cuda/images.h"
 #include "kernels/cuda/native.h"
 #include "kernels/cuda/products.h"
 #include "kernels/cuda/rows.h"
@@ -250,6 +251,25 @@ class CudaDevice : public Device {
     run([&] {
       cuda::cross_entropy(stream_, n, vocab, logits, upload(labels, n), inv_predicted, grad, loss);
     });
+  }
+
+  void patches(const ImageShape& shape, std::int64_t images, const float* x, float* y) override {
+    run([&] { cuda::patches(stream_, shape, images, x, y); });
+  }
+  void layer_scale(std::int64_t n, std::int64_t h, const float* x, const float* w, float* y) override {
+    run([&] { cuda::layer_scale(stream_, n, h, x, w, y); });
+  }
+  void layer_scale_grad_weight(std::int64_t rows, const std::int64_t* row_starts, std::int64_t h,
+                               const float* x, const float* dy, float* dw) override {
+    run([&] { cuda::layer_scale_grad_weight(stream_, rows, upload(row_starts, rows + 1), h, x, dy, dw); });
+  }
+  void class_mean(std::int64_t images, std::int64_t positions, std::int64_t h, const float* x,
+                  float* y) override {
+    run([&] { cuda::class_mean(stream_, images, positions, h, x, y); });
+  }
+  void class_mean_grad(std::int64_t images, std::int64_t positions, std::int64_t h, const float* dy,
+                       float* dx) override {
+    run([&] { cuda::class_mean_grad(stream_, images, positions, h, dy, dx); });
   }
 
   double sum_squares(std::int64_t n, const float* x) override;

@@ -27,20 +27,20 @@ int check_batch(const LogView& log, const data::RowSource& source, const data::E
   judge.expect(batch.to == step.to, Check::kOrder, Code::kOrder, where,
                [&] { return cat("to: expected ", batch.to, ", found ", step.to); });
   int hidden = 0;
-  const auto compare = [&](record::Role role, const std::vector<std::int32_t>& ints, const Digest& found) {
+  const auto compare = [&](record::Role role, const Digest& digest, const Digest& found) {
     const record::SaltName salt{log.grid().step_leaf(step.step), role};
     if (!log.is_open(salt)) {
       ++hidden;
       return;
     }
-    const Digest expected = log.published(salt, data::ints_digest(ints));
+    const Digest expected = log.published(salt, digest);
     judge.expect(expected == found, Check::kData, Code::kData, where,
                  [&] { return cat(record::name(role), ": ", expected_found(expected, found)); });
   };
   const data::Rows& rows = batch.rows;
-  compare(record::Role::kLayout, data::layout_of(rows), step.layout);
-  compare(record::Role::kTokens, rows.tokens, step.token_ids);
-  compare(record::Role::kLabels, rows.labels, step.labels);
+  compare(record::Role::kLayout, data::ints_digest(data::layout_of(rows)), step.layout);
+  compare(record::Role::kTokens, data::input_digest(rows), step.token_ids);
+  compare(record::Role::kLabels, data::ints_digest(rows.labels), step.labels);
   judge.expect(batch.predicted == step.predicted && rows.size() == step.tokens, Check::kData, Code::kData,
                where, [&] {
                  return cat("expected ", rows.size(), " tokens, ", batch.predicted, " predicted, found ",
@@ -49,9 +49,11 @@ int check_batch(const LogView& log, const data::RowSource& source, const data::E
   return hidden;
 }
 
-data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer& tokenizer) {
+data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer* tokenizer) {
   const record::Manifest& m = log.manifest();
-  return {tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
+  AFTUNE_CHECK((tokenizer == nullptr) == log.config().images.has_value());
+  if (tokenizer == nullptr) return data::Encoder(log.config().images->form(*m.images));
+  return {*tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
           static_cast<std::int32_t>(log.config().vocab), m.template_};
 }
 

@@ -16,8 +16,8 @@ int check_batch(const LogView& log, const data::RowSource& rows, const data::Enc
                 const data::Order& order, const record::Step& step, const std::string& where,
                 Findings& findings);
 
-/// What turns the rows of a run into tokens. `tokenizer` is kept by reference. Throws Error{kUsage} if the
-/// manifest's eos is beyond the vocabulary.
-data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer& tokenizer);
+/// What turns the rows of a run into tokens, or pixels. `tokenizer` is kept by reference, and null if and
+/// only if the run is on images. Throws Error{kUsage} if the manifest's eos is beyond the vocabulary.
+data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer* tokenizer);
 
 }  // namespace aftune::audit

@@ -9,31 +9,54 @@
 #include "data/dataset.h"
 #include "hash/blake3.h"
 #include "model/folder.h"
+#include "model/image_processor.h"
 #include "tokenizer/tokenizer.h"
 #include "train/adapter_folder.h"
+#include "train/inputs.h"
 
 namespace aftune::audit {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 
-void check_batches(const LogView& log, const data::Dataset& dataset, const fs::path& model,
-                   Findings& findings) {
+// The tokenizer of the client's model, if it is the run's.
+std::optional<tokenizer::Tokenizer> own_tokenizer(const LogView& log, const fs::path& model,
+                                                  Findings& findings) {
   const fs::path path = model / "tokenizer.json";
   const std::string text = read_file(path, kMaxTokenizerBytes);
+  const Digest found = hash::blake3(text), &recorded = log.manifest().tokenizer;
+  if (!findings.expect(found == recorded, Check::kData, Code::kData, LogView::line(0),
+                       cat("tokenizer: ", expected_found(found, recorded))))
+    return std::nullopt;
+  return within(path.native(), [&] { return tokenizer::Tokenizer::parse(text); });
+}
+
+// Whether the run's pixels are made as the client's model says.
+bool check_normalisation(const LogView& log, const fs::path& model, Findings& findings) {
+  const record::Normalisation own = model::read_normalisation(model, log.config());
+  const auto text = [](const record::Normalisation& n) { return canonical_json(record::to_json(n)); };
+  return findings.expect(own == *log.manifest().images, Check::kData, Code::kData, LogView::line(0),
+                         cat("images: expected ", text(own), ", found ", text(*log.manifest().images)));
+}
+
+void check_batches(const LogView& log, const data::Dataset& dataset, const fs::path& model,
+                   Findings& findings) {
   const record::Manifest& m = log.manifest();
-  const Digest found = hash::blake3(text);
-  if (!findings.expect(found == m.tokenizer, Check::kData, Code::kData, LogView::line(0),
-                       cat("tokenizer: ", expected_found(found, m.tokenizer))))
-    return;
-  const auto tokenizer = within(path.native(), [&] { return tokenizer::Tokenizer::parse(text); });
-  const data::Encoder encoder = encoder_of(log, tokenizer);
+  std::optional<tokenizer::Tokenizer> tokenizer;
+  if (log.config().images) {
+    if (!check_normalisation(log, model, findings)) return;
+  } else {
+    tokenizer = own_tokenizer(log, model, findings);
+    if (!tokenizer) return;
+  }
+  const data::Encoder encoder = encoder_of(log, tokenizer ? &*tokenizer : nullptr);
+  std::string room;
   const data::Order order(m.recipe.seed, dataset.rows());
   std::int64_t hidden = 0;
   for (const std::int64_t t : log.steps()) {
     try {
       hidden += check_batch(
-          log, [&](std::int64_t row) { return dataset.row(row); }, encoder, order, log.step(t),
+          log, [&](std::int64_t row) { return dataset.row(row, room); }, encoder, order, log.step(t),
           log.step_line(t), findings);
     } catch (const Rejection& rejection) {
       report(rejection, findings);
@@ -64,7 +87,7 @@ void check_copied_files(const LogView& log, const fs::path& model, Findings& fin
 }  // namespace
 
 void check_data(const LogView& log, const fs::path& data, const fs::path* model, Findings& findings) {
-  const data::Dataset dataset = data::Dataset::read(data);
+  const data::Dataset dataset = train::read_dataset(data, log.config(), log.manifest().images);
   const record::Manifest& m = log.manifest();
   const record::SaltName salt{0, record::Role::kData};
   if (!log.is_open(salt)) return findings.add(Code::kAbsent, "salt " + to_text(salt), "of the data root");
@@ -129,6 +152,19 @@ void check_first_adapters(const LogView& log, const fs::path& folder, Findings& 
 
 namespace {
 
+// The shipped model's pixels are to be made as those that it was trained on.
+void check_processor(const LogView& log, const fs::path& folder, Findings& findings) {
+  if (!log.manifest().images || log.manifest().recipe.is_lora()) return;
+  const std::string where = cat("export ", model::kImageProcessor);
+  try {
+    findings.expect(model::read_normalisation(folder, log.config()) == *log.manifest().images, Check::kExport,
+                    Code::kExport, where, "normalises pixels by other numbers than the run");
+  } catch (const Error& e) {
+    if (e.fault() == Fault::kSystem) throw;
+    findings.failed(Check::kExport, Code::kExport, where, e.what());
+  }
+}
+
 void check_files(const LogView& log, const fs::path& folder, const record::Final& final, Findings& findings) {
   for (const auto& [name, expected] : final.files) {
     const fs::path path = folder / name;
@@ -184,6 +220,7 @@ void check_exported(const LogView& log, const fs::path& folder, Findings& findin
       return findings.add(Code::kAbsent, "export",
                           "salt " + to_text(salt) + " was not opened; aftune-open --export-salts opens it");
   check_files(log, folder, final, findings);
+  check_processor(log, folder, findings);
   try {
     check_tensors(log, folder, final, salts, findings);
   } catch (const Error& e) {

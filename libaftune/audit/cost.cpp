@@ -57,15 +57,21 @@ CostModel::CostModel(const record::Manifest& manifest)
 
 double CostModel::unit_flop_per_token(int unit) const {
   const auto hidden = static_cast<double>(config_.hidden);
+  const bool head = unit == grid_.units() - 1;
+  if (config_.images && unit == 0)
+    return 2 * hidden * static_cast<double>(config_.images->shape.patch_width());
+  if (config_.images && head)  // once for each image
+    return 2 * matrix_elements(model::unit_tensors(config_, unit)) / static_cast<double>(recipe_.seq_len);
   if (unit == 0) return 0;
-  if (unit == grid_.units() - 1) return 2 * hidden * static_cast<double>(config_.vocab);
+  if (head) return 2 * hidden * static_cast<double>(config_.vocab);
   return 2 * matrix_elements(model::unit_tensors(config_, unit)) + attention_flop_per_token();
 }
 
-// Of a layer: scores and values over the positions before, half of the row on average.
+// Of a layer: scores and values over the positions before, half of the row on average; of images over all.
 double CostModel::attention_flop_per_token() const {
   const double width = static_cast<double>(config_.heads) * config_.head_dim;
-  return 2 * 2 * width * (static_cast<double>(recipe_.seq_len) + 1) / 2;
+  const auto length = static_cast<double>(recipe_.seq_len);
+  return 2 * 2 * width * (config_.images ? length : (length + 1) / 2);
 }
 
 double CostModel::step_tokens() const {
@@ -96,6 +102,9 @@ CostModel::BlockCost CostModel::block_cost(int block) const {
     const double boundaries = (first ? 0 : 1) + (last ? 0 : 1);
     cost.bytes_per_token += boundaries * static_cast<double>(config_.hidden) * sizeof(float);
     cost.bytes_per_token += (first || last ? 1 : 0) * sizeof(std::int32_t);
+    if (first && config_.images)
+      cost.bytes_per_token += sizeof(float) * static_cast<double>(config_.images->shape.pixels()) /
+                              static_cast<double>(recipe_.seq_len);
   }
   return cost;
 }

@@ -159,6 +159,11 @@ std::vector<std::int32_t> EvidenceFile::read_ints(std::int64_t t, const std::str
   return reading(path, [&] { return reader_.read_ints(path, max_count); });
 }
 
+void EvidenceFile::read_pixels(std::int64_t t, Matrix& out) {
+  const std::string path = trace::step_dataset(t, "pixels");
+  read_tensor(path, {path, DType::kF32, {out.rows, out.cols}}, out.values.mutable_bytes());
+}
+
 std::string EvidenceFile::state_name(std::int64_t s, const std::string& tensor) {
   return name_of(evidence_state_dataset(s, tensor));
 }

@@ -19,9 +19,9 @@ namespace {
 constexpr double kFloat = sizeof(float);
 
 // Of the matrices that are multiplied by, each by rows for the forward pass and by columns for the backward
-// one. The embedding is one of them as a head only.
+// one. The embedding is one of them as a head only; of images neither end is.
 double factor_elements(const model::Config& c) {
-  double elements = static_cast<double>(c.vocab) * static_cast<double>(c.hidden);
+  double elements = c.images ? 0 : static_cast<double>(c.vocab) * static_cast<double>(c.hidden);
   for (int unit = 1; unit <= c.layers; ++unit) elements += matrix_elements(model::unit_tensors(c, unit));
   return elements;
 }
@@ -61,17 +61,28 @@ double quantised_activations(const Job& job, const Tokens& tokens) {
   return 4 * kFloat / 2 * tokens.at_once * widest * job.grid.layer_blocks();
 }
 
+// The step's images, and those of a micro-batch again, as they are and as patches.
+double pixels(const Job& job, const Tokens& tokens) {
+  if (!job.config.images) return 0;
+  const auto of_position =
+      static_cast<double>(job.config.images->shape.pixels()) / static_cast<double>(job.recipe.seq_len);
+  return of_position * (tokens.step + 2 * tokens.at_once);
+}
+
 double activations(const Job& job, const Tokens& tokens) {
   const double layer = job.config.architecture->kept_of_token(job.config);
   const double layers =
       job.recompute ? std::min(job.grid.layers_per_block, job.config.layers) : job.config.layers;
   const double inputs = job.recompute ? job.grid.layer_blocks() * static_cast<double>(job.config.hidden) : 0;
-  return kFloat * tokens.at_once * (layers * layer + inputs + transient(job.config));
+  return kFloat * (tokens.at_once * (layers * layer + inputs + transient(job.config)) + pixels(job, tokens));
 }
 
-// The head takes its logits by chunks, forward and backward in one pass.
+// The head takes its logits by chunks, forward and backward in one pass; those of images are few.
 double head(const Job& job, const Tokens& tokens) {
   const auto vocab = static_cast<double>(job.config.vocab), hidden = static_cast<double>(job.config.hidden);
+  if (job.config.images)
+    return kFloat *
+           (tokens.at_once / static_cast<double>(job.recipe.seq_len) * vocab + 2 * tokens.at_once * hidden);
   const double rows = std::max(static_cast<double>(job.recipe.seq_len),
                                static_cast<double>(model::LmHead::kMaxLogits) / vocab);
   const double logits = std::min(tokens.at_once, rows) * (vocab + hidden);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "hash/blake3.h"
 #include "model/adapter.h"
+#include "model/image_processor.h"
 #include "optim/optimizer.h"
 #include "train/adapter_folder.h"
 #include "train/export.h"
@@ -97,12 +98,25 @@ void check_adapters(const Manifest& m, const model::Config& config) {
     fail(Fault::kEvidence, "adapters of \"", target, "\", which the model's layers do not have");
 }
 
+// What holds of every run on images, and of no other.
+void check_images(const Manifest& m, const model::Config& config) {
+  require_equal("images", config.images.has_value(), m.images.has_value());
+  if (!config.images) return;
+  const std::size_t channels = m.images->mean.size();
+  require_equal("channels of images", config.images->shape.channels, static_cast<std::int64_t>(channels));
+  require_equal("seq_len", config.max_position, m.recipe.seq_len);
+  require_equal("packing", false, m.recipe.packing);
+  require_equal("eos of the recipe", false, m.recipe.eos);
+  require_equal("template", std::string(), m.template_);
+}
+
 bool check_config(LogView& log, Findings& findings) {
   return readable(findings, 0, [&] {
     log.parse_config();
     const Manifest& m = log.manifest();
     require_equal("layers", log.config().layers, m.grid.layers);
     require_equal("tied", log.config().tied, m.grid.tied);
+    check_images(m, log.config());
     const std::int64_t eos = m.recipe.eos && !log.config().eos.empty() ? log.config().eos.front() : -1;
     require_equal("eos", eos, m.eos);
     require_equal("bos", std::int64_t{log.config().bos}, m.bos);
@@ -186,7 +200,7 @@ constexpr std::string_view kAdapterFiles[] = {train::kAdapterWeights, train::kAd
 constexpr std::string_view kModelFiles[] = {"model.safetensors",      "config.json",
                                             "tokenizer.json",         "tokenizer_config.json",
                                             "generation_config.json", "special_tokens_map.json",
-                                            "chat_template.jinja"};
+                                            "chat_template.jinja",    model::kImageProcessor};
 
 // A loader decides by names what it loads: a file of another name could replace what was checked.
 void check_exported_files(const LogView& log, const record::Final& final, Findings& findings) {
@@ -212,7 +226,7 @@ void check_exported_files(const LogView& log, const record::Final& final, Findin
                    hash::blake3(train::adapter_config(log.config(), recipe)));
   }
   require("model.safetensors", std::nullopt);
-  require("tokenizer.json", log.manifest().tokenizer);
+  if (!log.manifest().images) require("tokenizer.json", log.manifest().tokenizer);
   require("config.json", hash::blake3(train::exported_config(log.manifest().config)));
 }
 

@@ -231,7 +231,7 @@ void NativeReplay::compare_tensor(std::size_t parameter, const record::Step& ste
     throw Rejection(Code::kNonFinite, at, "a value that is not finite");
   require_tight(spread, at);
   const kernels::AdamW op =
-      optim::adamw_scalars(log_.manifest().recipe, step.step, step.lr, step.clip, before.spec.shape);
+      optim::adamw_scalars(log_.manifest().recipe, step.step, step.lr, step.clip, before.spec);
   std::vector<double> distances(spread.values().size());
   constexpr std::int64_t kGrain = 4096;
   const std::int64_t count = std::ssize(distances);

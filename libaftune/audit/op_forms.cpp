@@ -57,6 +57,17 @@ Form OpForms::form() const {
     case OpKind::kSplit:
     case OpKind::kSplitGrad:
       return split();
+    case OpKind::kLayerScale:
+    case OpKind::kLayerScaleGradWeight:
+      return layer_scale();
+    case OpKind::kPatches:
+      return patches();
+    case OpKind::kClassToken:
+    case OpKind::kClassTokenGrad:
+      return class_token();
+    case OpKind::kClassMean:
+    case OpKind::kClassMeanGrad:
+      return class_mean();
     case OpKind::kGather:
     case OpKind::kScatter:
       return predicted_rows();
@@ -99,7 +110,7 @@ const Shape& OpForms::parameter(std::size_t rank) const {
 }
 
 bool OpForms::of_adapter() const {
-  return !model::adapted_weight(entry_.at).empty();
+  return model::is_of_adapter(entry_.at);
 }
 
 std::vector<std::int32_t> OpForms::list_within(std::int32_t least, std::int64_t end) const {
@@ -196,8 +207,9 @@ Form OpForms::update() const {
             std::vector<Buffer> moments;
             for (std::size_t i = 1; i < out.size(); ++i) moments.push_back(std::move(out[i].values));
             bool nonfinite = false;
-            optim::update(log_.manifest().recipe, step_.step, step_.lr, step_.clip, shape, out[0].values,
-                          moments, in.back().values, pool_, &nonfinite);
+            optim::update(log_.manifest().recipe, step_.step, step_.lr, step_.clip,
+                          {entry_.at, DType::kF32, shape}, out[0].values, moments, in.back().values, pool_,
+                          &nonfinite);
             require(!nonfinite, "a number that is not finite");
             for (std::size_t i = 1; i < out.size(); ++i) out[i].values = std::move(moments[i - 1]);
           }};
@@ -209,7 +221,12 @@ Form OpForms::rows_of_boundary() const {
   if (list_) rows = data::rows_from_layout(*list_, n_);
   require(!list_ || rows.size() == n_, "a layout of ", rows.size(), " tokens for ", n_);
   const bool integers = entry_.at == "layout" || entry_.at == "tokens" || entry_.at == "labels";
-  const auto piece = [&](std::int64_t count) { return integers ? i32(count) : f32({count, config_.hidden}); };
+  const bool pixels = entry_.at == "pixels";
+  require(!pixels || (config_.images && n_ % config_.max_position == 0), "pixels of no images");
+  const auto piece = [&](std::int64_t count) {
+    if (pixels) return f32({count / config_.max_position, config_.images->shape.pixels()});
+    return integers ? i32(count) : f32({count, config_.hidden});
+  };
   Form form{{i32(-1)}, {}, {}};
   std::vector<TensorSpec> pieces;
   if (list_)

@@ -66,6 +66,14 @@ class OpForms {
   Form swiglu() const;
   Form gelu() const;
   Form split() const;
+  Shape matrix() const;
+  bool is_exact() const;
+  // Of images (op_forms_image.cpp).
+  void require_image() const;
+  Form layer_scale() const;
+  Form patches() const;
+  Form class_token() const;
+  Form class_mean() const;
 
   const LogView& log_;
   const record::Step& step_;

@@ -86,12 +86,13 @@ Form OpForms::layernorm() const {
 // As model::Products has it. A matrix that is stored transposed takes the part that its other form has in
 // the other direction.
 Form OpForms::linear() const {
-  const Shape shape = parameter(2);
+  const Shape shape = matrix();
   const bool turned = is_transposed();
   const std::int64_t n = n_, rows = shape[0], columns = shape[1];
-  const kernels::Profile profile = of_adapter() ? kernels::Profile{} : profile_of(log_.manifest());
+  const kernels::Profile profile =
+      of_adapter() || is_exact() ? kernels::Profile{} : profile_of(log_.manifest());
   const TensorSpec x = f32({n, turned ? rows : columns}), y = f32({n, turned ? columns : rows}),
-                   w = f32(shape);
+                   w = f32(parameter(0));
   const auto times = [=, this](bool by_rows, const Tensors& in, Tensors& out, Into how) {
     if (by_rows)
       kernels::linear(pool_, profile, n, columns, rows, floats(in[0]), floats(in[1]), floats(out[0]), how);
@@ -114,6 +115,18 @@ Form OpForms::linear() const {
             }};
   if (entry_.in.size() == 3) form.in.push_back(x);
   return form;
+}
+
+// Of a convolution's weight too, whose outputs are its first dimension.
+Shape OpForms::matrix() const {
+  const Shape shape = parameter(0);
+  require(shape.size() == 2 || (shape.size() == 4 && config_.images), entry_.at, " is no matrix");
+  return {shape[0], element_count(shape) / shape[0]};
+}
+
+// What of a classifier of images is in f32 under every profile: all but the layers.
+bool OpForms::is_exact() const {
+  return config_.images.has_value() && !entry_.at.starts_with(config_.architecture->layers);
 }
 
 // A layer's own products only.
@@ -170,8 +183,11 @@ Form OpForms::attention() const {
 }
 
 Form OpForms::bias() const {
-  require(entry_.at.ends_with(".bias"), entry_.at, " is no bias");
-  const std::int64_t n = n_, h = parameter(1)[0];
+  // Of images those of all positions are one bias of the row, and the class token takes a bias's gradient.
+  const bool of_image =
+      config_.images && (entry_.at.ends_with(".position_embeddings") || entry_.at.ends_with(".cls_token"));
+  require(entry_.at.ends_with(".bias") || of_image, entry_.at, " is no bias");
+  const std::int64_t n = n_, h = element_count(parameter(of_image ? 3 : 1));
   const TensorSpec x = f32({n, h}), b = f32({h});
   if (entry_.kind == OpKind::kAddBias)
     return {{x, b}, {x}, [=, this](const Tensors& in, Tensors& out) {
@@ -237,22 +253,25 @@ Form OpForms::gelu() const {
           }};
 }
 
-// Thirds of rows, side by side.
+// Parts of rows, side by side: q, k and v, or gate and up.
 Form OpForms::split() const {
-  const std::int64_t n = n_, width = parameter(2)[1] / 3;
-  require(parameter(2)[1] == 3 * width && is_transposed(), entry_.at, " is not split");
-  const TensorSpec whole = f32({n, 3 * width}), part = f32({n, width});
+  const std::int64_t parts = is_transposed() ? 3 : 2, all = parameter(2)[is_transposed() ? 1 : 0];
+  const bool gated = config_.images && uses().swiglu && all == 2 * config_.intermediate;
+  require(all % parts == 0 && (is_transposed() || gated), entry_.at, " is not split");
+  const std::int64_t n = n_, width = all / parts;
+  const TensorSpec whole = f32({n, all});
+  const std::vector<TensorSpec> pieces(static_cast<std::size_t>(parts), f32({n, width}));
   const std::size_t bytes = static_cast<std::size_t>(width) * sizeof(float);
   if (entry_.kind == OpKind::kSplit)
-    return {{whole}, {part, part, part}, [=](const Tensors& in, Tensors& out) {
-              for (std::int64_t i = 0; i < 3 * n; ++i)
-                std::memcpy(floats(out[static_cast<std::size_t>(i % 3)]) + i / 3 * width,
+    return {{whole}, pieces, [=](const Tensors& in, Tensors& out) {
+              for (std::int64_t i = 0; i < parts * n; ++i)
+                std::memcpy(floats(out[static_cast<std::size_t>(i % parts)]) + i / parts * width,
                             floats(in[0]) + i * width, bytes);
             }};
-  return {{part, part, part}, {whole}, [=](const Tensors& in, Tensors& out) {
-            for (std::int64_t i = 0; i < 3 * n; ++i)
+  return {pieces, {whole}, [=](const Tensors& in, Tensors& out) {
+            for (std::int64_t i = 0; i < parts * n; ++i)
               std::memcpy(floats(out[0]) + i * width,
-                          floats(in[static_cast<std::size_t>(i % 3)]) + i / 3 * width, bytes);
+                          floats(in[static_cast<std::size_t>(i % parts)]) + i / parts * width, bytes);
           }};
 }
 

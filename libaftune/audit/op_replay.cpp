@@ -149,8 +149,18 @@ class OpReplay {
     };
     watch_.record({OpKind::kCut, "layout", step.tokens}, {bytes_of(layout_)},
                   pieces(rows, bytes_of(rows.positions), sizeof(std::int32_t)));
-    if (stages_.front() == 0) cut("tokens", rows.tokens);
+    if (stages_.front() == 0 && log_.config().images) cut_pixels(step, rows);
+    if (stages_.front() == 0 && !log_.config().images) cut("tokens", rows.tokens);
     if (has_head()) cut("labels", rows.labels);
+  }
+
+  // A row is one image.
+  void cut_pixels(const record::Step& step, const data::Rows& rows) {
+    const ByteView whole = std::as_bytes(std::span(rows.pixels));
+    const std::size_t size = whole.size() / static_cast<std::size_t>(rows.rows());
+    std::vector<ByteView> images;
+    for (std::size_t at = 0; at < whole.size(); at += size) images.push_back(whole.subspan(at, size));
+    watch_.record({OpKind::kCut, "pixels", step.tokens}, {bytes_of(layout_), whole}, images);
   }
 
   void read_given(const record::Step& step, const data::Rows& rows) {
@@ -305,7 +315,8 @@ class Ends {
 
   std::optional<WrongEnd> cut(const OpEntry& entry) const {
     if (entry.at == "layout") return equal(entry.in, {step_->layout});
-    if (entry.at == "tokens" && has_first_) return equal(entry.in, {step_->layout, step_->token_ids});
+    if (entry.at == (log_.config().images ? "pixels" : "tokens") && has_first_)
+      return equal(entry.in, {step_->layout, step_->token_ids});
     if (entry.at == "labels" && has_last_) return equal(entry.in, {step_->layout, step_->labels});
     const auto boundary = of_boundary(entry.at);
     if (!boundary) return no_list("is of nothing that the log names");

@@ -28,11 +28,13 @@
 #include "hash/blake3.h"
 #include "hash/merkle.h"
 #include "kernels/ops.h"
+#include "model/image_processor.h"
 #include "record/serving.h"
 #include "seal/note.h"
 #include "trace/hiding_key.h"
 #include "trace/log.h"
 #include "trace/segment.h"
+#include "train/inputs.h"
 
 namespace aftune::audit {
 namespace {
@@ -204,8 +206,20 @@ class Opener {
                     trace::Packing::kZstd);
     };
     copy(record::Role::kLayout, step.layout);
-    if (blocks.count(0) != 0) copy(record::Role::kTokens, step.token_ids);
+    if (blocks.count(0) != 0 && log_.config().images) copy_pixels(step);
+    if (blocks.count(0) != 0 && !log_.config().images) copy(record::Role::kTokens, step.token_ids);
     if (blocks.count(head) != 0) copy(record::Role::kLabels, step.labels);
+  }
+
+  void copy_pixels(const record::Step& step) {
+    Matrix pixels(log_.manifest().recipe.batch_size, log_.config().images->shape.pixels());
+    source_.read_pixels(step.step, pixels);
+    require(log_.published({log_.grid().step_leaf(step.step), record::Role::kTokens},
+                           hash::blake3(pixels.bytes(), engine_.pool)) == step.token_ids,
+            source_.ints_name(step.step, "pixels"));
+    evidence_.index.cost.stored_bytes += pixels.bytes().size();
+    evidence_.add(trace::step_dataset(step.step, "pixels"), DType::kF32, {pixels.rows, pixels.cols},
+                  pixels.bytes(), trace::Packing::kZstd);
   }
 
   void copy_boundary(Side side, std::int64_t t, int boundary) {
@@ -293,12 +307,14 @@ class OwnRows {
  public:
   OwnRows(const OpenOptions& options, const LogView& log)
       : log_(log),
-        dataset_(data::Dataset::read(*options.data)),
-        tokenizer_text_(read_tokenizer(*options.model / "tokenizer.json")),
-        tokenizer_(within((*options.model / "tokenizer.json").native(),
-                          [&] { return tokenizer::Tokenizer::parse(tokenizer_text_); })),
+        dataset_(train::read_dataset(*options.data, log.config(), log.manifest().images)),
         order_(log.manifest().recipe.seed, dataset_.rows()) {
-    for (std::int64_t i = 0; i < dataset_.rows(); ++i) tree_.append(hash::leaf_hash(dataset_.row(i)));
+    if (log.config().images)
+      check_normalisation(*options.model);
+    else
+      read_tokenizer(*options.model / "tokenizer.json");
+    std::string room;
+    for (std::int64_t i = 0; i < dataset_.rows(); ++i) tree_.append(hash::leaf_hash(dataset_.row(i, room)));
     const record::Manifest& m = log.manifest();
     if (dataset_.rows() != m.data_rows ||
         log.published({0, record::Role::kData}, tree_.root()) != m.data_root)
@@ -309,14 +325,18 @@ class OwnRows {
   std::map<std::int64_t, std::uint64_t> write(const std::vector<Cell>& cells,
                                               EvidenceWriter& evidence) const {
     std::map<std::int64_t, std::uint64_t> rows;
-    each_row_of_cells(log_, order_, cells, [&](std::int64_t row) { rows[row] = dataset_.row(row).size(); });
+    each_row_of_cells(log_, order_, cells, [&](std::int64_t row) { rows[row] = 0; });
     if (rows.empty()) return rows;
     check(cells);
-    evidence.add(kEvidenceTokenizer, DType::kU8, {std::ssize(tokenizer_text_)}, as_bytes(tokenizer_text_),
-                 trace::Packing::kRaw);
-    for (const auto& [row, bytes] : rows) {
-      evidence.add(evidence_row_dataset(row), DType::kU8, {static_cast<std::int64_t>(bytes)},
-                   as_bytes(dataset_.row(row)), trace::Packing::kRaw);
+    if (tokenizer_)
+      evidence.add(kEvidenceTokenizer, DType::kU8, {std::ssize(tokenizer_text_)}, as_bytes(tokenizer_text_),
+                   trace::Packing::kRaw);
+    std::string room;
+    for (auto& [row, bytes] : rows) {
+      const std::string_view text = dataset_.row(row, room);
+      bytes = text.size();
+      evidence.add(evidence_row_dataset(row), DType::kU8, {std::ssize(text)}, as_bytes(text),
+                   trace::Packing::kRaw);
       Bytes proof;
       for (const Digest& hash : tree_.inclusion(static_cast<std::uint64_t>(row), tree_.size()))
         proof.insert(proof.end(), as_bytes(hash).begin(), as_bytes(hash).end());
@@ -328,16 +348,22 @@ class OwnRows {
   }
 
  private:
-  std::string read_tokenizer(const fs::path& path) const {
-    std::string text = read_file(path, kMaxTokenizerBytes);
-    if (hash::blake3(text) != log_.manifest().tokenizer)
+  void read_tokenizer(const fs::path& path) {
+    tokenizer_text_ = read_file(path, kMaxTokenizerBytes);
+    if (hash::blake3(tokenizer_text_) != log_.manifest().tokenizer)
       fail(Fault::kUsage, path.native(), ": not the tokenizer of the run");
-    return text;
+    tokenizer_ = within(path.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text_); });
+  }
+
+  void check_normalisation(const fs::path& model) const {
+    if (model::read_normalisation(model, log_.config()) != *log_.manifest().images)
+      fail(Fault::kUsage, model.native(), ": its pixels are normalised by other numbers than the run's");
   }
 
   // That the record says of these steps what follows from the rows. Throws Rejection.
   void check(const std::vector<Cell>& cells) const {
-    const data::Encoder encoder = encoder_of(log_, tokenizer_);
+    const data::Encoder encoder = encoder_of(log_, tokenizer_ ? &*tokenizer_ : nullptr);
+    std::string room;
     Verdict verdict;
     Findings findings(verdict);
     for (const Cell& cell : cells) {
@@ -345,7 +371,7 @@ class OwnRows {
       for (std::int64_t t = log_.grid().step_begin(cell.step_block);
            t < log_.grid().step_end(cell.step_block); ++t)
         check_batch(
-            log_, [this](std::int64_t row) { return dataset_.row(row); }, encoder, order_, log_.step(t),
+            log_, [&](std::int64_t row) { return dataset_.row(row, room); }, encoder, order_, log_.step(t),
             log_.step_line(t), findings);
     }
   }
@@ -353,7 +379,7 @@ class OwnRows {
   const LogView& log_;
   data::Dataset dataset_;
   std::string tokenizer_text_;
-  tokenizer::Tokenizer tokenizer_;
+  std::optional<tokenizer::Tokenizer> tokenizer_;  // none with images
   data::Order order_;
   hash::MerkleTree tree_;
 };

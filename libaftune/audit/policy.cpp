@@ -257,6 +257,7 @@ Policy read_policy(std::string_view text) {
   optional_member(fields, "config", policy.config, digest);
   optional_member(fields, "tokenizer", policy.tokenizer, digest);
   optional_member(fields, "template", policy.template_, digest);
+  optional_member(fields, "images", policy.images, digest);
   optional_member(fields, "data_root", policy.data_root, digest);
   optional_member(fields, "data_rows", policy.data_rows, range);
   optional_member(fields, "eval_root", policy.eval_root, digest);
@@ -344,6 +345,10 @@ std::vector<Reason> check_policy(const Policy& policy, const Manifest& manifest,
   compare.equal("config", policy.config, hash::blake3(manifest.config));
   compare.equal("tokenizer", policy.tokenizer, manifest.tokenizer);
   compare.equal("template", policy.template_, hash::blake3(manifest.template_));
+  if (policy.images && !manifest.images)
+    compare.add("images", cat("expected ", to_hex(*policy.images), ", found none"));
+  else if (manifest.images)
+    compare.equal("images", policy.images, record::digest_of(*manifest.images));
   root("data root", record::Role::kData, policy.data_root, manifest.data_root);
   compare.inside("data rows", policy.data_rows, manifest.data_rows);
   if (policy.eval_root && !manifest.eval_root)
@@ -383,8 +388,10 @@ std::vector<std::string> unpinned(const Policy* policy) {
   need(policy->created.has_value(), "created");
   need(policy->base_root.has_value(), "base_root");
   need(policy->config.has_value(), "config");
-  need(policy->tokenizer.has_value(), "tokenizer");
-  need(policy->template_.has_value(), "template");
+  if (!policy->images) {
+    need(policy->tokenizer.has_value(), "tokenizer");
+    need(policy->template_.has_value(), "template");
+  }
   need(policy->data_root.has_value(), "data_root");
   need(policy->data_rows.has_value(), "data_rows");
   const bool no_eval = policy->eval_rows && policy->eval_rows->most == 0;

@@ -49,6 +49,7 @@ struct Policy {
   std::optional<Digest> config;        ///< BLAKE3 of config.json
   std::optional<Digest> tokenizer;
   std::optional<Digest> template_;  ///< BLAKE3 of the chat template, of "" if there is none
+  std::optional<Digest> images;     ///< record::digest_of what normalises pixels
   std::optional<Digest> data_root;
   std::optional<Range> data_rows;
   std::optional<Digest> eval_root;

@@ -8,6 +8,7 @@
 #include "hash/blake3.h"
 #include "model/config.h"
 #include "model/folder.h"
+#include "model/image_processor.h"
 #include "tokenizer/folder.h"
 #include "train/inputs.h"
 #include "train/manifest.h"
@@ -32,17 +33,22 @@ std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool
   const fs::path config_file = model / "config.json";
   const std::string config_text = read_file(config_file, kMaxConfigBytes);
   const auto config = within(config_file.native(), [&] { return model::Config::parse(config_text); });
-  const std::string tokenizer = tokenizer::read_tokenizer_of(model);
-  const data::Dataset dataset = data::Dataset::read(data);
+  std::optional<record::Normalisation> images;
+  if (config.images) images = model::read_normalisation(model, config);
+  const data::Dataset dataset = train::read_dataset(data, config, images);
   Json policy = {{"version", 1},
                  {"config", to_hex(hash::blake3(config_text))},
-                 {"tokenizer", to_hex(hash::blake3(tokenizer))},
-                 {"template", to_hex(hash::blake3(model::read_chat_template(model)))},
                  {"data_root", to_hex(dataset.root())},
                  {"data_rows", dataset.rows()},
                  {"numerics", {"f32", name(kernels::Profile{kernels::kDefaultI14Group})}},
                  {"max_layers_per_block", (config.layers + kLayerBlocks - 1) / kLayerBlocks},
                  {"max_steps_per_block", kStepsPerBlock}};
+  if (images) {
+    policy["images"] = to_hex(record::digest_of(*images));
+  } else {
+    policy["tokenizer"] = to_hex(hash::blake3(tokenizer::read_tokenizer_of(model)));
+    policy["template"] = to_hex(hash::blake3(model::read_chat_template(model)));
+  }
   if (has_weights(model)) {
     const auto base = within(model.native(), [&] {
       return model::base_list(model::Checkpoint::open(model, config), model::all_tensors(config), pool);

@@ -52,6 +52,7 @@ void ServingLog::parse_manifest() {
 
 void ServingLog::parse_config() {
   config_ = model::Config::parse(manifest_.config);
+  if (config_.images) fail(Fault::kEvidence, "a model of images is not served");
   tensors_ = model::all_tensors(config_);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     tensors_[i].dtype = manifest_.base.dtype;

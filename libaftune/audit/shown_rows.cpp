@@ -17,6 +17,14 @@ constexpr std::uint64_t kBytesOfText = 32;
 // What a token of a batch takes, in all its lists while they grow.
 constexpr std::uint64_t kBytesOfToken = 64;
 
+// Of a batch, as they grow.
+std::uint64_t pixel_bytes(const LogView& log) {
+  if (!log.config().images) return 0;
+  const double pixels = static_cast<double>(log.config().images->shape.pixels());
+  const double bytes = 2.0 * sizeof(float) * pixels * static_cast<double>(log.manifest().recipe.batch_size);
+  return static_cast<std::uint64_t>(std::min(bytes, 1e18));
+}
+
 }  // namespace
 
 std::uint64_t order_bytes(std::int64_t rows) {
@@ -40,10 +48,11 @@ void each_row_of_cells(const LogView& log, const data::Order& order, const std::
 }
 
 struct ShownRows::Tools {
-  tokenizer::Tokenizer tokenizer;
+  std::optional<tokenizer::Tokenizer> tokenizer;  // none with images
   data::Encoder encoder;
   Tools(const LogView& log, const std::string& text)
-      : tokenizer(tokenizer::Tokenizer::parse(text)), encoder(encoder_of(log, tokenizer)) {}
+      : tokenizer(tokenizer::Tokenizer::parse(text)), encoder(encoder_of(log, &*tokenizer)) {}
+  explicit Tools(const LogView& log) : encoder(encoder_of(log, nullptr)) {}
 };
 
 ShownRows::ShownRows(const LogView& log, const EvidenceFile& evidence, std::uint64_t max_memory,
@@ -80,6 +89,7 @@ const data::Order& ShownRows::order() {
 }
 
 const data::Encoder& ShownRows::encoder() {
+  if (!tools_ && log_.config().images) tools_ = std::make_shared<const Tools>(log_);
   if (tools_) return tools_->encoder;
   const std::string where = EvidenceFile::name_of(kEvidenceTokenizer);
   const std::string text = evidence_.read_tokenizer();
@@ -116,7 +126,7 @@ void ShownRows::check(const record::Step& step, const std::string& where, Findin
     if (!any_)
       throw Rejection(Code::kAbsent, "evidence rows",
                       "the policy pins the data; no rows came with it (aftune-open --data opens them)");
-    require_memory(kBytesOfToken * static_cast<std::uint64_t>(step.tokens), where);
+    require_memory(kBytesOfToken * static_cast<std::uint64_t>(step.tokens) + pixel_bytes(log_), where);
     check_batch(
         log_, [this](std::int64_t row) { return proved_row(row); }, encoder(), order(), step, where,
         findings);

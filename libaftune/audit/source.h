@@ -38,7 +38,10 @@ class TensorSource {
   virtual std::vector<std::int32_t> read_ints(std::int64_t t, const std::string& what,
                                               std::int64_t max_count) = 0;
 
-  /// Names of the objects, for reasons.
+  /// All images of a step, [out.rows, out.cols].
+  virtual void read_pixels(std::int64_t t, Matrix& out) = 0;
+
+  /// Names of the objects, for reasons. `what` may be pixels too.
   virtual std::string state_name(std::int64_t s, const std::string& tensor) = 0;
   virtual std::string boundary_name(Side side, std::int64_t t, int boundary) = 0;
   virtual std::string ints_name(std::int64_t t, const std::string& what) = 0;

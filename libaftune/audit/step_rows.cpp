@@ -1,9 +1,11 @@
 #include "audit/step_rows.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "audit/rejection.h"
 #include "base/error.h"
+#include "hash/blake3.h"
 
 namespace aftune::audit {
 namespace {
@@ -56,6 +58,39 @@ void check_ids(const std::vector<std::int32_t>& ids, std::int32_t least, std::in
     contradiction.unless(id >= least && id < vocabulary, what, ": ", id, " is not within the vocabulary");
 }
 
+// Each data row is a row, and its image has the same number of positions.
+void check_images(const model::Config& config, const data::Rows& rows, const Contradiction& contradiction) {
+  const std::int64_t positions = config.max_position;
+  for (std::size_t r = 0; r + 1 < rows.row_starts.size(); ++r)
+    contradiction.unless(
+        rows.row_starts[r + 1] - rows.row_starts[r] == positions && rows.doc_starts == rows.row_starts,
+        "row ", r, " is not the ", positions, " positions of an image");
+}
+
+// The class token's position has the class, and no other has one.
+void check_classes(const data::Rows& rows, const Contradiction& contradiction) {
+  for (std::size_t i = 0; i < rows.labels.size(); ++i)
+    contradiction.unless((rows.labels[i] != data::kNoLabel) == (rows.positions[i] == 0), "position ", i,
+                         ": label ", rows.labels[i], " is no class of an image");
+}
+
+void read_pixels(const LogView& log, TensorSource& source, const record::Step& step,
+                 const Contradiction& contradiction, data::Rows& rows) {
+  const std::int64_t width = log.config().images->shape.pixels();
+  // Of as many images as the layout has, which is the recipe's number.
+  Matrix pixels(rows.rows(), width);
+  source.read_pixels(step.step, pixels);
+  const Digest found =
+      log.published({log.grid().step_leaf(step.step), record::Role::kTokens}, hash::blake3(pixels.bytes()));
+  if (found != step.token_ids)
+    throw Rejection(Code::kEvidence, source.ints_name(step.step, "pixels"),
+                    cat("expected ", to_hex(step.token_ids), ", found ", to_hex(found)));
+  rows.pixels.assign(pixels.data(), pixels.data() + pixels.values.size());
+  contradiction.unless(
+      std::all_of(rows.pixels.begin(), rows.pixels.end(), [](float value) { return std::isfinite(value); }),
+      "pixels: one is not finite");
+}
+
 void check_labels(const data::Rows& rows, const record::Step& step, const Contradiction& contradiction) {
   const auto predicted =
       std::count_if(rows.labels.begin(), rows.labels.end(), [](std::int32_t l) { return l >= 0; });
@@ -86,8 +121,11 @@ data::Rows load_rows(const LogView& log, TensorSource& source, const record::Ste
     contradiction.unless(false, e.what());
   }
   check_shape(log, step, rows, contradiction);
+  const bool images = log.config().images.has_value();
+  if (images) check_images(log.config(), rows, contradiction);
   const std::int64_t vocabulary = log.config().vocab;
-  if (parts.tokens) {
+  if (parts.tokens && images) read_pixels(log, source, step, contradiction, rows);
+  if (parts.tokens && !images) {
     rows.tokens = read_committed(log, source, t, record::Role::kTokens, step.tokens, step.token_ids);
     check_ids(rows.tokens, 0, vocabulary, step.tokens, "tokens", contradiction);
   }
@@ -95,6 +133,7 @@ data::Rows load_rows(const LogView& log, TensorSource& source, const record::Ste
     rows.labels = read_committed(log, source, t, record::Role::kLabels, step.tokens, step.labels);
     check_ids(rows.labels, data::kNoLabel, vocabulary, step.tokens, "labels", contradiction);
     check_labels(rows, step, contradiction);
+    if (images) check_classes(rows, contradiction);
   }
   return rows;
 }

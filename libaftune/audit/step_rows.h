@@ -12,10 +12,10 @@ struct RowParts {
   bool labels = false;
 };
 
-/// The rows of a step, every list compared with its digest in the step's leaf and checked to be one that
-/// training can have: shape as the recipe says, ids within the vocabulary, each label none or the next token
-/// of its document, counts as recorded. Throws Rejection (`evidence`, or `data` for lists that are as
-/// committed but cannot be).
+/// The rows of a step (with images, `tokens` are the pixels), every list compared with its digest in the
+/// step's leaf and checked to be one that training can have: shape as the recipe says, ids within the
+/// vocabulary, each label none or the next token of its document, counts as recorded. Throws Rejection
+/// (`evidence`, or `data` for lists that are as committed but cannot be).
 data::Rows load_rows(const LogView& log, TensorSource& source, const record::Step& step, RowParts parts);
 
 }  // namespace aftune::audit

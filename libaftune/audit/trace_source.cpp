@@ -23,7 +23,8 @@ std::set<std::string> known_datasets(const LogView& log, std::int64_t index) {
   }
   if (index == 0) return known;
   for (std::int64_t t = grid.step_begin(index - 1); t < grid.step_end(index - 1); ++t) {
-    for (const char* what : {"layout", "tokens", "labels"}) known.insert(trace::step_dataset(t, what));
+    for (const char* what : {"layout", log.config().images ? "pixels" : "tokens", "labels"})
+      known.insert(trace::step_dataset(t, what));
     for (int b = 0; b < grid.boundaries(); ++b) {
       known.insert(trace::activation_dataset(t, b));
       known.insert(trace::gradient_dataset(t, b));
@@ -141,6 +142,14 @@ std::vector<std::int32_t> TraceSource::read_ints(std::int64_t t, const std::stri
   const std::string path = trace::step_dataset(t, what);
   return reading(trace::Layout::segment_of_step(log_.grid(), t), path,
                  [&](const trace::SegmentReader& reader) { return reader.read_ints(path, max_count); });
+}
+
+void TraceSource::read_pixels(std::int64_t t, Matrix& out) {
+  const std::string path = trace::step_dataset(t, "pixels");
+  reading(trace::Layout::segment_of_step(log_.grid(), t), path, [&](const trace::SegmentReader& reader) {
+    reader.read(path, DType::kF32, {out.rows, out.cols}, out.values.mutable_bytes());
+    return 0;
+  });
 }
 
 std::string TraceSource::state_name(std::int64_t s, const std::string& tensor) {

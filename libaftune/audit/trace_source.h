@@ -34,6 +34,7 @@ class TraceSource : public TensorSource {
                      Matrix& out) override;
   std::vector<std::int32_t> read_ints(std::int64_t t, const std::string& what,
                                       std::int64_t max_count) override;
+  void read_pixels(std::int64_t t, Matrix& out) override;
   std::string state_name(std::int64_t s, const std::string& tensor) override;
   std::string boundary_name(Side side, std::int64_t t, int boundary) override;
   std::string ints_name(std::int64_t t, const std::string& what) override;

@@ -176,7 +176,8 @@ CLI::Option* model(CLI::App& app, fs::path& to) {
 }
 
 CLI::Option* data(CLI::App& app, fs::path& to) {
-  return path(app, "--data", "FILE", to, "JSON Lines rows: text, or prompt and completion, or messages");
+  return path(app, "--data", "FILE", to,
+              "JSON Lines rows of text, pairs, messages or images, or .safetensors of images");
 }
 
 CLI::Option* trace(CLI::App& app, fs::path& to) {

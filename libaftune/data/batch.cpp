@@ -25,16 +25,18 @@ class BatchBuilder {
 
   void append(const Document& document) {
     Rows& rows = batch_.rows;
-    rows.tokens.insert(rows.tokens.end(), document.tokens.begin(), document.tokens.end());
-    rows.labels.insert(rows.labels.end(), document.labels.begin(), document.labels.end());
-    rows.positions.resize(rows.tokens.size());
+    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    append(rows.tokens, document.tokens);
+    append(rows.labels, document.labels);
+    append(rows.pixels, document.pixels);
+    rows.positions.resize(rows.labels.size());
     std::iota(rows.positions.begin() + rows.doc_starts.back(), rows.positions.end(), 0);
     rows.doc_starts.push_back(tokens());
     batch_.predicted += document.predicted();
     ++batch_.to;
   }
 
-  std::int64_t tokens() const { return std::ssize(batch_.rows.tokens); }
+  std::int64_t tokens() const { return std::ssize(batch_.rows.labels); }
   Batch finish() { return std::move(batch_); }
 
  private:
@@ -45,7 +47,8 @@ class BatchBuilder {
 
 Batch make_batch(const Dataset& dataset, const Encoder& encoder, const Order& order,
                  const record::Recipe& recipe, std::int64_t from) {
-  return make_batch([&](std::int64_t row) { return dataset.row(row); }, encoder, order, recipe, from,
+  std::string room;
+  return make_batch([&](std::int64_t row) { return dataset.row(row, room); }, encoder, order, recipe, from,
                     std::numeric_limits<std::int64_t>::max());
 }
 
@@ -56,12 +59,12 @@ Batch make_batch(const RowSource& rows, const Encoder& encoder, const Order& ord
   while (batch.closed_rows() < recipe.batch_size) {
     const std::int64_t row = order.row_at(batch.next_position());
     const Document document = encoder.encode(rows(row), row);
-    const bool fits = batch.open_row_tokens() + std::ssize(document.tokens) <= recipe.seq_len;
+    const bool fits = batch.open_row_tokens() + document.length() <= recipe.seq_len;
     if (recipe.packing && batch.open_row_tokens() > 0 && !fits) {
       batch.close_row();
       if (batch.closed_rows() == recipe.batch_size) break;
     }
-    if (std::ssize(document.tokens) > max_tokens - batch.tokens())
+    if (document.length() > max_tokens - batch.tokens())
       fail(Fault::kUsage, "the rows make more than ", max_tokens, " tokens");
     batch.append(document);
     if (!recipe.packing) batch.close_row();

@@ -4,8 +4,11 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "data/image_files.h"
+#include "data/image_tensors.h"
 #include "data/order.h"
 #include "data/row_name.h"
+#include "data/text_rows.h"
 
 namespace aftune::data {
 namespace {
@@ -22,34 +25,47 @@ void check_line(std::string_view line, std::int64_t row) {
 
 }  // namespace
 
-Dataset Dataset::read(const fs::path& path) {
-  Dataset dataset{MappedFile(path)};
-  return within(path.native(), [&] {
-    const std::string_view text = as_text(dataset.file_.bytes());
+TextRows::TextRows(const fs::path& path) : file_(path) {
+  within(path.native(), [&] {
+    const std::string_view text = as_text(file_.bytes());
     if (text.empty()) fail(Fault::kUsage, "no rows: the file is empty");
-    dataset.starts_.push_back(0);
-    while (dataset.starts_.back() < text.size()) {
-      const std::size_t start = dataset.starts_.back();
+    starts_.push_back(0);
+    while (starts_.back() < text.size()) {
+      const std::size_t start = starts_.back();
       const std::size_t end = std::min(text.find('\n', start), text.size());
-      check_line(text.substr(start, end - start), static_cast<std::int64_t>(dataset.starts_.size()) - 1);
+      check_line(text.substr(start, end - start), static_cast<std::int64_t>(starts_.size()) - 1);
       // A start is one past the LF of the line before, whether or not the last line has one.
-      dataset.starts_.push_back(end + 1);
+      starts_.push_back(end + 1);
     }
-    if (dataset.rows() > kMaxRows) fail(Fault::kUsage, "more than ", kMaxRows, " rows");
-    return std::move(dataset);
+    if (rows() > kMaxRows) fail(Fault::kUsage, "more than ", kMaxRows, " rows");
   });
 }
 
-std::string_view Dataset::row(std::int64_t i) const {
+std::string_view TextRows::row(std::int64_t i) const {
   AFTUNE_CHECK(i >= 0 && i < rows());
   const std::size_t start = starts_[static_cast<std::size_t>(i)];
   const std::size_t next = starts_[static_cast<std::size_t>(i) + 1];
   return as_text(file_.bytes()).substr(start, next - 1 - start);
 }
 
+Dataset Dataset::read(const fs::path& path) {
+  return Dataset(std::make_unique<TextRows>(path));
+}
+
+Dataset Dataset::read_images(const fs::path& path, const ImageForm& form) {
+  if (path.extension() == ".safetensors") return Dataset(std::make_unique<ImageTensors>(path, form));
+  return Dataset(std::make_unique<ImageFiles>(path, form));
+}
+
+std::string Dataset::row(std::int64_t i) const {
+  std::string room;
+  return std::string(row(i, room));
+}
+
 Digest Dataset::root() const {
   hash::RootBuilder tree;
-  for (std::int64_t i = 0; i < rows(); ++i) tree.append(hash::leaf_hash(row(i)));
+  std::string room;
+  for (std::int64_t i = 0; i < rows(); ++i) tree.append(hash::leaf_hash(row(i, room)));
   return tree.root();
 }
 

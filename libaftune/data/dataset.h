@@ -2,15 +2,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
 #include "base/json.h"
 #include "base/parallel.h"
 #include "chat/chat_template.h"
+#include "data/image_form.h"
 #include "data/rows.h"
 #include "hash/merkle.h"
 #include "record/recipe.h"
@@ -18,26 +21,43 @@
 
 namespace aftune::data {
 
-/// A JSONL file: row i is the bytes of line i without its LF (a last line without LF is a row too). A blank
-/// line, a CR at the end of a line, bad UTF-8 or an empty file is Error{kUsage} with the row number.
+/// Where the bytes of rows come from. May be asked from several threads.
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  virtual std::int64_t rows() const = 0;
+  /// Row i; `room` may hold its bytes, until it is given to another call.
+  virtual std::string_view row(std::int64_t i, std::string& room) const = 0;
+};
+
+/// The rows of a data set, whose bytes are what a run commits to.
 class Dataset {
  public:
+  /// A JSONL file: row i is the bytes of line i without its LF (a last line without LF is a row too). A blank
+  /// line, a CR at the end of a line, bad UTF-8 or an empty file is Error{kUsage} with the row number.
   static Dataset read(const fs::path& path);
-  std::int64_t rows() const { return static_cast<std::int64_t>(starts_.size()) - 1; }
-  std::string_view row(std::int64_t i) const;
+  /// Images: a file *.safetensors with `pixels` and `labels`, or a JSONL file that names image files
+  /// (docs/trace.md, "Image rows"). Error{kUsage} with row number and field.
+  static Dataset read_images(const fs::path& path, const ImageForm& form);
+
+  std::int64_t rows() const { return reader_->rows(); }
+  std::string_view row(std::int64_t i, std::string& room) const { return reader_->row(i, room); }
+  std::string row(std::int64_t i) const;  ///< a copy
   /// RFC 6962 root over the rows' bytes.
   Digest root() const;
 
  private:
-  explicit Dataset(MappedFile file) : file_(std::move(file)) {}
-  MappedFile file_;
-  std::vector<std::size_t> starts_;
+  explicit Dataset(std::unique_ptr<const RowReader> reader) : reader_(std::move(reader)) {}
+  std::unique_ptr<const RowReader> reader_;
 };
 
-/// One data row as tokens: labels already shifted (labels[i] is what position i predicts).
+/// One data row as tokens: labels already shifted (labels[i] is what position i predicts). Or as an image,
+/// which has no tokens: its class is the label of position 0, the class token's.
 struct Document {
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> labels;
+  std::vector<float> pixels;
+  std::int64_t length() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t predicted() const;
 };
 
@@ -50,8 +70,10 @@ struct Document {
 ///   len(tokens(text[:end])).
 /// eos is appended unless recipe.eos is false, the model has none, or a chat template has ended the turn;
 /// then the tokens are cut on the right to recipe.seq_len.
+/// Or rows of images.
 class Encoder {
  public:
+  explicit Encoder(ImageForm form);
   /// The template is only looked at when a row has messages.
   Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
           std::int32_t vocabulary, std::string_view chat_template);
@@ -60,17 +82,20 @@ class Encoder {
   Document encode(std::string_view row, std::int64_t number) const;
 
  private:
+  Document encode_text(std::string_view row) const;
+  Document encode_image(std::string_view row) const;
   struct Source;
   Source source_of(std::string_view row) const;
   Source conversation(const Json& messages) const;
   std::vector<std::int32_t> labels(const Source& source, const std::vector<std::int32_t>& tokens) const;
 
-  const tokenizer::Tokenizer& tokenizer_;
-  std::int64_t seq_len_;
-  std::int32_t eos_;  // -1: none
-  std::int32_t vocabulary_;
+  const tokenizer::Tokenizer* tokenizer_ = nullptr;
+  std::int64_t seq_len_ = 0;
+  std::int32_t eos_ = -1;  // -1: none
+  std::int32_t vocabulary_ = 0;
   std::optional<chat::ChatTemplate> chat_;
-  std::string no_chat_;  // why there is none
+  std::string no_chat_;              // why there is none
+  std::optional<ImageForm> images_;  // then nothing of what is above
 };
 
 /// Row at each position of the endless order: position p is element p mod rows of the permutation of epoch

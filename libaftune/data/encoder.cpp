@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "data/dataset.h"
+#include "data/image_row.h"
 #include "data/row_name.h"
 
 namespace aftune::data {
@@ -68,7 +69,7 @@ struct Encoder::Source {
 
 Encoder::Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
                  std::int32_t vocabulary, std::string_view chat_template)
-    : tokenizer_(tokenizer), seq_len_(recipe.seq_len), eos_(recipe.eos ? eos : -1), vocabulary_(vocabulary) {
+    : tokenizer_(&tokenizer), seq_len_(recipe.seq_len), eos_(recipe.eos ? eos : -1), vocabulary_(vocabulary) {
   AFTUNE_CHECK(seq_len_ > 0);
   if (eos_ >= vocabulary_)
     fail(Fault::kUsage, "eos token ", eos_, " is beyond the model's vocabulary of ", vocabulary_);
@@ -120,13 +121,13 @@ std::vector<std::int32_t> Encoder::labels(const Source& source,
   const auto count_until = [&](std::size_t byte) {
     if (byte == 0) return std::size_t{0};
     if (byte == std::string::npos) return tokens.size();
-    return tokenizer_.encode(std::string_view(source.text).substr(0, byte), source.specials).size();
+    return tokenizer_->encode(std::string_view(source.text).substr(0, byte), source.specials).size();
   };
   const auto label = [&](std::size_t first, std::size_t last) {
     for (std::size_t i = std::max<std::size_t>(first, 1); i < std::min(last, tokens.size()); ++i)
       labels[i - 1] = tokens[i];
   };
-  if (source.has_prompt) label(tokenizer_.encode(source.prompt, true).size(), tokens.size());
+  if (source.has_prompt) label(tokenizer_->encode(source.prompt, true).size(), tokens.size());
   if (!source.has_prompt && !source.is_conversation) label(0, tokens.size());
   for (const chat::Span& span : source.said) {
     const std::size_t first = count_until(span.begin);
@@ -137,24 +138,39 @@ std::vector<std::int32_t> Encoder::labels(const Source& source,
   return labels;
 }
 
+Encoder::Encoder(ImageForm form) : images_(std::move(form)) {}
+
 Document Encoder::encode(std::string_view row, std::int64_t number) const {
-  return within(row_name(number), [&] {
-    const Source source = source_of(row);
-    Document document;
-    document.tokens = tokenizer_.encode(source.text, source.specials);
-    if (eos_ >= 0 && source.eos) document.tokens.push_back(eos_);
-    if (std::ssize(document.tokens) > seq_len_) document.tokens.resize(static_cast<std::size_t>(seq_len_));
-    for (const std::int32_t id : document.tokens)
-      if (id >= vocabulary_)
-        fail(Fault::kUsage, "token ", id, " is beyond the model's vocabulary of ", vocabulary_);
-    document.labels = labels(source, document.tokens);
-    if (document.predicted() > 0) return document;
-    if (source.is_conversation && source.said.empty())
-      fail(Fault::kUsage, "messages: nothing that counts: no assistant's, or all of weight 0");
-    fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
-         source.has_prompt ? cat(" (the prompt has ", tokenizer_.encode(source.prompt, true).size(), ')')
-                           : "");
-  });
+  return within(images_ ? cat("row ", number + 1) : row_name(number),
+                [&] { return images_ ? encode_image(row) : encode_text(row); });
+}
+
+Document Encoder::encode_text(std::string_view row) const {
+  const Source source = source_of(row);
+  Document document;
+  document.tokens = tokenizer_->encode(source.text, source.specials);
+  if (eos_ >= 0 && source.eos) document.tokens.push_back(eos_);
+  if (std::ssize(document.tokens) > seq_len_) document.tokens.resize(static_cast<std::size_t>(seq_len_));
+  for (const std::int32_t id : document.tokens)
+    if (id >= vocabulary_)
+      fail(Fault::kUsage, "token ", id, " is beyond the model's vocabulary of ", vocabulary_);
+  document.labels = labels(source, document.tokens);
+  if (document.predicted() > 0) return document;
+  if (source.is_conversation && source.said.empty())
+    fail(Fault::kUsage, "messages: nothing that counts: no assistant's, or all of weight 0");
+  fail(
+      Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
+      source.has_prompt ? cat(" (the prompt has ", tokenizer_->encode(source.prompt, true).size(), ')') : "");
+}
+
+Document Encoder::encode_image(std::string_view row) const {
+  const ImageRow image = parse_image_row(*images_, row);
+  Document document;
+  document.labels.assign(static_cast<std::size_t>(images_->positions()), kNoLabel);
+  document.labels.front() = image.label;
+  document.pixels.resize(static_cast<std::size_t>(images_->pixels()));
+  normalise(*images_, image, document.pixels);
+  return document;
 }
 
 void check_rows(const Dataset& dataset, const Encoder& encoder, ThreadPool& pool) {
@@ -165,7 +181,8 @@ void check_rows(const Dataset& dataset, const Encoder& encoder, ThreadPool& pool
   // Of several bad rows the first is reported, whichever thread meets its own first.
   const auto check = [&](std::int64_t row) {
     try {
-      encoder.encode(dataset.row(row), row);
+      std::string room;
+      encoder.encode(dataset.row(row, room), row);
     } catch (const Error& e) {
       const std::lock_guard lock(mutex);
       if (row >= first_bad) return;

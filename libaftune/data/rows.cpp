@@ -69,11 +69,21 @@ Rows Rows::slice(std::int64_t begin, std::int64_t end) const {
   Rows part;
   part.tokens = cut(tokens, from, to);
   part.labels = cut(labels, from, to);
+  part.pixels = cut_pixels(from, to);
   part.positions = cut(positions, from, to);
   part.doc_starts = cut_starts(doc_starts, from, to);
   part.row_starts = cut_starts(row_starts, from, to);
   part.first_row = first_row + begin;
   return part;
+}
+
+std::vector<float> Rows::cut_pixels(std::int64_t from, std::int64_t to) const {
+  if (pixels.empty()) return {};
+  const auto document = [&](std::int64_t token) {
+    return std::lower_bound(doc_starts.begin(), doc_starts.end(), token) - doc_starts.begin();
+  };
+  const std::int64_t width = std::ssize(pixels) / (std::ssize(doc_starts) - 1);
+  return {pixels.begin() + document(from) * width, pixels.begin() + document(to) * width};
 }
 
 std::vector<std::int32_t> layout_of(const Rows& rows) {
@@ -111,6 +121,10 @@ Rows rows_from_layout(const std::vector<std::int32_t>& layout, std::int64_t max_
 
 Digest ints_digest(const std::vector<std::int32_t>& values) {
   return hash::blake3(std::as_bytes(std::span(values)));
+}
+
+Digest input_digest(const Rows& rows) {
+  return rows.pixels.empty() ? ints_digest(rows.tokens) : hash::blake3(std::as_bytes(std::span(rows.pixels)));
 }
 
 }  // namespace aftune::data

@@ -25,9 +25,12 @@ std::vector<TensorSpec> adapter_tensors(const Config& config, const record::Reci
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (!targets[i]) continue;
     const Architecture& architecture = *config.architecture;
-    const std::string module = cat(architecture.layers, unit - 1, '.', architecture.projections[i]);
+    const std::string weight =
+        cat(architecture.layers, unit - 1, '.', architecture.projections[i], ".weight");
+    const std::string module =
+        cat(architecture.layers_of_adapters(), unit - 1, '.', architecture.projections_of_adapters()[i]);
     for (const TensorSpec& spec : base) {
-      if (spec.name != module + ".weight") continue;
+      if (spec.name != weight) continue;
       const std::int64_t in = spec.shape[architecture.transposed ? 0 : 1];
       const std::int64_t out = spec.shape[architecture.transposed ? 1 : 0];
       list.push_back({cat(kPrefix, module, kDown), DType::kF32, {recipe.lora_rank, in}});
@@ -37,25 +40,43 @@ std::vector<TensorSpec> adapter_tensors(const Config& config, const record::Reci
   return list;
 }
 
-std::string adapted_weight(std::string_view name) {
+namespace {
+
+// "vit.layers.0.attention.q_proj" of a tensor's name; "" if it is no adapter's.
+std::string_view module_of(std::string_view name) {
   if (!name.starts_with(kPrefix)) return "";
   name.remove_prefix(kPrefix.size());
   for (const std::string_view end : {kDown, kUp})
-    if (name.ends_with(end)) return cat(name.substr(0, name.size() - end.size()), ".weight");
+    if (name.ends_with(end)) return name.substr(0, name.size() - end.size());
   return "";
 }
 
-std::optional<AdapterPlace> place_of_adapter(const Config& config, std::string_view name) {
-  const std::string weight = adapted_weight(name);
+}  // namespace
+
+bool is_of_adapter(std::string_view tensor) {
+  return !module_of(tensor).empty();
+}
+
+std::string adapted_weight(const Config& config, std::string_view name) {
+  const auto at = place_of_adapter(config, name);
   const Architecture& architecture = *config.architecture;
+  return at ? cat(architecture.layers, at->layer, '.', architecture.projections[place(at->projection)],
+                  ".weight")
+            : "";
+}
+
+std::optional<AdapterPlace> place_of_adapter(const Config& config, std::string_view name) {
+  const std::string_view module = module_of(name), layers = config.architecture->layers_of_adapters();
   int layer = 0;
-  if (!weight.starts_with(architecture.layers)) return std::nullopt;
-  const char* const begin = weight.data() + architecture.layers.size();
-  const auto [end, error] = std::from_chars(begin, weight.data() + weight.size(), layer);
+  if (!module.starts_with(layers)) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(module.data() + layers.size(), module.data() + module.size(), layer);
   if (error != std::errc() || layer < 0) return std::nullopt;
-  for (std::size_t i = 0; i < kProjections; ++i)
-    if (weight == cat(architecture.layers, layer, '.', architecture.projections[i], ".weight"))
+  for (std::size_t i = 0; i < kProjections; ++i) {
+    const std::string_view projection = config.architecture->projections_of_adapters()[i];
+    if (!projection.empty() && module == cat(layers, layer, '.', projection))
       return AdapterPlace{layer, static_cast<Projection>(i)};
+  }
   return std::nullopt;
 }
 
@@ -63,7 +84,8 @@ std::string_view missing_target(const Config& config, const record::Recipe& reci
   if (!recipe.is_lora()) return "";
   const std::vector<bool> targets = record::lora_targets(recipe.lora_targets);
   for (std::size_t i = 0; i < targets.size(); ++i)
-    if (targets[i] && config.architecture->projections[i].empty()) return record::kLoraTargets[i];
+    if (targets[i] && config.architecture->projections_of_adapters()[i].empty())
+      return record::kLoraTargets[i];
   return "";
 }
 
@@ -81,7 +103,7 @@ std::string lora_targets_of(const Config& config, std::string_view list) {
     const std::string_view name = list.substr(at, comma - at);
     bool module = false;
     for (std::size_t i = 0; i < kProjections; ++i)
-      if (names_module(name, architecture.projections[i])) {
+      if (names_module(name, architecture.projections_of_adapters()[i])) {
         add(record::kLoraTargets[i]);
         module = true;
       }

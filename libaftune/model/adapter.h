@@ -19,9 +19,11 @@ namespace aftune::model {
 /// Tensors of the adapters of unit u in our fixed order, all F32, by the names that peft gives them: of each
 /// projection that has one A [rank, in], then B [out, rank]. Embedding and head have none.
 std::vector<TensorSpec> adapter_tensors(const Config& config, const record::Recipe& recipe, int unit);
+/// Whether a tensor of this name is an adapter's, if it is any of a run's.
+bool is_of_adapter(std::string_view tensor);
 /// The matrix of the model, by its name there, that an adapter's tensor of this name belongs to; "" if it is
 /// none's.
-std::string adapted_weight(std::string_view adapter_tensor);
+std::string adapted_weight(const Config& config, std::string_view adapter_tensor);
 /// Layer and projection of an adapter's tensor of this name; none if it is none's.
 struct AdapterPlace {
   int layer = 0;

@@ -31,7 +31,11 @@ struct Architecture {
   std::string_view layers;      ///< what names of a layer's tensors begin with, before its number and a dot
   ProjectionNames projections;  ///< of a layer, each with its weight and perhaps a bias
   std::string_view targets;     ///< those that have adapters unless others are named, as peft's
-  bool transposed = false;      ///< their weights are [in, out]: y = x W
+  /// The same as transformers names the modules, and so peft what stands beside them, where they are not
+  /// those of the files.
+  std::string_view adapter_layers = {};
+  ProjectionNames adapter_projections = {};
+  bool transposed = false;  ///< their weights are [in, out]: y = x W
   /// Other matrices that are read by Lookup and LmHead alone.
   std::array<std::string_view, 3> tables = {};
 
@@ -42,6 +46,10 @@ struct Architecture {
   /// Which ops the stages use, besides those that all runs do.
   kernels::OpUses (*op_uses)(const Config& config);
   Stages (*make_stages)(const StageContext& with);
+  std::string_view layers_of_adapters() const { return adapter_layers.empty() ? layers : adapter_layers; }
+  const ProjectionNames& projections_of_adapters() const {
+    return adapter_layers.empty() ? projections : adapter_projections;
+  }
   /// Floats that a layer keeps of a token from forward to backward.
   double (*kept_of_token)(const Config& config);
 };

@@ -15,7 +15,7 @@ std::int64_t documents(const data::Rows& rows) {
 kernels::AttentionShape attention_shape(const Config& config) {
   // Square root and division round correctly everywhere, so std::sqrt is safe here.
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
-  return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale)};
+  return {config.heads, config.kv_heads, config.head_dim, static_cast<float>(scale), !config.images};
 }
 
 void Attention::make_room(AttentionActivations& a) const {

@@ -11,7 +11,7 @@
 
 namespace aftune::model {
 
-/// Heads and score scale of the model's attention.
+/// Heads and score scale of the model's attention, and whether it is causal: of images it is not.
 kernels::AttentionShape attention_shape(const Config& config);
 
 /// What attention takes and what it keeps for its backward pass. n tokens.
@@ -21,7 +21,7 @@ struct AttentionActivations {
   Buffer max, sum;  ///< [n, heads], of the softmax
 };
 
-/// Causal attention within each document (Vaswani et al. 2017). `at` is the weight of the product that
+/// Attention within each document (Vaswani et al. 2017). `at` is the weight of the product that
 /// follows it.
 class Attention {
  public:

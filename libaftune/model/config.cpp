@@ -54,7 +54,7 @@ Config Config::parse(std::string_view config_json) {
   c.initializer_range = in.positive("initializer_range", 0.02);
   if (c.initializer_range > 1.0) ConfigReader::bad("initializer_range", "is above 1");
   c.architecture->read_config(in, family, c);
-  read_special_ids(in, c);
+  if (!c.images) read_special_ids(in, c);
   return c;
 }
 

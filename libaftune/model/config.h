@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "model/image_config.h"
 #include "record/recipe.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
 
 struct Architecture;
-extern const Architecture kLlama;
+extern const Architecture kLlama, kViT, kDinov2, kDinov2SwiGlu;
 
 struct RopeScaling {  ///< rope_type "llama3"
   double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
@@ -37,6 +38,11 @@ struct Config {
   bool head_norms = false;                            ///< Family::head_norms
   kernels::GeluForm gelu = kernels::GeluForm::kTanh;  ///< of architectures that have one
   double initializer_range = 0.02;
+  /// Of a classifier of images: it has no tokens, `vocab` is the number of its classes, and max_position that
+  /// of an image's positions.
+  std::optional<ImageConfig> images;
+  float layer_scale = 1;    ///< what layer scale begins as
+  bool mask_token = false;  ///< whether the embedding has one, which a classifier makes no use of
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< first one is appended to rows
 

@@ -45,6 +45,10 @@ constexpr Family kFamilies[] = {
      .window = Family::Window::kSwitch},
     // Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
     {.model_type = "gpt2", .architecture = &kGpt2, .vocab = 50257, .max_position = 1024},
+    // Dosovitskiy et al. 2021, arXiv:2010.11929.
+    {.model_type = "vit", .architecture = &kViT},
+    // Oquab et al. 2023, arXiv:2304.07193.
+    {.model_type = "dinov2", .architecture = &kDinov2},
 };
 
 }  // namespace

@@ -52,7 +52,7 @@ bool is_there(const fs::path& path) {
 void Checkpoint::add_file(const fs::path& path, const std::set<std::string>* expected) {
   within(path.native(), [&] {
     files_.emplace_back(path);
-    auto found = parse(files_.back().bytes());
+    auto found = parse_safetensors(files_.back().bytes());
     for (auto& [name, entry] : found)
       if (expected != nullptr && !expected->contains(name))
         fail(Fault::kEvidence, '"', name, "\" is not listed for this file in \"weight_map\"");

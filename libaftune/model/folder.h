@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/parallel.h"
 #include "record/leaves.h"
+#include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 
 namespace aftune::model {
@@ -27,16 +28,10 @@ class Checkpoint {
   /// One file.
   static Checkpoint open_file(const fs::path& safetensors);
 
-  struct Entry {
-    TensorSpec spec;
-    ByteView bytes;
-  };
+  using Entry = SafetensorsEntry;
   /// nullptr if absent.
   const Entry* find(const std::string& name) const;
   const std::map<std::string, Entry>& entries() const { return entries_; }
-
-  /// The tensors of one safetensors file; their bytes point into `file`. Throws Error{kEvidence}.
-  static std::map<std::string, Entry> parse(ByteView file);
 
  private:
   void add_prefix(const std::string& prefix);

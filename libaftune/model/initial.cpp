@@ -51,6 +51,10 @@ void init_parameters(LayerBlock& block, const EngineOptions& options) {
   for (Parameter& p : block.parameters()) {
     if (p.spec.name.ends_with(".lora_B.weight")) {
       std::fill_n(p.value.data(), p.value.size(), 0.0f);  // an adapter begins as nothing
+    } else if (p.spec.name.ends_with(".lambda1")) {
+      std::fill_n(p.value.data(), p.value.size(), options.config.layer_scale);
+    } else if (p.spec.name.ends_with(".mask_token")) {
+      std::fill_n(p.value.data(), p.value.size(), 0.0f);
     } else if (p.spec.shape.size() == 1) {
       const bool bias = p.spec.name.ends_with(".bias");
       std::fill_n(p.value.data(), p.value.size(), bias ? 0.0f : 1.0f);  // else a norm's weight

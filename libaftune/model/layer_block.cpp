@@ -326,8 +326,8 @@ void Block::update(float clip) {
     for (const Buffer& moment : p.moments) views.push_back(moment.bytes());
     views.push_back(p.gradient.bytes());
     if (options_.ops != nullptr) options_.ops->before({OpKind::kUpdate, p.spec.name}, views);
-    optim::update(options_.recipe, context_.step, context_.lr, clip, p.spec.shape, p.value, p.moments,
-                  p.gradient, *options_.pool, &nonfinite);
+    optim::update(options_.recipe, context_.step, context_.lr, clip, p.spec, p.value, p.moments, p.gradient,
+                  *options_.pool, &nonfinite);
     views.pop_back();
     if (options_.ops != nullptr) options_.ops->after(views);
     if (nonfinite)

@@ -24,13 +24,17 @@ double global_norm(const std::vector<double>& unit_sums);
 /// for adamw, {"momentum"} or {} for sgd. A moment's tensor is named "<parameter>.<moment>".
 std::vector<std::string> moment_names(const record::Recipe& recipe);
 
-/// What adamw/1 multiplies with at this step, of a tensor of this shape; `step` is 0-based.
+/// What adamw/1 multiplies with at this step, of this tensor; `step` is 0-based.
 kernels::AdamW adamw_scalars(const record::Recipe& recipe, std::int64_t step, double lr, float clip,
-                             const Shape& shape);
+                             const TensorSpec& spec);
+
+/// Whether weight decay is for a tensor: for those of rank 2 and more, or all; never for one that the model
+/// makes no use of (a classifier's mask_token), which must stay what it is.
+bool decays(const record::Recipe& recipe, const TensorSpec& spec);
 
 /// One update of one tensor in place. `step` is 0-based; g is multiplied by `clip` first.
 /// Uses torch's order of operations (standards: optimizer). Sets *nonfinite if a result is not finite.
-void update(const record::Recipe& recipe, std::int64_t step, double lr, float clip, const Shape& shape,
+void update(const record::Recipe& recipe, std::int64_t step, double lr, float clip, const TensorSpec& spec,
             Buffer& parameter, std::vector<Buffer>& moments, const Buffer& gradient, ThreadPool& pool,
             bool* nonfinite);
 

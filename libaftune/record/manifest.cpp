@@ -78,8 +78,11 @@ std::string to_leaf(const Manifest& m) {
                   {"recipe", to_json(m.recipe)},
                   {"run", m.run},
                   {"software", m.software},
-                  {"template", m.template_},
-                  {"tokenizer", to_hex(m.tokenizer)}};
+                  {"template", m.template_}};
+  if (m.images)
+    members["images"] = to_json(*m.images);
+  else
+    members["tokenizer"] = to_hex(m.tokenizer);
   AFTUNE_CHECK(!m.adapter || m.recipe.is_lora());
   if (m.adapter) members["adapter"] = to_json(*m.adapter);
   if (m.hiding_key) members.update({{"hiding", true}, {"hiding_key", to_hex(*m.hiding_key)}});
@@ -106,7 +109,10 @@ Manifest parse_manifest(std::string_view leaf) {
     if (m.run.size() != 32) fail(Fault::kEvidence, "manifest: \"run\" is not 32 hex digits");
     m.software = fields.text("software", 256);
     m.template_ = fields.text("template");
-    m.tokenizer = fields.digest("tokenizer");
+    if (fields.has("images"))
+      m.images = normalisation_from_json(fields.object("images"));
+    else
+      m.tokenizer = fields.digest("tokenizer");
     return m;
   });
 }

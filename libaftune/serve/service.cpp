@@ -61,13 +61,15 @@ Service::~Service() {
 void Service::read_model(const ServiceOptions& options) {
   const fs::path& folder = options.model;
   if (!fs::is_directory(folder)) fail(Fault::kUsage, folder.native(), ": not a folder");
+  manifest_.config = read_file(folder / "config.json", kMaxConfigBytes);
+  config_ = within(folder.native(), [&] { return model::Config::parse(manifest_.config); });
+  if (config_.images)
+    fail(Fault::kUsage, folder.native(), ": classifies images; only models that generate text are served");
   const fs::path tokenizer_file = folder / "tokenizer.json";
   const std::string tokenizer_text = tokenizer::read_tokenizer_of(folder);
   tokenizer_ = within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); });
-  manifest_.config = read_file(folder / "config.json", kMaxConfigBytes);
   manifest_.template_ = model::read_chat_template(folder);
   within(folder.native(), [&] {
-    config_ = model::Config::parse(manifest_.config);
     const auto eos = model::eos_ids(config_, read_if_there(folder / "generation_config.json"));
     manifest_.eos.assign(eos.begin(), eos.end());
     chat_ = chat::ChatTemplate::parse(manifest_.template_);

@@ -16,14 +16,16 @@ std::string_view name(DType dtype) {
       return "I32";
     case DType::kU8:
       return "U8";
+    case DType::kI64:
+      return "I64";
   }
   return "unknown";
 }
 
 DType dtype_from_name(std::string_view text) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8})
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8, DType::kI64})
     if (name(dtype) == text) return dtype;
-  fail(Fault::kEvidence, "element type \"", text, "\" is not one of F32, F16, BF16, I32, U8");
+  fail(Fault::kEvidence, "element type \"", text, "\" is not one of F32, F16, BF16, I32, U8, I64");
 }
 
 std::size_t size_of(DType dtype) {
@@ -33,6 +35,8 @@ std::size_t size_of(DType dtype) {
       return 2;
     case DType::kU8:
       return 1;
+    case DType::kI64:
+      return 8;
     case DType::kF32:
     case DType::kI32:
       break;

@@ -11,8 +11,8 @@
 namespace aftune {
 
 /// Element types, by the names that safetensors uses. What the engine computes with is F32; U8 is text and
-/// other bytes.
-enum class DType { kF32, kF16, kBF16, kI32, kU8 };
+/// other bytes; I64 occurs in files of others only.
+enum class DType { kF32, kF16, kBF16, kI32, kU8, kI64 };
 bool is_float(DType dtype);
 std::string_view name(DType dtype);
 /// Throws Error{kEvidence} for a name not in the enum.

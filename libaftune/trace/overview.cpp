@@ -82,7 +82,6 @@ Json manifest_json(const record::Manifest& m) {
                {"nonce", m.nonce},
                {"config", m.config},
                {"base", list_json(m.base)},
-               {"tokenizer", to_hex(m.tokenizer)},
                {"data_root", to_hex(m.data_root)},
                {"data_rows", m.data_rows},
                {"hiding", m.hiding()},
@@ -99,6 +98,10 @@ Json manifest_json(const record::Manifest& m) {
                  {"step_blocks", m.grid.step_blocks()},
                  {"stages", m.grid.stages()},
                  {"cells", m.grid.cells()}}}};
+  if (m.images)
+    json["images"] = {{"mean", m.images->mean}, {"rescale", m.images->rescale}, {"std", m.images->std}};
+  else
+    json["tokenizer"] = to_hex(m.tokenizer);
   if (m.adapter) json["adapter"] = list_json(*m.adapter);
   if (m.native)
     json["native"] = {

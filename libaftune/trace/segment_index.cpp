@@ -69,6 +69,7 @@ DatasetEntry read_entry(const Json& json, std::uint64_t end) {
   if (!is_dataset_path(e.path)) fail(Fault::kEvidence, "a path that is not plain");
   within(e.path, [&] {
     e.dtype = dtype_from_name(fields.text("dtype", 16));
+    if (e.dtype == DType::kI64) fail(Fault::kEvidence, "element type I64, which a segment has not");
     e.shape = read_shape(fields.array("shape"));
     e.chunk = read_shape(fields.array("chunk"));
     e.extents = read_extents(fields.array("extents"), end);

@@ -87,6 +87,8 @@ hid_t file_type(DType dtype) {
     case DType::kF16:
     case DType::kBF16:
       return H5T_STD_U16LE;
+    case DType::kI64:
+      break;  // a segment has none
   }
   return H5I_INVALID_HID;
 }

@@ -43,9 +43,10 @@ const std::pair<const char*, Json> kFixed[] = {
 
 // The last part of a module's name, or more of it where another's ends so too.
 std::string_view short_name(const model::Architecture& architecture, std::size_t target) {
-  const std::string_view module = architecture.projections[target];
+  const model::ProjectionNames& modules = architecture.projections_of_adapters();
+  const std::string_view module = modules[target];
   const std::string_view last = module.substr(module.rfind('.') + 1);
-  const auto found = std::count_if(architecture.projections.begin(), architecture.projections.end(),
+  const auto found = std::count_if(modules.begin(), modules.end(),
                                    [&](std::string_view other) { return model::names_module(last, other); });
   return found == 1 ? last : module;
 }
@@ -57,7 +58,8 @@ std::vector<bool> targets_from(const Json& json, const model::Architecture& arch
   for (const Json& item : *found) {
     bool known = false;
     for (std::size_t i = 0; i < targets.size(); ++i)
-      if (item.is_string() && model::names_module(item.get<std::string>(), architecture.projections[i]))
+      if (item.is_string() &&
+          model::names_module(item.get<std::string>(), architecture.projections_of_adapters()[i]))
         targets[i] = known = true;
     if (!known) bad("target_modules", cat("has ", item.dump(), ", which can have no adapter"));
   }
@@ -81,7 +83,7 @@ Buffer merged(const model::Checkpoint& base, const model::Checkpoint& adapters, 
   const std::vector<TensorSpec> specs = model::all_trained_tensors(config, recipe);
   Buffer weight = model::read_parameter(base, spec);
   for (std::size_t i = 0; i + 1 < specs.size(); i += 2) {
-    if (model::adapted_weight(specs[i].name) != spec.name) continue;
+    if (model::adapted_weight(config, specs[i].name) != spec.name) continue;
     const Buffer a = model::read_parameter(adapters, specs[i]),
                  b = model::read_parameter(adapters, specs[i + 1]);
     Buffer product(weight.size());
@@ -105,7 +107,8 @@ std::string adapter_config(const model::Config& config, const record::Recipe& re
                {"lora_dropout", recipe.lora_dropout},
                {"peft_type", "LORA"},
                {"r", recipe.lora_rank},
-               {"task_type", "CAUSAL_LM"}};
+               // peft has no task of images.
+               {"task_type", config.images ? Json(nullptr) : Json("CAUSAL_LM")}};
   for (const auto& [key, value] : kFixed) json[key] = value;
   const double alpha = recipe.lora_alpha;
   if (alpha == std::floor(alpha) && alpha < 0x1p53)

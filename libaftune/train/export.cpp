@@ -4,14 +4,16 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/image_processor.h"
 #include "train/folder_writer.h"
 
 namespace aftune::train {
 namespace {
 
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;
-constexpr const char* kCopied[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json",
-                                   "special_tokens_map.json", "chat_template.jinja"};
+constexpr const char* kCopied[] = {"tokenizer.json",         "tokenizer_config.json",
+                                   "generation_config.json", "special_tokens_map.json",
+                                   "chat_template.jinja",    model::kImageProcessor};
 
 fs::path without_slash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();

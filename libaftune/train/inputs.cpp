@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "hash/blake3.h"
 #include "model/adapter.h"
+#include "model/image_processor.h"
 #include "tokenizer/folder.h"
 #include "train/adapter_folder.h"
 
@@ -45,6 +46,17 @@ void check_recipe(const Inputs& in) {
   }
 }
 
+struct TextInputs {
+  std::optional<tokenizer::Tokenizer> tokenizer;
+  Digest digest;
+};
+
+TextInputs read_tokenizer(const fs::path& model) {
+  const std::string text = tokenizer::read_tokenizer_of(model);
+  return {within((model / "tokenizer.json").native(), [&] { return tokenizer::Tokenizer::parse(text); }),
+          hash::blake3(text)};
+}
+
 record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
   if (options.layers_per_block < 1) fail(Fault::kUsage, "--layers-per-block must be at least 1");
   if (options.steps_per_block < 1) fail(Fault::kUsage, "--steps-per-block must be at least 1");
@@ -57,25 +69,43 @@ record::Grid grid_of(const TrainOptions& options, const Inputs& in) {
 
 }  // namespace
 
+void settle_image_recipe(const model::Config& config, record::Recipe& recipe) {
+  if (!config.images) return;
+  if (recipe.packing) fail(Fault::kUsage, "--pack is for rows of text, and this model takes images");
+  recipe.seq_len = config.max_position;
+  recipe.eos = false;
+}
+
+data::Dataset read_dataset(const fs::path& path, const model::Config& config,
+                           const std::optional<record::Normalisation>& images) {
+  return config.images ? data::Dataset::read_images(path, config.images->form(*images))
+                       : data::Dataset::read(path);
+}
+
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");
-  const fs::path tokenizer_file = options.model / "tokenizer.json";
-  const std::string tokenizer_text = tokenizer::read_tokenizer_of(options.model);
   std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);
   const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
+  TextInputs text;
+  std::optional<record::Normalisation> images;
+  if (config.images)
+    images = model::read_normalisation(options.model, config);
+  else
+    text = read_tokenizer(options.model);
   Inputs in{.config_text = std::move(config_text),
             .config = config,
             .base = std::nullopt,
             .adapters = std::nullopt,
-            .tokenizer =
-                within(tokenizer_file.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text); }),
-            .tokenizer_digest = hash::blake3(tokenizer_text),
-            .chat_template = model::read_chat_template(options.model),
-            .dataset = data::Dataset::read(options.data),
+            .tokenizer = std::move(text.tokenizer),
+            .tokenizer_digest = text.digest,
+            .images = images,
+            .chat_template = images ? "" : model::read_chat_template(options.model),
+            .dataset = read_dataset(options.data, config, images),
             .eval = std::nullopt,
             .recipe = options.recipe,
             .grid = {}};
   if (!in.recipe.init) in.base = model::Checkpoint::open(options.model, in.config);
+  settle_image_recipe(in.config, in.recipe);
   if (in.recipe.is_lora() && !options.adapter)
     in.recipe.lora_targets =
         within("--lora-targets", [&] { return model::lora_targets_of(in.config, in.recipe.lora_targets); });
@@ -87,7 +117,7 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   check_recipe(in);
   in.grid = grid_of(options, in);
   if (options.eval_data) {
-    in.eval.emplace(data::Dataset::read(*options.eval_data));
+    in.eval.emplace(read_dataset(*options.eval_data, in.config, in.images));
     within(options.eval_data->native(), [&] { data::check_rows(*in.eval, encoder, pool); });
     in.eval_every = options.eval_every > 0 ? options.eval_every : in.recipe.steps;
   }
@@ -96,16 +126,21 @@ Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
 
 data::Rows evaluation_rows(const data::Dataset& dataset, const data::Encoder& encoder) {
   std::vector<std::int32_t> layout, tokens, labels;
+  std::vector<float> pixels;
+  std::string room;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
   for (std::int64_t i = 0; i < dataset.rows(); ++i) {
-    const data::Document document = encoder.encode(dataset.row(i), i);
+    const data::Document document = encoder.encode(dataset.row(i, room), i);
     layout.push_back(1);
-    layout.push_back(static_cast<std::int32_t>(document.tokens.size()));
-    tokens.insert(tokens.end(), document.tokens.begin(), document.tokens.end());
-    labels.insert(labels.end(), document.labels.begin(), document.labels.end());
+    layout.push_back(static_cast<std::int32_t>(document.length()));
+    append(tokens, document.tokens);
+    append(labels, document.labels);
+    append(pixels, document.pixels);
   }
-  data::Rows rows = data::rows_from_layout(layout, std::ssize(tokens));
+  data::Rows rows = data::rows_from_layout(layout, std::ssize(labels));
   rows.tokens = std::move(tokens);
   rows.labels = std::move(labels);
+  rows.pixels = std::move(pixels);
   return rows;
 }
 

@@ -66,6 +66,7 @@ record::Manifest manifest_of(const TrainOptions& options, const Inputs& in, cons
   m.nonce = options.nonce;
   m.config = in.config_text;
   m.tokenizer = in.tokenizer_digest;
+  m.images = in.images;
   m.template_ = in.chat_template;
   m.data_root = in.dataset.root();
   m.data_rows = in.dataset.rows();

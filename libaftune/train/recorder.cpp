@@ -158,7 +158,7 @@ bool Recorder::State::is_whole(std::int64_t segment, const Blocks& model) const 
   if (segment == 0) return true;
   const int last = grid.boundaries() - 1;
   for (std::int64_t t = grid.step_begin(segment - 1); t < grid.step_end(segment - 1); ++t) {
-    for (const char* what : {"layout", "tokens", "labels"})
+    for (const char* what : {"layout", manifest.images ? "pixels" : "tokens", "labels"})
       if (!reader->has(trace::step_dataset(t, what))) return false;
     if (options.store_boundaries && !reader->has(trace::gradient_dataset(t, last))) return false;
   }
@@ -300,7 +300,7 @@ void Recorder::end_step(std::int64_t step, const data::Batch& batch, const StepR
   leaf.predicted = batch.predicted;
   const std::int64_t at = st.grid.step_leaf(step);
   leaf.layout = st.published(at, record::Role::kLayout, data::ints_digest(layout));
-  leaf.token_ids = st.published(at, record::Role::kTokens, data::ints_digest(batch.rows.tokens));
+  leaf.token_ids = st.published(at, record::Role::kTokens, data::input_digest(batch.rows));
   leaf.labels = st.published(at, record::Role::kLabels, data::ints_digest(batch.rows.labels));
   leaf.activations =
       st.published(at, record::Role::kActivation, train::finish(st.digests.activations(), leaf.tokens));

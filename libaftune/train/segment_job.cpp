@@ -18,10 +18,23 @@ void SegmentJob::add_ints(std::int64_t step, const char* what, const std::vector
                       trace::Packing::kZstd});
 }
 
+void SegmentJob::add_pixels(std::int64_t step, const data::Rows& rows) {
+  const ByteView bytes = std::as_bytes(std::span(rows.pixels));
+  const std::int64_t images = std::ssize(rows.doc_starts) - 1;
+  datasets.push_back({trace::step_dataset(step, "pixels"),
+                      DType::kF32,
+                      {images, std::ssize(rows.pixels) / images},
+                      Bytes(bytes.begin(), bytes.end()),
+                      trace::Packing::kZstd});
+}
+
 void SegmentJob::add_step(std::int64_t step, const std::vector<std::int32_t>& layout, const data::Rows& rows,
                           StepDigests& digests) {
   add_ints(step, "layout", layout);
-  add_ints(step, "tokens", rows.tokens);
+  if (rows.pixels.empty())
+    add_ints(step, "tokens", rows.tokens);
+  else
+    add_pixels(step, rows);
   add_ints(step, "labels", rows.labels);
   const auto add_boundaries = [&](std::vector<StepDigests::Boundary>& list, auto&& path) {
     for (std::size_t b = 0; b < list.size(); ++b)

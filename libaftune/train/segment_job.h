@@ -31,7 +31,7 @@ struct SegmentJob {
   bool last = false;  ///< then the segment is complete
 
   SegmentJob(std::int64_t index, bool compress);
-  /// Adds a step's layout, tokens and labels, and the boundaries that were kept.
+  /// Adds a step's layout, tokens or pixels, labels, and the boundaries that were kept.
   void add_step(std::int64_t step, const std::vector<std::int32_t>& layout, const data::Rows& rows,
                 StepDigests& digests);
   /// Hands over what is there, to be written while the step block goes on.
@@ -39,6 +39,7 @@ struct SegmentJob {
 
  private:
   void add_ints(std::int64_t step, const char* what, const std::vector<std::int32_t>& values);
+  void add_pixels(std::int64_t step, const data::Rows& rows);
 };
 
 /// Writes segments and leaves, in order: a segment is whole and durable before any of its leaves is in the

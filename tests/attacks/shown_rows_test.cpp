@@ -43,7 +43,8 @@ hash::MerkleTree tree_of(const data::Dataset& dataset) {
 
 // Puts row `from` of a data set, with its proof, where the answer has row `to`.
 void put_row(ForgedAnswer& answer, std::int64_t to, const data::Dataset& dataset, std::int64_t from) {
-  const ByteView text = as_bytes(dataset.row(from));
+  const std::string row = dataset.row(from);
+  const ByteView text = as_bytes(row);
   const hash::MerkleTree tree = tree_of(dataset);
   Bytes proof;
   for (const Digest& hash : tree.inclusion(static_cast<std::uint64_t>(from), tree.size()))

@@ -16,6 +16,7 @@ using Starts = std::vector<std::int64_t>;
 struct Case {
   std::int64_t heads, kv_heads, head_dim;
   Starts doc_starts;
+  bool causal = true;
 
   std::int64_t tokens() const { return doc_starts.back(); }
   std::int64_t documents() const { return static_cast<std::int64_t>(doc_starts.size()) - 1; }
@@ -28,7 +29,7 @@ struct Case {
       longest = std::max(longest, doc_starts[i] - doc_starts[i - 1]);
     return longest;
   }
-  AttentionShape shape() const { return {heads, kv_heads, head_dim, 0.37f}; }
+  AttentionShape shape() const { return {heads, kv_heads, head_dim, 0.37f, causal}; }
 };
 
 struct Inputs {
@@ -86,7 +87,8 @@ void expect_same_forward(const Results& a, const Results& b, const std::string& 
 }
 
 void expect_same(const Case& of) {
-  const std::string what = std::to_string(of.tokens()) + " tokens, head_dim " + std::to_string(of.head_dim);
+  const std::string what = std::to_string(of.tokens()) + " tokens, head_dim " + std::to_string(of.head_dim) +
+                           (of.causal ? "" : ", all keys");
   const Inputs in(of);
   const Results a = on_cpu(of, in), b = on_device(of, in);
   expect_same_forward(a, b, what);
@@ -101,27 +103,32 @@ AFTUNE_FOR_SCHEDULES(Attention);
 TEST_P(Attention, Lengths) {
   const std::vector<std::int64_t> lengths =
       unless_sanitized<std::int64_t>({1, 5, 31, 32, 33, 63, 64, 65, 100, 129}, {1, 33});
-  for (const std::int64_t length : lengths) expect_same({1, 1, 8, {0, length}});
+  for (const bool causal : {true, false})
+    for (const std::int64_t length : lengths) expect_same({1, 1, 8, {0, length}, causal});
 }
 
 // Past the edges of the value sum's blocks of 512 keys and of rowsum's of 1024.
 TEST_P(Attention, LongDocuments) {
   const std::vector<std::int64_t> lengths =
       unless_sanitized<std::int64_t>({511, 512, 513, 1023, 1024, 1025, 1100}, {513});
-  for (const std::int64_t length : lengths) expect_same({1, 1, 2, {0, length}});
+  for (const bool causal : {true, false})
+    for (const std::int64_t length : lengths) expect_same({1, 1, 2, {0, length}, causal});
 }
 
 TEST_P(Attention, HeadDims) {
   const std::vector<std::int64_t> dims =
       unless_sanitized<std::int64_t>({1, 3, 31, 32, 33, 64, 80, 128, 130, 256}, {3, 64, 130});
-  for (const std::int64_t d : dims) expect_same({1, 1, d, {0, 37}});
+  for (const bool causal : {true, false})
+    for (const std::int64_t d : dims) expect_same({1, 1, d, {0, 37}, causal});
 }
 
 TEST_P(Attention, SeveralDocumentsAndGroupedHeads) {
   const Starts starts = kSanitized ? Starts{0, 1, 1, 34} : Starts{0, 1, 1, 34, 99, 104};
-  expect_same({4, 2, 6, starts});
-  expect_same({3, 1, 5, starts});
-  expect_same({2, 2, 33, starts});
+  for (const bool causal : {true, false}) {
+    expect_same({4, 2, 6, starts, causal});
+    expect_same({3, 1, 5, starts, causal});
+    expect_same({2, 2, 33, starts, causal});
+  }
 }
 
 // A bad key makes NaN of all that sees it, and of nothing else.
@@ -138,6 +145,19 @@ TEST_P(Attention, NonFiniteScoresShow) {
       EXPECT_EQ(std::isnan(out.o[static_cast<std::size_t>(i)]), sees) << i;
       EXPECT_EQ(std::isnan(out.dq[static_cast<std::size_t>(i)]), sees) << i;
     }
+  }
+}
+
+TEST_P(Attention, ToAllKeysNonFiniteScoresShowInTheWholeDocument) {
+  const Case of = {2, 1, 4, {0, 3, 70, 75}, false};
+  Inputs in(of);
+  in.k[69 * 4 + 1] = kNan;
+  const Results out = on_device(of, in);
+  expect_same_forward(on_cpu(of, in), out, "bad key");
+  for (std::int64_t i = 0; i < of.q_size(); ++i) {
+    const std::int64_t token = i / (of.heads * of.head_dim);
+    EXPECT_EQ(std::isnan(out.o[static_cast<std::size_t>(i)]), token >= 3 && token < 70) << i;
+    EXPECT_EQ(std::isnan(out.dq[static_cast<std::size_t>(i)]), token >= 3 && token < 70) << i;
   }
 }
 

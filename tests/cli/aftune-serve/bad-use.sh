@@ -20,6 +20,12 @@ try recorded --merge-delay 1
 # What is not there, or is something else. Nothing is made.
 try aftune-serve --model absent --no-record
 try aftune-serve --model model --no-record
+mkdir vit
+cat >vit/config.json <<'END'
+{"model_type": "vit", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+ "image_size": 4, "patch_size": 2, "num_labels": 2}
+END
+try aftune-serve --model vit --no-record
 try serve --no-record --in absent
 try serve --no-record --out absent/answers
 try serve --no-record --in rows.jsonl --out ./rows.jsonl

@@ -14,6 +14,9 @@ using Starts = std::vector<std::int64_t>;
 struct Case {
   std::int64_t heads, kv_heads, head_dim;
   Starts doc_starts;
+  bool causal = true;
+  /// One past the last key that query i of a document sees.
+  std::int64_t keys(std::int64_t i, std::int64_t length) const { return causal ? i + 1 : length; }
   std::int64_t tokens() const { return doc_starts.back(); }
   std::int64_t q_row() const { return heads * head_dim; }
   std::int64_t kv_row() const { return kv_heads * head_dim; }
@@ -59,7 +62,8 @@ float dot(std::int64_t n, const float* a, const float* b) {
 class PlainHead {
  public:
   PlainHead(const Case& of, const Inputs& in, Results& out, std::int64_t document, std::int64_t head)
-      : d_(of.head_dim),
+      : of_(of),
+        d_(of.head_dim),
         length_(of.doc_starts[document + 1] - of.doc_starts[document]),
         q_row_(of.q_row()),
         kv_row_(of.kv_row()),
@@ -79,19 +83,19 @@ class PlainHead {
     s_.resize(static_cast<std::size_t>(length_ * length_));
     p_ = ds_ = s_;
     for (std::int64_t i = 0; i < length_; ++i)
-      for (std::int64_t j = 0; j <= i; ++j)
+      for (std::int64_t j = 0; j < keys(i); ++j)
         s_[static_cast<std::size_t>(i * length_ + j)] = dot(d_, q_ + i * q_row_, k_ + j * kv_row_) * kScale;
   }
 
   void forward() {
     for (std::int64_t i = 0; i < length_; ++i) {
-      Floats e(static_cast<std::size_t>(i + 1));
+      Floats e(static_cast<std::size_t>(keys(i)));
       float m = score(i, 0);
-      for (std::int64_t j = 1; j <= i; ++j) m = score(i, j) > m ? score(i, j) : m;
+      for (std::int64_t j = 1; j < keys(i); ++j) m = score(i, j) > m ? score(i, j) : m;
       m += 0.0f;
-      for (std::int64_t j = 0; j <= i; ++j) e[static_cast<std::size_t>(j)] = plain::exp(score(i, j) - m);
+      for (std::int64_t j = 0; j < keys(i); ++j) e[static_cast<std::size_t>(j)] = plain::exp(score(i, j) - m);
       const float l = plain::rowsum(
-          i + 1, [&](float acc, std::int64_t j) { return acc + e[static_cast<std::size_t>(j)]; });
+          keys(i), [&](float acc, std::int64_t j) { return acc + e[static_cast<std::size_t>(j)]; });
       for (std::int64_t c = 0; c < d_; ++c) o_[i * q_row_ + c] = value_sum(e, c) / l;
       max_[i * stat_row_] = m;
       sum_[i * stat_row_] = l;
@@ -103,13 +107,13 @@ class PlainHead {
       const float* g = d_o_ + i * q_row_;
       const float mean = plain::rowsum(
           d_, [&](float acc, std::int64_t c) { return std::fma(g[c], o_[i * q_row_ + c], acc); });
-      for (std::int64_t j = 0; j <= i; ++j) {
+      for (std::int64_t j = 0; j < keys(i); ++j) {
         p(i, j) = plain::exp(score(i, j) - max_[i * stat_row_]) / sum_[i * stat_row_];
         ds(i, j) = (p(i, j) * (dot(d_, g, v_ + j * kv_row_) - mean)) * kScale;
       }
       for (std::int64_t c = 0; c < d_; ++c) {
         float acc = 0.0f;
-        for (std::int64_t j = 0; j <= i; ++j) acc = std::fma(ds(i, j), k_[j * kv_row_ + c], acc);
+        for (std::int64_t j = 0; j < keys(i); ++j) acc = std::fma(ds(i, j), k_[j * kv_row_ + c], acc);
         dq_[i * q_row_ + c] = acc + 0.0f;
       }
     }
@@ -119,7 +123,7 @@ class PlainHead {
   void continue_chains(float* dk, float* dv) {
     for (std::int64_t j = 0; j < length_; ++j)
       for (std::int64_t c = 0; c < d_; ++c)
-        for (std::int64_t i = j; i < length_; ++i) {
+        for (std::int64_t i = of_.causal ? j : 0; i < length_; ++i) {
           float& k_sum = dk[kv_at_ + j * kv_row_ + c];
           float& v_sum = dv[kv_at_ + j * kv_row_ + c];
           k_sum = std::fma(ds(i, j), q_[i * q_row_ + c], k_sum);
@@ -128,6 +132,7 @@ class PlainHead {
   }
 
  private:
+  std::int64_t keys(std::int64_t i) const { return of_.keys(i, length_); }
   float score(std::int64_t i, std::int64_t j) const { return s_[static_cast<std::size_t>(i * length_ + j)]; }
   float value_sum(const Floats& e, std::int64_t c) const {
     float total = 0.0f;
@@ -143,6 +148,7 @@ class PlainHead {
   float& p(std::int64_t i, std::int64_t j) { return p_[static_cast<std::size_t>(i * length_ + j)]; }
   float& ds(std::int64_t i, std::int64_t j) { return ds_[static_cast<std::size_t>(i * length_ + j)]; }
 
+  const Case& of_;
   std::int64_t d_, length_, q_row_, kv_row_, stat_row_, q_at_ = 0, kv_at_ = 0, stat_at_ = 0;
   const float *q_, *k_, *v_, *d_o_;
   float *o_, *max_, *sum_, *dq_;
@@ -175,7 +181,8 @@ Results tiled_attention(const Case& of, const Inputs& in, Isa isa, int threads) 
                              of.doc_starts.data(),
                              in.q.data(),
                              in.k.data(),
-                             in.v.data()};
+                             in.v.data(),
+                             of.causal};
   attention_forward(pool, isa, batch, out.o.data(), out.max.data(), out.sum.data());
   attention_backward(pool, isa, batch,
                      {out.o.data(), out.max.data(), out.sum.data(), in.d_o.data(), out.dq.data(),
@@ -188,34 +195,41 @@ void expect_plain(const Case& of, int threads = 1) {
   const Results expected = plain_attention(of, in);
   for (const Isa isa : usable_isas())
     expect_same(expected, tiled_attention(of, in, isa, threads),
-                std::string(name(isa)) + ", " + std::to_string(of.tokens()) + " tokens, head_dim " +
-                    std::to_string(of.head_dim));
+                std::string(name(isa)) + (of.causal ? ", " : ", all keys, ") + std::to_string(of.tokens()) +
+                    " tokens, head_dim " + std::to_string(of.head_dim));
 }
 
 TEST(Attention, EveryLengthUpToSeveralTiles) {
-  for (std::int64_t length = 0; length <= 50; ++length) expect_plain({1, 1, 8, {0, length}});
+  for (const bool causal : {true, false})
+    for (std::int64_t length = 0; length <= 50; ++length) expect_plain({1, 1, 8, {0, length}, causal});
 }
 
 TEST(Attention, LengthsAroundQueryBlocks) {
-  for (const std::int64_t length : {83, 84, 85, 95, 96, 97, 168, 169, 192, 193, 255, 256, 257})
-    expect_plain({2, 1, 3, {0, length}});
+  for (const bool causal : {true, false})
+    for (const std::int64_t length : {83, 84, 85, 95, 96, 97, 168, 169, 192, 193, 255, 256, 257})
+      expect_plain({2, 1, 3, {0, length}, causal});
 }
 
 TEST(Attention, LengthsAroundKeyAndSumBlocks) {
-  for (const std::int64_t length : {511, 512, 513, 1030}) expect_plain({1, 1, 2, {0, length}});
+  for (const bool causal : {true, false})
+    for (const std::int64_t length : {511, 512, 513, 1030}) expect_plain({1, 1, 2, {0, length}, causal});
 }
 
 TEST(Attention, EveryHeadDimAndGrouping) {
   for (const std::int64_t head_dim : {1, 4, 15, 16, 17, 31, 32, 33, 64, 80}) {
     expect_plain({2, 2, head_dim, {0, 37}});
     expect_plain({6, 2, head_dim, {0, 19}});
+    expect_plain({2, 2, head_dim, {0, 37}, false});
+    expect_plain({6, 2, head_dim, {0, 19}, false});
   }
 }
 
 TEST(Attention, ThreadsDecideNoBit) {
   for (const int threads : {1, 2, 3}) {
-    expect_plain({2, 1, 2, {0, 600}}, threads);
-    expect_plain({4, 2, 5, {0, 70, 171}}, threads);
+    for (const bool causal : {true, false}) {
+      expect_plain({2, 1, 2, {0, 600}, causal}, threads);
+      expect_plain({4, 2, 5, {0, 70, 171}, causal}, threads);
+    }
   }
 }
 
@@ -309,13 +323,31 @@ TEST(Attention, ANonFiniteScoreMakesTheRowNan) {
   }
 }
 
-TEST(Attention, TheOpsCallIt) {
-  const Case of{4, 2, 8, {0, 9, 30}};
+TEST(Attention, ToAllKeysANonFiniteScoreMakesEveryRowNan) {
+  const Case of{1, 1, 4, {0, 40, 45}, false};
+  for (const float bad : {kInf, -kInf, kNan}) {
+    Inputs in(of);
+    in.q = Floats(in.q.size(), 1.0f);
+    in.k = uniform(of.tokens() * of.kv_row(), 2);
+    in.k[39 * 4 + 1] = bad;
+    for (const Isa isa : usable_isas()) {
+      const Results out = tiled_attention(of, in, isa, 1);
+      for (std::int64_t row = 0; row < of.tokens(); ++row)
+        EXPECT_EQ(std::isnan(out.o[static_cast<std::size_t>(row * 4)]), row < 40) << name(isa) << row;
+    }
+  }
+}
+
+class AttentionOps : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(CausalOrNot, AttentionOps, ::testing::Bool());
+
+TEST_P(AttentionOps, CallIt) {
+  const Case of{4, 2, 8, {0, 9, 30}, GetParam()};
   const Inputs in(of);
   const Results expected = plain_attention(of, in);
   Results out(of);
   ThreadPool pool(2);
-  const AttentionShape shape{of.heads, of.kv_heads, of.head_dim, kScale};
+  const AttentionShape shape{of.heads, of.kv_heads, of.head_dim, kScale, of.causal};
   attention(pool, shape, 2, of.doc_starts.data(), in.q.data(), in.k.data(), in.v.data(), out.o.data(),
             out.max.data(), out.sum.data());
   attention_grad(pool, shape, 2, of.doc_starts.data(), in.q.data(), in.k.data(), in.v.data(), out.o.data(),

@@ -37,12 +37,16 @@ TEST(SelfTest, NamesTheOpThatDiffers) {
 constexpr Profile kF32, kI14{kDefaultI14Group};
 
 TEST(OpNames, AreSortedUniqueAndVersioned) {
+  const OpUses all{.biases = true,
+                   .adapters = true,
+                   .layernorm = true,
+                   .gelu = true,
+                   .gelu_tanh = true,
+                   .images = true,
+                   .layer_scale = true,
+                   .class_mean = true};
   // All but that of native's factors.
-  EXPECT_EQ(
-      op_names(kI14, {.biases = true, .adapters = true, .layernorm = true, .gelu = true, .gelu_tanh = true})
-              .size() +
-          1,
-      known_answers().size());
+  EXPECT_EQ(op_names(kI14, all).size() + 1, known_answers().size());
   for (const Profile& profile : {kF32, kI14}) {
     const std::vector<std::string> list = op_names(profile);
     EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
@@ -84,6 +88,9 @@ TEST(OpNames, ThoseThatOnlySomeModelsNeedAreListedWhereTheyAreUsed) {
     EXPECT_EQ(op_names(profile, {.rmsnorm = false, .rope = false, .swiglu = false}).size() + 3,
               op_names(profile).size());
     EXPECT_EQ(more_of({.adapters = true}), (Names{"dropout/1", "scaled/1"}));
+    EXPECT_EQ(more_of({.images = true}), (Names{"attention-full/1", "patches/1"}));
+    EXPECT_EQ(more_of({.layer_scale = true}), Names{"layer-scale/1"});
+    EXPECT_EQ(more_of({.class_mean = true}), Names{"class-mean/1"});
   }
 }
 

@@ -5,12 +5,15 @@
 #include "unit/kernels/warp_emulator.h"
 // After the names that it uses.
 #include "kernels/bias.h"
+#include "kernels/class_mean.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda/warp_lanes.cuh"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/gelu.h"
+#include "kernels/layer_scale.h"
 #include "kernels/layernorm.h"
+#include "kernels/patches.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/rowsum.h"
@@ -86,6 +89,26 @@ TEST(Warp, ColumnChains) {
     portable::Bias{h}.columns_grad(lanes, h, length, dy.data(), dw);
     portable::Bias{h}.row(lanes, dy.data(), dw);
   });
+}
+
+TEST(Warp, Images) {
+  const portable::Patches patches{{3, 14, 7}};
+  const Floats image = awkward(3 * 14 * 14, 30);
+  expect_same_lanes(Floats(3 * 7 * 7),
+                    [&](auto lanes, float* out) { patches.row(lanes, 2, image.data(), out); });
+  for (const std::int64_t h : {1, 31, 32, 45}) {
+    const Floats x = awkward(5 * h, 31), dy = awkward(5 * h, 32);
+    expect_same_lanes(awkward(3 * h, 33), [&](auto lanes, float* out) {
+      portable::LayerScale{h}.columns_grad_weight(lanes, h, 5, x.data(), dy.data(), out);
+      portable::LayerScale{h}.row(lanes, x.data(), dy.data(), out + h);
+    });
+    const portable::ClassMean mean{5, h};
+    expect_same_lanes(Floats(static_cast<std::size_t>(4 * h)), [&](auto lanes, float* out) {
+      mean.columns(lanes, h, x.data(), out);
+      mean.row_grad(lanes, 0, dy.data(), out + 2 * h);
+      mean.row_grad(lanes, 3, dy.data(), out + 3 * h);
+    });
+  }
 }
 
 TEST(Warp, ElementsAndRope) {

@@ -20,7 +20,7 @@ Bytes file_of(const std::string& header, std::size_t data_bytes) {
 
 void expect_refused(const Bytes& file, const std::string& part) {
   try {
-    Checkpoint::parse(file);
+    parse_safetensors(file);
     FAIL() << "accepted; expected: " << part;
   } catch (const Error& e) {
     EXPECT_EQ(e.fault(), Fault::kEvidence);
@@ -36,18 +36,18 @@ void expect_refused(const std::string& header, std::size_t data_bytes, const std
 TEST(Safetensors, ReadsTheOfficialExample) {
   const Bytes file = file_of(R"({"test":{"dtype":"I32","shape":[2,2],"data_offsets":[0,16]}})", 16);
   ASSERT_EQ(std::to_integer<int>(file[0]), 0x3c);
-  const auto entries = Checkpoint::parse(file);
+  const auto entries = parse_safetensors(file);
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(describe(entries.at("test").spec), "test I32 [2, 2]");
   EXPECT_EQ(entries.at("test").bytes.data(), file.data() + 8 + 0x3c);
 }
 
 TEST(Safetensors, AnEmptyFileMayEndInBlanks) {
-  EXPECT_TRUE(Checkpoint::parse(file_of("{}\r \t\n", 0)).empty());
+  EXPECT_TRUE(parse_safetensors(file_of("{}\r \t\n", 0)).empty());
 }
 
 TEST(Safetensors, ScalarsAndEmptyTensorsAreLegal) {
-  const auto entries = Checkpoint::parse(
+  const auto entries = parse_safetensors(
       file_of(R"({"b":{"dtype":"F32","shape":[0,3],"data_offsets":[4,4]},)"
               R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"__metadata__":{"format":"pt"}})",
               4));
@@ -94,7 +94,7 @@ TEST(Safetensors, RefusesOverflowingShapes) {
                             "[4611686018427387904,4]", "[9007199254740991,9007199254740991]"}) {
     const std::string header = cat(R"({"a":{"dtype":"I32","shape":)", shape, R"(,"data_offsets":[0,16]}})");
     SCOPED_TRACE(header);
-    EXPECT_THROW(Checkpoint::parse(file_of(header, 16)), Error);
+    EXPECT_THROW(parse_safetensors(file_of(header, 16)), Error);
   }
   expect_refused(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}})",
                  4, "dimensions");
@@ -106,7 +106,7 @@ std::string two(const char* a, const char* b) {
 }
 
 TEST(Safetensors, TensorsMustTileTheData) {
-  EXPECT_EQ(Checkpoint::parse(file_of(two("[4,8]", "[0,4]"), 8)).size(), 2u);
+  EXPECT_EQ(parse_safetensors(file_of(two("[4,8]", "[0,4]"), 8)).size(), 2u);
   expect_refused(two("[0,4]", "[0,4]"), 4, "begins at 0, expected 4");    // overlap
   expect_refused(two("[0,4]", "[2,6]"), 6, "begins at 2, expected 4");    // partly
   expect_refused(two("[0,4]", "[8,12]"), 12, "begins at 8, expected 4");  // hole

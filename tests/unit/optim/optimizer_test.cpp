@@ -91,7 +91,8 @@ struct Tensor {
   bool update(const record::Recipe& r, std::int64_t step, std::initializer_list<float> gradient,
               float clip = 1.0f) {
     bool nonfinite = false;
-    optim::update(r, step, r.lr, clip, shape, value, moments, filled(gradient), pool, &nonfinite);
+    optim::update(r, step, r.lr, clip, {"w", DType::kF32, shape}, value, moments, filled(gradient), pool,
+                  &nonfinite);
     return !nonfinite;
   }
 };

@@ -381,5 +381,38 @@ TEST(Digests, TheRootDoesNotDependOnOrderButTheListDoes) {
   EXPECT_NE(list_digest(specs, {digest(1), digest(2)}), list_digest(swapped, {digest(2), digest(1)}));
 }
 
+TEST(Leaves, AManifestOfImagesSaysHowTheyAreNormalisedAndHasNoTokenizer) {
+  Manifest m = small_manifest();
+  m.tokenizer = {};
+  m.images = Normalisation{1.0 / 255, {0.5f, 0.485f, -0.25f}, {0.5f, 0.229f, 0.125f}};
+  const std::string leaf = to_leaf(m);
+  EXPECT_NE(leaf.find(R"("images":{"mean":["3f000000","3ef851ec","be800000"],"rescale":"3f70101010101010",)"
+                      R"("std":["3f000000","3e6a7efa","3e000000"]})"),
+            std::string::npos);
+  EXPECT_EQ(leaf.find("tokenizer"), std::string::npos);
+  EXPECT_EQ(parse_manifest(leaf).images, m.images);
+  EXPECT_EQ(to_leaf(parse_manifest(leaf)), leaf);
+
+  const auto refused = [&](std::string_view from, std::string_view to) {
+    std::string text = leaf;
+    text.replace(text.find(from), from.size(), to);
+    try {
+      parse_manifest(text);
+    } catch (const Error& e) {
+      return e.fault() == Fault::kEvidence;
+    }
+    return false;
+  };
+  EXPECT_TRUE(refused("3f70101010101010", "0000000000000000"));  // rescale 0
+  EXPECT_TRUE(refused("3f70101010101010", "7ff0000000000000"));
+  EXPECT_TRUE(refused("3e6a7efa", "00000000"));  // std 0
+  EXPECT_TRUE(refused("3e6a7efa", "be6a7efa"));
+  EXPECT_TRUE(refused("be800000", "7fc00000"));
+  EXPECT_TRUE(refused("\"be800000\"", "7"));
+  EXPECT_TRUE(refused(",\"be800000\"", ""));  // two means, three deviations
+  EXPECT_TRUE(refused("\"rescale\"", "\"resize\""));
+  EXPECT_TRUE(refused("\"template\":\"", cat("\"template\":\"\",\"tokenizer\":\"", std::string(64, '0'))));
+}
+
 }  // namespace
 }  // namespace aftune::record

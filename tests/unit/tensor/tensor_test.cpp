@@ -128,12 +128,13 @@ TEST(Convert, RefusesTornElementsAndIntegers) {
 }
 
 TEST(DTypeNames, RoundTripAndRefuseOthers) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8})
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI32, DType::kU8, DType::kI64})
     EXPECT_EQ(dtype_from_name(name(dtype)), dtype);
   for (const char* bad : {"", "f32", "F64", "F32 ", "BF1"}) EXPECT_THROW(dtype_from_name(bad), Error);
   EXPECT_EQ(size_of(DType::kBF16), 2u);
   EXPECT_EQ(size_of(DType::kI32), 4u);
   EXPECT_EQ(size_of(DType::kU8), 1u);
+  EXPECT_EQ(size_of(DType::kI64), 8u);
 }
 
 TEST(ElementCount, IsTheProductOrAnError) {

@@ -159,8 +159,8 @@ TEST(Adapters, TensorsAreNamedAsPeftNamesThem) {
     EXPECT_EQ(place->layer, 1);
   }
   EXPECT_EQ(model::place_of_adapter(fixture.config, list[3].name)->projection, model::Projection::kDown);
-  EXPECT_EQ(model::adapted_weight(list[0].name), "model.layers.1.self_attn.v_proj.weight");
-  EXPECT_EQ(model::adapted_weight("model.layers.1.self_attn.v_proj.weight"), "");
+  EXPECT_EQ(model::adapted_weight(fixture.config, list[0].name), "model.layers.1.self_attn.v_proj.weight");
+  EXPECT_EQ(model::adapted_weight(fixture.config, "model.layers.1.self_attn.v_proj.weight"), "");
 }
 
 TEST(Adapters, TargetsHaveOneText) {
