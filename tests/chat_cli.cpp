@@ -7,24 +7,24 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "serve/chat_template.h"
+#include "chat/chat_template.h"
 
 namespace aftune {
 namespace {
 
-std::string answer(serve::ChatTemplate& chat, const Json& line) {
+std::string answer(chat::ChatTemplate& chat, const Json& line) {
   if (line.is_string()) {
-    chat = serve::ChatTemplate::parse(line.get<std::string>());
+    chat = chat::ChatTemplate::parse(line.get<std::string>());
     return "";
   }
-  std::vector<serve::Message> messages;
+  std::vector<chat::Message> messages;
   for (const Json& message : line.at("messages"))
     messages.push_back({message.at("role").get<std::string>(), message.at("content").get<std::string>()});
   return chat.render(messages, line.at("prompt").get<bool>());
 }
 
 int run() {
-  auto chat = serve::ChatTemplate::parse("");
+  auto chat = chat::ChatTemplate::parse("");
   for (std::string line; std::getline(std::cin, line);) {
     std::string text;
     try {

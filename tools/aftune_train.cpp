@@ -181,7 +181,9 @@ Json step_json(const train::StepReport& s) {
   Json json = {{"step", s.step},     {"loss", cli::shortest(s.loss)},
                {"lr", s.lr},         {"grad_norm", s.grad_norm},
                {"tokens", s.tokens}, {"seconds", s.seconds}};
-  if (s.eval_loss) json["eval_loss"] = cli::shortest(*s.eval_loss);
+  if (!s.eval_loss) return json;
+  json["eval_loss"] = cli::shortest(*s.eval_loss);
+  json["eval_perplexity"] = std::exp(static_cast<double>(*s.eval_loss));
   return json;
 }
 
@@ -193,9 +195,11 @@ class Reporter {
   void step(const train::StepReport& s) {
     if (!first_) first_ = s.loss;
     last_ = s.loss;
+    if (s.eval_loss) last_eval_ = s.eval_loss;
     if (args_.json) cli::print_json(step_json(s));
     if (args_.verbose && (s.step + 1) % args_.job.steps_per_block == 0)
       cli::note(cat("step ", s.step + 1, "  loss ", s.loss, "  lr ", s.lr, "  ", s.seconds, " s"));
+    if (args_.verbose && s.eval_loss) cli::note(cat("step ", s.step + 1, "  ", evaluated(*s.eval_loss)));
   }
 
   void done(const train::TrainSummary& summary) const {
@@ -211,6 +215,7 @@ class Reporter {
       return cli::print(cat("interrupted after step ", summary.steps, "; nothing exported\n"));
     std::string text = cat(summary.steps, " steps");
     if (first_) text += cat(", loss ", *first_, " to ", *last_);
+    if (last_eval_) text += ", " + evaluated(*last_eval_);
     const char* const what = args_.job.recipe.is_lora() ? "adapters" : "model";
     text += cat('\n', what, " in ", args_.job.out.native(), '\n');
     if (!args_.no_record) text += cat("trace in ", args_.record.trace.native(), '\n');
@@ -218,8 +223,12 @@ class Reporter {
   }
 
  private:
+  static std::string evaluated(float loss) {
+    return cat("evaluation loss ", loss, " (perplexity ", std::exp(loss), ')');
+  }
+
   const Args& args_;
-  std::optional<float> first_, last_;
+  std::optional<float> first_, last_, last_eval_;
 };
 
 // Of the other flags none says anything about a merge.

@@ -8,10 +8,10 @@
 #include "audit/limits.h"
 #include "audit/log_view.h"
 #include "base/error.h"
+#include "chat/chat_template.h"
 #include "generate/answer.h"
 #include "hash/blake3.h"
 #include "model/kv_cache.h"
-#include "serve/chat_template.h"
 #include "serve/request.h"
 #include "serve/served.h"
 #include "tokenizer/tokenizer.h"
@@ -33,7 +33,7 @@ class Reading {
     if (found != expected) throw Rejection(Code::kEvidence, "tokenizer", expected_found(expected, found));
     try {
       tokenizer_.emplace(tokenizer::Tokenizer::parse(text));
-      template_.emplace(serve::ChatTemplate::parse(log.manifest().template_));
+      template_.emplace(chat::ChatTemplate::parse(log.manifest().template_));
     } catch (const Error& e) {
       throw Rejection(Code::kUnsupported, "tokenizer", e.what());
     }
@@ -46,7 +46,7 @@ class Reading {
     const record::ServingManifest& m = log_.manifest();
     try {
       const serve::ModelFacts facts{.tokenizer = *tokenizer_,
-                                    .chat = *template_,
+                                    .chat_template = *template_,
                                     .vocab = log_.config().vocab,
                                     .max_position = log_.config().max_position,
                                     .eos = {m.eos.begin(), m.eos.end()},
@@ -67,7 +67,7 @@ class Reading {
  private:
   const ServingLog& log_;
   std::optional<tokenizer::Tokenizer> tokenizer_;
-  std::optional<serve::ChatTemplate> template_;
+  std::optional<chat::ChatTemplate> template_;
 };
 
 // The last stage's part: draws the answer anew from the logits that its own tokens give.

@@ -52,7 +52,7 @@ int check_batch(const LogView& log, const data::RowSource& source, const data::E
 data::Encoder encoder_of(const LogView& log, const tokenizer::Tokenizer& tokenizer) {
   const record::Manifest& m = log.manifest();
   return {tokenizer, m.recipe, static_cast<std::int32_t>(m.eos),
-          static_cast<std::int32_t>(log.config().vocab)};
+          static_cast<std::int32_t>(log.config().vocab), m.template_};
 }
 
 }  // namespace aftune::audit

@@ -176,7 +176,7 @@ CLI::Option* model(CLI::App& app, fs::path& to) {
 }
 
 CLI::Option* data(CLI::App& app, fs::path& to) {
-  return path(app, "--data", "FILE", to, "JSON Lines rows: text, or prompt and completion");
+  return path(app, "--data", "FILE", to, "JSON Lines rows: text, or prompt and completion, or messages");
 }
 
 CLI::Option* trace(CLI::App& app, fs::path& to) {

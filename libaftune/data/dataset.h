@@ -2,11 +2,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/parallel.h"
+#include "chat/chat_template.h"
 #include "data/rows.h"
 #include "hash/merkle.h"
 #include "record/recipe.h"
@@ -37,23 +41,36 @@ struct Document {
   std::int64_t predicted() const;
 };
 
-/// Turns rows into documents: {"text": ...} or {"prompt": ..., "completion": ...} (loss on the completion).
-/// text = tokenizer with its specials; prompt + completion is tokenised as one text, and positions that
-/// predict one of the first len(tokens(prompt)) tokens do not count. eos is appended unless recipe.eos is
-/// false or the model has none; then the tokens are cut on the right to recipe.seq_len.
+/// Turns rows into documents:
+/// - {"text": ...} is tokenised with the tokenizer's specials and predicted wholly.
+/// - {"prompt": ..., "completion": ...} is tokenised as one text, and positions that predict one of the first
+///   len(tokens(prompt)) tokens do not count.
+/// - {"messages": [...]} (chat::read_turns) is the text that the model's chat template makes of it. What the
+///   assistant says counts: of bytes [begin, end) of the text the tokens from len(tokens(text[:begin])) to
+///   len(tokens(text[:end])).
+/// eos is appended unless recipe.eos is false, the model has none, or a chat template has ended the turn;
+/// then the tokens are cut on the right to recipe.seq_len.
 class Encoder {
  public:
+  /// The template is only looked at when a row has messages.
   Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
-          std::int32_t vocabulary);
-  /// Throws Error{kUsage} with "row N: field: why": not JSON, unknown or mixed fields, wrong types, an id
-  /// beyond the model's vocabulary, no predicted position.
+          std::int32_t vocabulary, std::string_view chat_template);
+  /// Throws Error{kUsage} with "row N: field: why": not JSON, unknown or mixed fields, wrong types, an
+  /// unknown chat template, an id beyond the model's vocabulary, no predicted position.
   Document encode(std::string_view row, std::int64_t number) const;
 
  private:
+  struct Source;
+  Source source_of(std::string_view row) const;
+  Source conversation(const Json& messages) const;
+  std::vector<std::int32_t> labels(const Source& source, const std::vector<std::int32_t>& tokens) const;
+
   const tokenizer::Tokenizer& tokenizer_;
   std::int64_t seq_len_;
   std::int32_t eos_;  // -1: none
   std::int32_t vocabulary_;
+  std::optional<chat::ChatTemplate> chat_;
+  std::string no_chat_;  // why there is none
 };
 
 /// Row at each position of the endless order: position p is element p mod rows of the permutation of epoch

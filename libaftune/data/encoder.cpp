@@ -14,13 +14,6 @@ namespace {
 // A row has a few members.
 constexpr std::size_t kMaxValues = std::size_t{1} << 16;
 
-// The texts of a row: what is trained on, and how much of its front (the prompt) is only read.
-struct RowText {
-  std::string text;
-  std::string prompt;
-  bool has_prompt = false;
-};
-
 Json parse_row(std::string_view row) {
   // The JSON parser would skip the mark, and the row's bytes would not be what they seem.
   if (row.starts_with("\xef\xbb\xbf")) fail(Fault::kUsage, "starts with a byte order mark");
@@ -39,24 +32,21 @@ std::string string_field(const Json& row, const char* field) {
   return found->get<std::string>();
 }
 
-RowText read_row(const Json& row) {
+// One kind of row: its members, in the order in which they are missed.
+enum class Kind { kText, kPair, kMessages };
+
+Kind kind_of(const Json& row) {
   if (!row.is_object()) fail(Fault::kUsage, "not a JSON object");
   for (const auto& [key, value] : row.items())
-    if (key != "text" && key != "prompt" && key != "completion")
-      fail(Fault::kUsage, printable(key), ": not a known field (a row has text, or prompt and completion)");
+    if (key != "text" && key != "prompt" && key != "completion" && key != "messages")
+      fail(Fault::kUsage, printable(key),
+           ": not a known field (a row has text, or prompt and completion, or messages)");
   const bool pair = row.contains("prompt") || row.contains("completion");
-  if (row.contains("text") && pair) fail(Fault::kUsage, "text: cannot stand beside prompt or completion");
-  if (!pair) return {.text = string_field(row, "text"), .prompt = {}};
-  const std::string prompt = string_field(row, "prompt");
-  return {.text = prompt + string_field(row, "completion"), .prompt = prompt, .has_prompt = true};
-}
-
-// labels[i] = tokens[i + 1], except where that token is one of the first `unlabelled`.
-std::vector<std::int32_t> shifted_labels(const std::vector<std::int32_t>& tokens, std::size_t unlabelled) {
-  std::vector<std::int32_t> labels(tokens.size(), kNoLabel);
-  for (std::size_t i = std::max<std::size_t>(unlabelled, 1); i < tokens.size(); ++i)
-    labels[i - 1] = tokens[i];
-  return labels;
+  for (const char* alone : {"text", "messages"})
+    if (row.contains(alone) && row.size() > 1)
+      fail(Fault::kUsage, alone, ": cannot stand beside ", pair ? "prompt or completion" : "messages");
+  if (pair) return Kind::kPair;
+  return row.contains("messages") ? Kind::kMessages : Kind::kText;
 }
 
 }  // namespace
@@ -65,31 +55,105 @@ std::int64_t Document::predicted() const {
   return std::ssize(labels) - std::ranges::count(labels, kNoLabel);
 }
 
+// What a row asks for, before it is tokens.
+struct Encoder::Source {
+  std::string text;
+  bool specials = true;  // those of the tokenizer go around it
+  bool eos = true;
+  std::string prompt = {};  // of a pair: the text's front, which is only read
+  bool has_prompt = false;
+  std::vector<chat::Span> said = {};  // of a conversation: what counts, ascending
+  bool is_conversation = false;
+};
+
 Encoder::Encoder(const tokenizer::Tokenizer& tokenizer, const record::Recipe& recipe, std::int32_t eos,
-                 std::int32_t vocabulary)
+                 std::int32_t vocabulary, std::string_view chat_template)
     : tokenizer_(tokenizer), seq_len_(recipe.seq_len), eos_(recipe.eos ? eos : -1), vocabulary_(vocabulary) {
   AFTUNE_CHECK(seq_len_ > 0);
   if (eos_ >= vocabulary_)
     fail(Fault::kUsage, "eos token ", eos_, " is beyond the model's vocabulary of ", vocabulary_);
+  try {
+    chat_ = chat::ChatTemplate::parse(chat_template);
+  } catch (const Error& e) {
+    no_chat_ = e.what();
+  }
+}
+
+Encoder::Source Encoder::source_of(std::string_view row) const {
+  const Json json = parse_row(row);
+  switch (kind_of(json)) {
+    case Kind::kText:
+      return {.text = string_field(json, "text")};
+    case Kind::kMessages:
+      return conversation(json.at("messages"));
+    case Kind::kPair:
+      break;
+  }
+  const std::string prompt = string_field(json, "prompt");
+  return {.text = prompt + string_field(json, "completion"), .prompt = prompt, .has_prompt = true};
+}
+
+Encoder::Source Encoder::conversation(const Json& messages) const {
+  std::vector<chat::Turn> turns;
+  try {
+    turns = chat::read_turns(messages);
+  } catch (const Error& e) {
+    fail(Fault::kUsage, "messages: ", e.what());
+  }
+  if (!chat_) fail(Fault::kUsage, "messages: ", no_chat_);
+  std::vector<chat::Message> said;
+  for (const chat::Turn& turn : turns) said.push_back(turn.message);
+  chat::Conversation all = chat_->conversation(said);
+  Source source{.text = std::move(all.text), .specials = chat_->wants_specials(), .is_conversation = true};
+  // A template ends turns itself; the plain form has nothing but the end of the sequence for it.
+  source.eos = chat_->wants_specials();
+  for (std::size_t i = 0; i < turns.size(); ++i)
+    if (turns[i].counts) source.said.push_back(all.said[i]);
+  if (source.eos && !turns.empty() && turns.back().counts) source.said.back().end = std::string::npos;
+  return source;
+}
+
+// labels[i] = tokens[i + 1] where that token counts. `tokens` are cut already.
+std::vector<std::int32_t> Encoder::labels(const Source& source,
+                                          const std::vector<std::int32_t>& tokens) const {
+  std::vector<std::int32_t> labels(tokens.size(), kNoLabel);
+  const auto count_until = [&](std::size_t byte) {
+    if (byte == 0) return std::size_t{0};
+    if (byte == std::string::npos) return tokens.size();
+    return tokenizer_.encode(std::string_view(source.text).substr(0, byte), source.specials).size();
+  };
+  const auto label = [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = std::max<std::size_t>(first, 1); i < std::min(last, tokens.size()); ++i)
+      labels[i - 1] = tokens[i];
+  };
+  if (source.has_prompt) label(tokenizer_.encode(source.prompt, true).size(), tokens.size());
+  if (!source.has_prompt && !source.is_conversation) label(0, tokens.size());
+  for (const chat::Span& span : source.said) {
+    const std::size_t first = count_until(span.begin);
+    // Every turn has a token, so there are few before the cut, however many a hostile row has behind it.
+    if (first >= tokens.size()) break;
+    label(first, count_until(span.end));
+  }
+  return labels;
 }
 
 Document Encoder::encode(std::string_view row, std::int64_t number) const {
   return within(row_name(number), [&] {
-    const RowText source = read_row(parse_row(row));
+    const Source source = source_of(row);
     Document document;
-    document.tokens = tokenizer_.encode(source.text, true);
-    if (eos_ >= 0) document.tokens.push_back(eos_);
+    document.tokens = tokenizer_.encode(source.text, source.specials);
+    if (eos_ >= 0 && source.eos) document.tokens.push_back(eos_);
     if (std::ssize(document.tokens) > seq_len_) document.tokens.resize(static_cast<std::size_t>(seq_len_));
     for (const std::int32_t id : document.tokens)
       if (id >= vocabulary_)
         fail(Fault::kUsage, "token ", id, " is beyond the model's vocabulary of ", vocabulary_);
-    const std::size_t unlabelled =
-        source.has_prompt ? tokenizer_.encode(source.prompt, true).size() : std::size_t{0};
-    document.labels = shifted_labels(document.tokens, unlabelled);
-    if (document.predicted() == 0)
-      fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
-           source.has_prompt ? cat(" (the prompt has ", unlabelled, ')') : "");
-    return document;
+    document.labels = labels(source, document.tokens);
+    if (document.predicted() > 0) return document;
+    if (source.is_conversation && source.said.empty())
+      fail(Fault::kUsage, "messages: nothing that counts: no assistant's, or all of weight 0");
+    fail(Fault::kUsage, "no token to predict within ", seq_len_, " tokens",
+         source.has_prompt ? cat(" (the prompt has ", tokenizer_.encode(source.prompt, true).size(), ')')
+                           : "");
   });
 }
 

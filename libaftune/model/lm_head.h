@@ -16,8 +16,8 @@ namespace aftune::model {
 /// cost nothing: their logits are not made. Its own tensors are the norm's, then lm_head unless it is tied.
 class LmHead : public Head {
  public:
-  /// Logits that may exist at once: 64 MiB. A single row is never cut.
-  static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 24;
+  /// Logits that may exist at once: 8 MiB. A single row is never cut.
+  static constexpr std::int64_t kMaxLogits = std::int64_t{1} << 21;
 
   LmHead(const StageContext& with, std::unique_ptr<Norm> norm, std::int64_t max_logits = kMaxLogits)
       : with_(with), norm_(std::move(norm)), max_logits_(max_logits) {}

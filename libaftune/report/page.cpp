@@ -150,6 +150,15 @@ std::string cells(const Verdict& v) {
                  cat(legend(v.grid), map, group_note(v.grid), v.sampled.empty() ? "" : cell_table(v)));
 }
 
+std::string evaluations(const RunLog& run) {
+  const auto one = [](const EvalLoss& e) {
+    return cat("loss ", e.loss, " (perplexity ", std::exp(e.loss), ") after step ", e.step);
+  };
+  const EvalLoss& first = run.evals.front();
+  const EvalLoss& last = run.evals.back();
+  return run.evals.size() == 1 ? one(first) : cat(one(first), ", ", one(last));
+}
+
 std::string loss(const RunLog* run) {
   if (run == nullptr || run->losses.empty()) return "";
   std::size_t left_out = 0;
@@ -158,6 +167,7 @@ std::string loss(const RunLog* run) {
       cat("<p class=\"note\">As recorded: ", run->losses.front(), " at step 0, ", run->losses.back(),
           " at step ", run->losses.size() - 1, ". Only the losses of replayed steps were computed again");
   below += run->evals.empty() ? ".</p>\n" : "; evaluation losses never are.</p>\n";
+  if (!run->evals.empty()) below += cat("<p class=\"note\">Evaluation: ", evaluations(*run), ".</p>\n");
   if (left_out > 0) below += cat("<p class=\"note\">", left_out, " losses are no finite number.</p>\n");
   const std::string_view key =
       "<svg viewBox=\"0 0 20 20\" aria-hidden=\"true\"><path class=\"train\" d=\"M1 10h18\"/></svg>";

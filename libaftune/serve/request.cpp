@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/printable.h"
+#include "chat/messages.h"
 
 namespace aftune::serve {
 namespace {
@@ -192,48 +193,15 @@ std::vector<std::int32_t> Reader::ids_of(const Json& prompt) const {
   return ids;
 }
 
-std::string content_of(const Json& content) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array() || content.empty())
-    throw RequestError("messages", "content: not a string or a list of parts");
-  std::string text;
-  for (const Json& part : content) {
-    RequestFields fields(part);
-    const Json* type = fields.find("type");
-    const Json* words = fields.find("text");
-    if (type == nullptr || *type != "text")
-      throw RequestError("messages", "content: a part that is not text");
-    if (words == nullptr || !words->is_string())
-      throw RequestError("messages", "content: a part without text");
-    fields.done();
-    if (&part != &content.front()) text += '\n';
-    text += words->get_ref<const std::string&>();
-  }
-  return text;
-}
-
-Message message_of(const Json& json) {
-  RequestFields fields(json);
-  const Json* role = fields.find("role");
-  const Json* content = fields.find("content");
-  if (role == nullptr || !role->is_string()) throw RequestError("messages", "role: not a string");
-  if (content == nullptr) throw RequestError("messages", "content: missing");
-  fields.done();
-  return {role->get<std::string>(), content_of(*content)};
-}
-
 std::vector<std::int32_t> Reader::conversation(const Json& list) const {
-  if (!list.is_array()) throw RequestError("messages", "not a list");
-  std::vector<Message> messages;
-  for (const Json& each : list) {
-    try {
-      messages.push_back(message_of(each));
-    } catch (const RequestError& e) {
-      if (e.field() == "messages") throw;
-      throw RequestError("messages", e.what());
-    }
+  std::vector<chat::Message> messages;
+  try {
+    messages = chat::read_messages(list);
+  } catch (const Error& e) {
+    throw RequestError("messages", e.what());
   }
-  return facts_.tokenizer.encode(facts_.chat.render(messages, true), facts_.chat.wants_specials());
+  return facts_.tokenizer.encode(facts_.chat_template.render(messages, true),
+                                 facts_.chat_template.wants_specials());
 }
 
 std::vector<std::vector<std::int32_t>> Reader::prompts() {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/chat_template.h"
 #include "generate/answer.h"
-#include "serve/chat_template.h"
 #include "serve/request_fields.h"
 #include "tokenizer/tokenizer.h"
 
@@ -33,7 +33,7 @@ struct Limits {
 /// What a request's meaning depends on besides its bytes.
 struct ModelFacts {
   const tokenizer::Tokenizer& tokenizer;
-  const ChatTemplate& chat;
+  const chat::ChatTemplate& chat_template;
   std::int64_t vocab = 0, max_position = 0;
   std::set<std::int32_t> eos = {};
   Limits limits = {};
@@ -66,8 +66,8 @@ using SeedSource = std::function<std::uint64_t(std::string_view nonce)>;
 /// - kChat: messages, model, stream, stream_options, user, logprobs (a boolean) with top_logprobs (0 to 20),
 ///   max_completion_tokens for max_tokens.
 ///
-/// A text prompt is encoded with the tokenizer's special tokens around it, messages as ChatTemplate has them.
-/// The content of a message is a string, or a list of {"type":"text","text":...}, which are joined by
+/// A text prompt is encoded with the tokenizer's special tokens around it, messages as their template has
+/// them. The content of a message is a string, or a list of {"type":"text","text":...}, which are joined by
 /// newlines. An answer may be shorter than max_tokens because the model has no more positions, but a prompt
 /// that leaves room for none is refused.
 Request parse_request(std::string_view raw, Endpoint endpoint, const ModelFacts& facts,

@@ -70,7 +70,7 @@ void Service::read_model(const ServiceOptions& options) {
     config_ = model::Config::parse(manifest_.config);
     const auto eos = model::eos_ids(config_, read_if_there(folder / "generation_config.json"));
     manifest_.eos.assign(eos.begin(), eos.end());
-    chat_ = ChatTemplate::parse(manifest_.template_);
+    chat_ = chat::ChatTemplate::parse(manifest_.template_);
   });
   const auto checkpoint = model::Checkpoint::open(folder, config_);
   manifest_.base = model::base_list(checkpoint, model::all_tensors(config_), pool_);
@@ -94,7 +94,7 @@ void Service::read_model(const ServiceOptions& options) {
 
 Request Service::parse(std::string_view raw, Endpoint endpoint) const {
   const ModelFacts facts{.tokenizer = *tokenizer_,
-                         .chat = *chat_,
+                         .chat_template = *chat_,
                          .vocab = config_.vocab,
                          .max_position = config_.max_position,
                          .eos = {manifest_.eos.begin(), manifest_.eos.end()},

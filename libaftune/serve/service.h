@@ -92,7 +92,7 @@ class Service {
   ThreadPool pool_;
   model::Config config_;
   std::optional<tokenizer::Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> chat_;
+  std::optional<chat::ChatTemplate> chat_;
   record::ServingManifest manifest_;
   std::unique_ptr<generate::Decoder> decoder_;
   std::unique_ptr<generate::Scheduler> scheduler_;

@@ -32,7 +32,7 @@ struct Inputs {
   static Inputs read(const TrainOptions& options, ThreadPool& pool);
 
   data::Encoder encoder() const {
-    return data::Encoder(tokenizer, recipe, eos, static_cast<std::int32_t>(config.vocab));
+    return data::Encoder(tokenizer, recipe, eos, static_cast<std::int32_t>(config.vocab), chat_template);
   }
 };
 

@@ -26,9 +26,9 @@ void check(const serve::Request& request, const serve::ModelFacts& facts) {
 void read_request(std::string_view input) {
   static const auto tokenizer = tokenizer::Tokenizer::parse(
       read_file(fs::path(AFTUNE_TESTS_DIR) / "vectors/tokenizer/gpt2/tokenizer.json", 1 << 20));
-  static const auto chat = serve::ChatTemplate::parse(kChatMl);
+  static const auto chat = chat::ChatTemplate::parse(kChatMl);
   const serve::ModelFacts facts{
-      .tokenizer = tokenizer, .chat = chat, .vocab = kVocabulary, .max_position = kPositions};
+      .tokenizer = tokenizer, .chat_template = chat, .vocab = kVocabulary, .max_position = kPositions};
   for (const auto endpoint : {serve::Endpoint::kBatch, serve::Endpoint::kCompletions, serve::Endpoint::kChat})
     fuzz::takes([&] {
       check(serve::parse_request(input, endpoint, facts, [](std::string_view) { return 7; }), facts);
@@ -42,6 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, unsigned long s
   using namespace aftune;
   const std::string_view input = fuzz::text_of(data, size);
   read_request(input);
-  fuzz::takes([&] { serve::ChatTemplate::parse(input).render({{"user", "Hi"}}, true); });
+  fuzz::takes([&] { chat::ChatTemplate::parse(input).render({{"user", "Hi"}}, true); });
   return 0;
 }

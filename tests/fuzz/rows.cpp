@@ -20,7 +20,7 @@ void encode(std::string_view row) {
       read_file(fs::path(AFTUNE_TESTS_DIR) / "vectors/tokenizer/gpt2/tokenizer.json", 1 << 20));
   record::Recipe recipe;
   recipe.seq_len = 64;
-  check(data::Encoder(tokenizer, recipe, 2, kVocabulary).encode(row, 0), recipe.seq_len);
+  check(data::Encoder(tokenizer, recipe, 2, kVocabulary, "").encode(row, 0), recipe.seq_len);
 }
 
 void read_layout(std::string_view bytes) {

@@ -34,12 +34,12 @@ Ids concatenated(Ids a, const Ids& b) {
 class EncoderTest : public testing::Test {
  protected:
   Document encode(std::string_view row, std::int64_t seq_len = 64, bool eos = true) const {
-    return Encoder(llama3_, recipe_of(seq_len, eos), kEos, llama3_.size()).encode(row, 0);
+    return Encoder(llama3_, recipe_of(seq_len, eos), kEos, llama3_.size(), chat_template_).encode(row, 0);
   }
 
   std::string error_of(std::string_view row, std::int64_t seq_len = 64) const {
     try {
-      Encoder(llama3_, recipe_of(seq_len), kEos, llama3_.size()).encode(row, 11);
+      Encoder(llama3_, recipe_of(seq_len), kEos, llama3_.size(), chat_template_).encode(row, 11);
     } catch (const Error& e) {
       EXPECT_EQ(e.fault(), Fault::kUsage) << e.what();
       return e.what();
@@ -47,8 +47,31 @@ class EncoderTest : public testing::Test {
     return "accepted";
   }
 
+  // The text that positions which count predict, and the number of the first of them.
+  std::pair<std::string, std::size_t> predicted(const Document& document) const {
+    Ids ids;
+    std::size_t first = document.labels.size();
+    for (std::size_t i = document.labels.size(); i-- > 0;)
+      if (document.labels[i] != kNoLabel) {
+        EXPECT_EQ(document.labels[i], document.tokens[i + 1]);
+        ids.insert(ids.begin(), document.labels[i]);
+        first = i;
+      }
+    return {llama3_.decode(ids, false), first};
+  }
+
   const tokenizer::Tokenizer llama3_ = tokenizer_of("llama3");  // puts <s> in front
+  std::string chat_template_;                                   // "": none
 };
+
+constexpr const char* kChatMl =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
+    "'<|im_end|>' + "
+    "'\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+constexpr const char* kDialogue =
+    R"({"messages":[{"role":"system","content":"the log"},{"role":"user","content":"is it?"},)"
+    R"({"role":"assistant","content":"it is"},{"role":"user","content":"sealed?"},)"
+    R"({"role":"assistant","content":"yes, sealed"}]})";
 
 TEST_F(EncoderTest, TextIsPredictedWholly) {
   const Document document = encode(R"({"text":"the log"})");
@@ -64,7 +87,7 @@ TEST_F(EncoderTest, TextIsPredictedWholly) {
 TEST_F(EncoderTest, EosIsLeftOutWhereItIsNotWanted) {
   const Ids plain = llama3_.encode("the log", true);
   EXPECT_EQ(encode(R"({"text":"the log"})", 64, false).tokens, plain);
-  const Encoder no_eos(llama3_, recipe_of(64), -1, llama3_.size());
+  const Encoder no_eos(llama3_, recipe_of(64), -1, llama3_.size(), "");
   EXPECT_EQ(no_eos.encode(R"({"text":"the log"})", 0).tokens, plain);
 }
 
@@ -76,6 +99,86 @@ TEST_F(EncoderTest, OnlyTheCompletionIsPredicted) {
     const bool predicts = i + 1 >= prompt && i + 1 < document.tokens.size();
     EXPECT_EQ(document.labels[i], predicts ? document.tokens[i + 1] : kNoLabel) << i;
   }
+}
+
+TEST_F(EncoderTest, WhatTheAssistantSaysIsPredicted) {
+  chat_template_ = kChatMl;
+  const Document document = encode(kDialogue, 512);
+  const std::string text =
+      "<|im_start|>system\nthe log<|im_end|>\n<|im_start|>user\nis it?<|im_end|>\n<|im_start|>assistant\nit "
+      "is"
+      "<|im_end|>\n<|im_start|>user\nsealed?<|im_end|>\n<|im_start|>assistant\nyes, sealed<|im_end|>\n";
+  EXPECT_EQ(document.tokens, llama3_.encode(text, false));  // no <s>, no eos
+  const auto [said, first] = predicted(document);
+  EXPECT_EQ(said, "it is<|im_end|>yes, sealed<|im_end|>");
+  EXPECT_EQ(first + 1, llama3_.encode(text.substr(0, text.find("it is")), false).size());
+}
+
+TEST_F(EncoderTest, WeightsAreThoseOfOpenAi) {
+  chat_template_ = kChatMl;
+  std::string row = kDialogue;
+  const std::string say = R"("content":"it is")";
+  row.replace(row.find(say), say.size(), say + R"(,"weight":0)");
+  EXPECT_EQ(predicted(encode(row, 512)).first, "yes, sealed<|im_end|>");
+  row.replace(row.find(R"("weight":0)"), 10, R"("weight":1)");
+  EXPECT_EQ(encode(row, 512).labels, encode(kDialogue, 512).labels);
+}
+
+TEST_F(EncoderTest, ConversationsWithoutATemplateEndInTheEos) {
+  const Document document = encode(kDialogue, 512);
+  const std::string text =
+      "system: the log\nuser: is it?\nassistant: it is\nuser: sealed?\nassistant: yes, sealed\n";
+  EXPECT_EQ(document.tokens, concatenated(llama3_.encode(text, true), {kEos}));
+  EXPECT_EQ(document.labels[document.labels.size() - 2], kEos);
+  EXPECT_EQ(predicted(document).first, " it is\n yes, sealed\n" + llama3_.decode({kEos}, false));
+  // What comes last does not count, so neither does the end.
+  const Document asked =
+      encode(R"({"messages":[{"role":"assistant","content":"it is"},{"role":"user","content":"a"}]})");
+  EXPECT_EQ(asked.tokens.back(), kEos);
+  EXPECT_EQ(predicted(asked).first, " it is\n");
+}
+
+TEST_F(EncoderTest, ConversationsAreCutOnTheRight) {
+  chat_template_ = kChatMl;
+  const Document whole = encode(kDialogue, 512);
+  for (std::size_t length = predicted(whole).second + 2; length <= whole.tokens.size(); ++length) {
+    const Document cut = encode(kDialogue, static_cast<std::int64_t>(length));
+    ASSERT_EQ(cut.tokens,
+              Ids(whole.tokens.begin(), whole.tokens.begin() + static_cast<std::ptrdiff_t>(length)));
+    Ids labels(whole.labels.begin(), whole.labels.begin() + static_cast<std::ptrdiff_t>(length));
+    labels.back() = kNoLabel;
+    ASSERT_EQ(cut.labels, labels);
+  }
+}
+
+TEST_F(EncoderTest, ConversationsThatTeachNothingAreRefused) {
+  chat_template_ = kChatMl;
+  const std::string row = "row 12 (line 12): ";
+  const auto error = [&](const std::string& messages) { return error_of("{\"messages\":" + messages + "}"); };
+  EXPECT_EQ(error("[]"), row + "messages: none");
+  EXPECT_EQ(error("{}"), row + "messages: not a list");
+  EXPECT_EQ(error(R"([{"role":"user","content":"a"}])"),
+            row + "messages: nothing that counts: no assistant's, or all of weight 0");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":"a","weight":0}])"),
+            row + "messages: nothing that counts: no assistant's, or all of weight 0");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":"a","weight":0.5}])"),
+            row + "messages: weight: neither 0 nor 1");
+  EXPECT_EQ(error(R"([{"role":"user","content":"a","weight":1}])"),
+            row + "messages: weight: of a message that is not the assistant's");
+  EXPECT_EQ(error(R"([{"role":"tool","content":"a"}])"),
+            row + "messages: role \"tool\" is not system, user or assistant");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":null,"tool_calls":[]}])"),
+            row + "messages: tool_calls: not a known field");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":"a"}],"tools":[])"),
+            row + "tools: not a known field (a row has text, or prompt and completion, or messages)");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":"a"}],"text":"a")"),
+            row + "text: cannot stand beside messages");
+  EXPECT_EQ(error(R"([{"role":"assistant","content":"a"}],"prompt":"a")"),
+            row + "messages: cannot stand beside prompt or completion");
+  chat_template_ = "{{ messages }}";
+  EXPECT_TRUE(error(R"([{"role":"assistant","content":"a"}])")
+                  .starts_with(row + "messages: chat template: not one of the known ones"));
+  EXPECT_EQ(error_of(R"({"text":"the log"})"), "accepted");  // which needs none
 }
 
 TEST_F(EncoderTest, EmptyPromptsAndCompletionsLeaveTheEos) {
@@ -98,14 +201,14 @@ TEST_F(EncoderTest, RowsWithNothingToPredictAreRefused) {
       cat("row 12 (line 12): no token to predict within ", prompt, " tokens (the prompt has ", prompt, ')'));
   EXPECT_EQ(error_of(R"({"text":"the log"})", 1), "row 12 (line 12): no token to predict within 1 tokens");
   const tokenizer::Tokenizer gpt2 = tokenizer_of("gpt2");
-  const Encoder encoder(gpt2, recipe_of(8), kEos, gpt2.size());
+  const Encoder encoder(gpt2, recipe_of(8), kEos, gpt2.size(), "");
   EXPECT_THROW(encoder.encode(R"({"text":""})", 0), Error);
   EXPECT_EQ(encode(R"({"text":""})").predicted(), 1);  // <s> predicts the eos
 }
 
 TEST_F(EncoderTest, WrongFieldsAreNamed) {
   const std::string row = "row 12 (line 12): ";
-  const std::string known = " (a row has text, or prompt and completion)";
+  const std::string known = " (a row has text, or prompt and completion, or messages)";
   EXPECT_EQ(error_of(R"(["text"])"), row + "not a JSON object");
   EXPECT_EQ(error_of("{}"), row + "text: missing");
   EXPECT_EQ(error_of(R"({"text":7})"), row + "text: not a string");
@@ -115,7 +218,6 @@ TEST_F(EncoderTest, WrongFieldsAreNamed) {
   EXPECT_EQ(error_of(R"({"a\n\u001bb":1})"), row + "a??b: not a known field" + known);
   EXPECT_EQ(error_of("{\"" + std::string(100, 'k') + "\":1}"),
             row + std::string(60, 'k') + "...: not a known field" + known);
-  EXPECT_EQ(error_of(R"({"messages":[]})"), row + "messages: not a known field" + known);
   EXPECT_EQ(error_of(R"({"prompt":"a"})"), row + "completion: missing");
   EXPECT_EQ(error_of(R"({"completion":"a"})"), row + "prompt: missing");
   EXPECT_EQ(error_of(R"({"prompt":"a","completion":1})"), row + "completion: not a string");
@@ -143,15 +245,15 @@ TEST_F(EncoderTest, AHugeRowIsRefusedBeforeItIsParsed) {
 }
 
 TEST_F(EncoderTest, IdsBeyondTheModelAreRefused) {
-  const Encoder small(llama3_, recipe_of(64), kEos, 100);
+  const Encoder small(llama3_, recipe_of(64), kEos, 100, "");
   try {
     small.encode(R"({"text":"the"})", 0);
     FAIL();
   } catch (const Error& e) {
     EXPECT_TRUE(std::string_view(e.what()).ends_with("is beyond the model's vocabulary of 100")) << e.what();
   }
-  EXPECT_THROW(Encoder(llama3_, recipe_of(64), 100, 100), Error);
-  EXPECT_NO_THROW(Encoder(llama3_, recipe_of(64, false), 100, 100));
+  EXPECT_THROW(Encoder(llama3_, recipe_of(64), 100, 100, ""), Error);
+  EXPECT_NO_THROW(Encoder(llama3_, recipe_of(64, false), 100, 100, ""));
 }
 
 class BatchTest : public testing::Test {
@@ -170,7 +272,7 @@ class BatchTest : public testing::Test {
   void TearDown() override { fs::remove(path_); }
 
   Encoder encoder_of(const record::Recipe& recipe) const {
-    return Encoder(gpt2_, recipe, kEos, gpt2_.size());
+    return Encoder(gpt2_, recipe, kEos, gpt2_.size(), "");
   }
 
   const tokenizer::Tokenizer gpt2_ = tokenizer_of("gpt2");
@@ -278,7 +380,8 @@ TEST_F(BatchTest, TheFirstBadRowIsReported) {
       FAIL();
     } catch (const Error& e) {
       EXPECT_STREQ(e.what(),
-                   "row 130 (line 130): txt: not a known field (a row has text, or prompt and completion)");
+                   "row 130 (line 130): txt: not a known field (a row has text, or prompt and completion, or "
+                   "messages)");
     }
   }
   ThreadPool pool(2);

@@ -17,21 +17,21 @@ const tokenizer::Tokenizer& words() {
   return made;
 }
 
-const ChatTemplate& plain() {
-  static const ChatTemplate made = ChatTemplate::parse("");
+const chat::ChatTemplate& plain() {
+  static const chat::ChatTemplate made = chat::ChatTemplate::parse("");
   return made;
 }
 
-const ChatTemplate& chatml() {
-  static const ChatTemplate made = ChatTemplate::parse(
+const chat::ChatTemplate& chatml() {
+  static const chat::ChatTemplate made = chat::ChatTemplate::parse(
       "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
       "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% "
       "endif %}");
   return made;
 }
 
-ModelFacts facts(const ChatTemplate& chat = plain()) {
-  return {.tokenizer = words(), .chat = chat, .vocab = 510, .max_position = 200, .eos = {2, 7}};
+ModelFacts facts(const chat::ChatTemplate& chat = plain()) {
+  return {.tokenizer = words(), .chat_template = chat, .vocab = 510, .max_position = 200, .eos = {2, 7}};
 }
 
 Request parse(const std::string& raw, Endpoint endpoint, const ModelFacts& model = facts()) {

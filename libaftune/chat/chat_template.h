@@ -5,12 +5,21 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "chat/messages.h"
 
-namespace aftune::serve {
+namespace aftune::chat {
 
-struct Message {
-  std::string role;  ///< system, user or assistant
-  std::string content;
+/// Bytes [begin, end) of a text.
+struct Span {
+  std::size_t begin = 0, end = 0;
+};
+
+/// A conversation as one text.
+struct Conversation {
+  std::string text;
+  /// Of each message what a model adds to a generation prompt when it says this: its content and, where the
+  /// template has one, the token that ends a turn.
+  std::vector<Span> said;
 };
 
 /// The text of a conversation, as transformers' apply_chat_template(tokenize=False) makes it. A template is a
@@ -35,21 +44,24 @@ class ChatTemplate {
 
   /// Throws Error{kUsage} without a message, and for another role than the three.
   std::string render(const std::vector<Message>& messages, bool add_generation_prompt) const;
+  /// The same without a generation prompt, even of a template that always writes one.
+  Conversation conversation(const std::vector<Message>& messages) const;
   /// Whether the tokenizer's own special tokens go around the text: a template writes them itself.
   bool wants_specials() const { return form_ == Form::kPlain; }
 
  private:
   enum class Form { kPlain, kLlama3, kLlama31, kChatMl, kQwen3 };
   static const ChatTemplate* find_known(const Digest& digest);
-  std::string plain(const std::vector<Message>& messages) const;
-  std::string llama3(const std::vector<Message>& messages) const;
-  std::string llama31(const std::vector<Message>& messages) const;
-  std::string chatml(const std::vector<Message>& messages) const;
-  std::string qwen3(const std::vector<Message>& messages) const;
+  std::string_view generation_prompt() const;
+  Conversation plain(const std::vector<Message>& messages) const;
+  Conversation llama3(const std::vector<Message>& messages) const;
+  Conversation llama31(const std::vector<Message>& messages) const;
+  Conversation chatml(const std::vector<Message>& messages) const;
+  Conversation qwen3(const std::vector<Message>& messages) const;
 
   Form form_ = Form::kPlain;
   std::string system_ = {};      // kChatMl: of a conversation without a system message; "" for none
   bool always_prompts_ = false;  // the generation prompt is written whether asked for or not
 };
 
-}  // namespace aftune::serve
+}  // namespace aftune::chat

@@ -1,4 +1,4 @@
-#include "serve/chat_template.h"
+#include "chat/chat_template.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include "base/files.h"
 #include "base/json.h"
 
-namespace aftune::serve {
+namespace aftune::chat {
 namespace {
 
 std::string refused(std::string_view jinja) {
@@ -17,6 +17,22 @@ std::string refused(std::string_view jinja) {
     return e.what();
   }
   return "accepted";
+}
+
+// What a model is asked before the last message, and what it then says, begin the conversation.
+void expect_said(const ChatTemplate& chat, std::vector<Message> messages) {
+  const Conversation all = chat.conversation(messages);
+  ASSERT_EQ(all.said.size(), messages.size());
+  const std::string last =
+      all.text.substr(all.said.back().begin, all.said.back().end - all.said.back().begin);
+  EXPECT_LE(all.text.size() - all.said.back().end, 1u);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    EXPECT_LT(all.said[i].begin, all.said[i].end);
+    EXPECT_LE(all.said[i].end, i + 1 < messages.size() ? all.said[i + 1].begin : all.text.size());
+  }
+  if (messages.size() < 2 || messages.back().role != "assistant") return;
+  messages.pop_back();
+  EXPECT_TRUE((chat.render(messages, true) + last).starts_with(all.text.substr(0, all.said.back().end)));
 }
 
 // What transformers made of them (scripts/make_chat_vectors.py).
@@ -39,8 +55,10 @@ TEST(ChatTemplate, RendersAsTransformers) {
       std::vector<Message> messages;
       for (const Json& m : v.at("messages"))
         messages.push_back({m.at("role").get<std::string>(), m.at("content").get<std::string>()});
-      for (const ChatTemplate& chat : chats)
+      for (const ChatTemplate& chat : chats) {
         EXPECT_EQ(chat.render(messages, v.at("prompt").get<bool>()), v.at("text").get<std::string>());
+        expect_said(chat, messages);
+      }
     }
     for (const ChatTemplate& chat : chats) EXPECT_FALSE(chat.wants_specials());
   }
@@ -86,4 +104,4 @@ TEST(ChatTemplate, RolesAreChecked) {
 }
 
 }  // namespace
-}  // namespace aftune::serve
+}  // namespace aftune::chat

@@ -1,4 +1,4 @@
-#include "serve/chat_template.h"
+#include "chat/chat_template.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "tokenizer/normalizer.h"
 #include "tokenizer/utf8.h"
 
-namespace aftune::serve {
+namespace aftune::chat {
 namespace {
 
 constexpr std::string_view kBos = "<|begin_of_text|>";  // what bos_token is in every Llama-3
@@ -53,13 +53,21 @@ std::string_view after_last(std::string_view text, std::string_view separator) {
   return at == std::string_view::npos ? text : text.substr(at + separator.size());
 }
 
-std::string llama3_message(const Message& message) {
-  return cat("<|start_header_id|>", message.role, "<|end_header_id|>\n\n", trimmed(message.content),
-             "<|eot_id|>");
+// Appends a message of which a model says `said`.
+void append(std::string_view before, std::string_view said, std::string_view after, Conversation& to) {
+  to.text += before;
+  to.said.push_back({to.text.size(), to.text.size() + said.size()});
+  to.text += said;
+  to.text += after;
 }
 
-std::string chatml_message(std::string_view role, std::string_view content) {
-  return cat("<|im_start|>", role, '\n', content, "<|im_end|>\n");
+void append_llama3(const Message& message, Conversation& to) {
+  append(cat("<|start_header_id|>", message.role, "<|end_header_id|>\n\n"),
+         cat(trimmed(message.content), "<|eot_id|>"), "", to);
+}
+
+void append_chatml(std::string_view role, std::string_view content, Conversation& to) {
+  append(cat("<|im_start|>", role, '\n'), cat(content, "<|im_end|>"), "\n", to);
 }
 
 // One-line templates are written with and without blanks around an expression, with the strings of one joined
@@ -151,58 +159,80 @@ ChatTemplate ChatTemplate::known(const Digest& digest) {
 }
 
 std::string ChatTemplate::render(const std::vector<Message>& messages, bool add_generation_prompt) const {
+  std::string text = conversation(messages).text;
+  if (add_generation_prompt || always_prompts_) text += generation_prompt();
+  return text;
+}
+
+std::string_view ChatTemplate::generation_prompt() const {
+  switch (form_) {
+    case Form::kPlain:
+      return "assistant:";
+    case Form::kLlama3:
+    case Form::kLlama31:
+      return "<|start_header_id|>assistant<|end_header_id|>\n\n";
+    case Form::kChatMl:
+    case Form::kQwen3:
+      break;
+  }
+  return "<|im_start|>assistant\n";
+}
+
+Conversation ChatTemplate::conversation(const std::vector<Message>& messages) const {
   if (messages.empty()) fail(Fault::kUsage, "messages: none");
   for (const Message& message : messages)
     if (message.role != "system" && message.role != "user" && message.role != "assistant")
       fail(Fault::kUsage, "messages: role \"", printable(message.role),
            "\" is not system, user or assistant");
-  const bool prompts = add_generation_prompt || always_prompts_;
   switch (form_) {
     case Form::kPlain:
-      return plain(messages) + (prompts ? "assistant:" : "");
+      return plain(messages);
     case Form::kLlama3:
-      return llama3(messages) + (prompts ? "<|start_header_id|>assistant<|end_header_id|>\n\n" : "");
+      return llama3(messages);
     case Form::kLlama31:
-      return llama31(messages) + (prompts ? "<|start_header_id|>assistant<|end_header_id|>\n\n" : "");
+      return llama31(messages);
     case Form::kChatMl:
-      return chatml(messages) + (prompts ? "<|im_start|>assistant\n" : "");
+      return chatml(messages);
     case Form::kQwen3:
       break;
   }
-  return qwen3(messages) + (prompts ? "<|im_start|>assistant\n" : "");
+  return qwen3(messages);
 }
 
-std::string ChatTemplate::plain(const std::vector<Message>& messages) const {
-  std::string text;
-  for (const Message& message : messages) text += message.role + ": " + message.content + '\n';
-  return text;
+Conversation ChatTemplate::plain(const std::vector<Message>& messages) const {
+  Conversation all;
+  for (const Message& message : messages)
+    append(cat(message.role, ':'), cat(' ', message.content, '\n'), "", all);
+  return all;
 }
 
-std::string ChatTemplate::llama3(const std::vector<Message>& messages) const {
-  std::string text(kBos);
-  for (const Message& message : messages) text += llama3_message(message);
-  return text;
+Conversation ChatTemplate::llama3(const std::vector<Message>& messages) const {
+  Conversation all{.text = std::string(kBos), .said = {}};
+  for (const Message& message : messages) append_llama3(message, all);
+  return all;
 }
 
-std::string ChatTemplate::llama31(const std::vector<Message>& messages) const {
+Conversation ChatTemplate::llama31(const std::vector<Message>& messages) const {
   const bool own = messages[0].role == "system";
-  std::string text =
-      cat(kBos,
-          "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
-          "Today Date: 26 Jul 2024\n\n",
-          own ? trimmed(messages[0].content) : "", "<|eot_id|>");
-  for (std::size_t i = own ? 1 : 0; i < messages.size(); ++i) text += llama3_message(messages[i]);
-  return text;
+  Conversation all{.text = std::string(kBos), .said = {}};
+  append("<|start_header_id|>system<|end_header_id|>\n\n",
+         cat("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n",
+             own ? trimmed(messages[0].content) : "", "<|eot_id|>"),
+         "", all);
+  if (!own) all.said.clear();  // no message of the conversation
+  for (std::size_t i = own ? 1 : 0; i < messages.size(); ++i) append_llama3(messages[i], all);
+  return all;
 }
 
-std::string ChatTemplate::chatml(const std::vector<Message>& messages) const {
-  std::string text;
-  if (!system_.empty() && messages[0].role != "system") text = chatml_message("system", system_);
-  for (const Message& message : messages) text += chatml_message(message.role, message.content);
-  return text;
+Conversation ChatTemplate::chatml(const std::vector<Message>& messages) const {
+  Conversation all;
+  if (!system_.empty() && messages[0].role != "system") append_chatml("system", system_, all);
+  all.said.clear();  // no message of the conversation
+  for (const Message& message : messages) append_chatml(message.role, message.content, all);
+  return all;
 }
 
-std::string ChatTemplate::qwen3(const std::vector<Message>& messages) const {
+Conversation ChatTemplate::qwen3(const std::vector<Message>& messages) const {
   std::size_t question = messages.size() - 1;  // the last one that is no answer of a tool
   for (std::size_t i = messages.size(); i-- > 0;) {
     const Message& m = messages[i];
@@ -212,7 +242,7 @@ std::string ChatTemplate::qwen3(const std::vector<Message>& messages) const {
     question = i;
     break;
   }
-  std::string text;
+  Conversation all;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const auto& [role, whole] = messages[i];
     std::string_view content = whole, thought;
@@ -222,12 +252,14 @@ std::string ChatTemplate::qwen3(const std::vector<Message>& messages) const {
       content = without_newlines(after_last(whole, "</think>"), true, false);
     }
     if (role == "assistant" && i > question && (i + 1 == messages.size() || !thought.empty()))
-      text += chatml_message(role, cat("<think>\n", without_newlines(thought, true, true), "\n</think>\n\n",
-                                       without_newlines(content, true, false)));
+      append_chatml(role,
+                    cat("<think>\n", without_newlines(thought, true, true), "\n</think>\n\n",
+                        without_newlines(content, true, false)),
+                    all);
     else
-      text += chatml_message(role, content);
+      append_chatml(role, content, all);
   }
-  return text;
+  return all;
 }
 
-}  // namespace aftune::serve
+}  // namespace aftune::chat
