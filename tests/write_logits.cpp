@@ -6,9 +6,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "kernels/ops.h"
 #include "model/folder.h"
 #include "train/engine.h"
 
@@ -26,13 +24,6 @@ data::Rows one_document(int count, char** ids) {
   rows.labels.assign(rows.tokens.size(), data::kNoLabel);
   rows.doc_starts = rows.row_starts = {0, count};
   return rows;
-}
-
-const Buffer& parameter(train::Engine& engine, const std::string& name) {
-  for (const auto& block : engine.blocks())
-    for (const model::Parameter& p : block->parameters())
-      if (p.spec.name == name) return p.value;
-  fail(Fault::kUsage, name, ": is no parameter");
 }
 
 void write_logits(const fs::path& folder, const data::Rows& rows) {
