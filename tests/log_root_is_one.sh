@@ -4,12 +4,20 @@
 #
 # Usage: log_root_is_one.sh BIN-DIR DEMO-FILES [MODEL_TYPE]
 set -euo pipefail
-bin=$1 demo=$2
+bin=$1 demo=$2 tests=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/small_job.sh
 source "$(dirname "$0")/small_job.sh"
 family=${3:-llama}
 small_job "$demo" 40
-sed -i "s/\"model_type\": .*/\"model_type\": \"$family\",/" model/config.json
+data=rows.jsonl
+case $family in
+  vit | dinov2*)
+    rm -r model
+    data=rows.safetensors
+    python3 "$tests/make_images.py" "$family" model $data 10
+    ;;
+  *) sed -i "s/\"model_type\": .*/\"model_type\": \"$family\",/" model/config.json ;;
+esac
 "$bin/aftune-key" generate --name audit.example/bits --out k --no-passphrase >/dev/null
 
 root() { # name=value... -- flags...: prints the root of a run made that way
@@ -17,7 +25,7 @@ root() { # name=value... -- flags...: prints the root of a run made that way
   while [ "$1" != -- ]; do settings+=("$1"); shift; done
   shift
   rm -rf out run
-  env SOURCE_DATE_EPOCH=1 "${settings[@]}" "$bin/aftune-train" --model model --init --data rows.jsonl --out out \
+  env SOURCE_DATE_EPOCH=1 "${settings[@]}" "$bin/aftune-train" --model model --init --data $data --out out \
     --trace run --steps 3 --batch-size 4 --seq-len 48 --lr 1e-3 --clip-norm 1 --steps-per-block 2 --snapshot-interval 1 \
     --run-id 00112233445566778899aabbccddeeff --quiet "$@" >/dev/null
   "$bin/aftune-commit" --trace run --key k.key --json | sed 's/.*"root":"\([0-9a-f]*\)".*/\1/'
@@ -44,7 +52,7 @@ resumed() {
   root -- --threads 2 >/dev/null
   head -n 4 run/log.jsonl >kept && mv kept run/log.jsonl
   rm -rf out run/checkpoint run/manifest.tlog-proof run/leaf-hashes run/segment-000002.h5
-  SOURCE_DATE_EPOCH=2 "$bin/aftune-train" --model model --init --data rows.jsonl --out out --trace run --steps 3 \
+  SOURCE_DATE_EPOCH=2 "$bin/aftune-train" --model model --init --data $data --out out --trace run --steps 3 \
     --batch-size 4 --seq-len 48 --lr 1e-3 --clip-norm 1 --steps-per-block 2 --snapshot-interval 1 --resume --quiet \
     >/dev/null
   "$bin/aftune-commit" --trace run --key k.key --json | sed 's/.*"root":"\([0-9a-f]*\)".*/\1/'

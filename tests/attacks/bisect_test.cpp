@@ -234,6 +234,40 @@ TEST(Bisect, AForgedEndIsTheOperationThatMakesIt) {
   expect_found(kLayer, OpKind::kSumSquares, digest_of(0.25), [](record::Step& step) { step.sums[1] = 0.25; });
 }
 
+// Each kind of operation of each cell of a classifier of images: its list holds, and a lie in it is found.
+TEST(Bisect, AForgedOperationOnImagesIsFound) {
+  rows({17, 18, 19});
+  std::set<OpKind> forged;
+  const auto expect_found = [&](const Dispute& dispute, const Cell& cell) {
+    const OpList honest = dispute.list(cell);
+    EXPECT_EQ(dispute.bisect(honest, new_path("-proof.h5")).result, Result::kAgrees);
+    std::set<OpKind> kinds;
+    for (const OpEntry& entry : honest.entries) kinds.insert(entry.kind);
+    kinds.erase(OpKind::kJoin), kinds.erase(OpKind::kMeanLoss);  // ends, above
+    forged.insert(kinds.begin(), kinds.end());
+    for (const OpKind kind : kinds) {
+      const std::size_t at = place_of(honest, kind).value();
+      OpList list = honest;
+      forge(list, at, list.entries[at].out.size() - 1);
+      const fs::path proof = new_path("-proof.h5");
+      const Bisection result = dispute.bisect(dispute.sign(list), proof);
+      ASSERT_EQ(result.result, Result::kDiffers) << audit::name(kind) << result.where << result.detail;
+      EXPECT_EQ(result.agreed, static_cast<std::int64_t>(at));
+      expect_only(check(proof), Code::kOp, result.where);
+    }
+  };
+  for (const char* family : {"vit", "dinov2", "dinov2-swiglu"}) {
+    const Dispute dispute({.family = family});
+    for (int block = 0; block <= 3; ++block) expect_found(dispute, {block, 1});
+    const Dispute lora({.family = family, .init = false, .lora = "q,o,down", .lora_dropout = 0.2});
+    for (int block = 1; block <= 3; ++block) expect_found(lora, {block, 1});
+  }
+  for (const OpKind kind :
+       {OpKind::kPatches, OpKind::kClassToken, OpKind::kClassTokenGrad, OpKind::kClassMean,
+        OpKind::kClassMeanGrad, OpKind::kLayerScale, OpKind::kLayerScaleGradWeight, OpKind::kLayerNorm})
+    EXPECT_TRUE(forged.contains(kind)) << audit::name(kind);
+}
+
 OpEntry& last_of(OpList& list, OpKind kind) {
   for (std::size_t i = list.entries.size(); i-- > 0;)
     if (list.entries[i].kind == kind) return list.entries[i];

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 import h5py
 import numpy
@@ -126,6 +127,19 @@ def tensor(begin, end, shape, dtype="F32"):
 
 def deep(levels):
     return b"[" * levels + b"]" * levels
+
+
+def chunk(kind, data, length=None):
+    size = struct.pack(">I", len(data) if length is None else length)
+    return size + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width=12, height=12, depth=8, colour=2, interlace=0, pixels=None, before=b"", after=b""):
+    """A PNG file, with other chunks before and after its pixels."""
+    rows = b"".join(b"\0" + bytes(3 * 12) for _ in range(12)) if pixels is None else pixels
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", zlib.compress(rows)) + after
+            + chunk(b"IEND", b""))
 
 
 JSON_TEXTS = {
@@ -297,6 +311,65 @@ class Hostile:
             at = self.folder("model", "rows.jsonl")
             (at / "rows.jsonl").write_bytes(text + b"\n")
             self.train(f"rows: {name}", at, "row 1", "--init")
+
+    # -- images: aftune-train
+
+    IMAGES = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "intermediate_size": 24, "image_size": 12, "patch_size": 4, "num_labels": 4}
+
+    def image_job(self, name, rows, files, error, data="rows.jsonl"):
+        self.count += 1
+        at = self.work / str(self.count)
+        (at / "model").mkdir(parents=True)
+        (at / "model/config.json").write_text(json.dumps(self.IMAGES))
+        (at / data).write_bytes(rows)
+        for path, content in files.items():
+            (at / path).write_bytes(content)
+        self.add(f"images: {name}", "aftune-train",
+                 ["--model", at / "model", "--init", "--data", at / data, "--out", at / "new", "--no-record", "--steps", 1,
+                  "--threads", 1, "--quiet"], error=error)
+
+    def image_file(self, name, content, error):
+        self.image_job(name, b'{"image":"x","label":1}\n', {"x": content}, error)
+
+    def images(self):
+        self.image_file("2^31 x 2^31 pixels", png(2**31 - 1, 2**31 - 1), "row 1 (line 1): image: ")
+        self.image_file("65,536 x 65,536 pixels", png(65536, 65536), "65536 x 65536 pixels")
+        self.image_file("no pixels wide", png(0, 12), "PNG: ")
+        self.image_file("a length of 2^31", png()[:33] + chunk(b"IDAT", b"", length=2**31), "PNG: ")
+        self.image_file("pixels that end early", png(pixels=bytes(40)), "PNG: ")
+        self.image_file("pixels that are no zlib", png()[:33] + chunk(b"IDAT", b"x" * 99) + chunk(b"IEND", b""), "PNG: ")
+        self.image_file("cut short", png()[:60], "PNG: ")
+        self.image_file("16 bits", png(depth=16, pixels=b"".join(b"\0" + bytes(72) for _ in range(12))), "16 bits")
+        self.image_file("an unknown colour", png(colour=5), "PNG: ")
+        self.image_file("a palette of none", png(colour=3, pixels=b"".join(b"\0" + bytes(12) for _ in range(12))), "PNG: ")
+        profile = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(64 << 20), 9))
+        text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200 << 20), 9))
+        # What is said of another size shows that nothing else was met: the bombs are before the pixels.
+        self.image_file("a bomb for a profile", png(13, 12, before=profile), "image: ")
+        self.image_file("a bomb for a text", png(13, 12, before=text), "image: ")
+        self.image_file("many texts", png(13, 12, before=chunk(b"tEXt", b"a\0b") * 100_000), "image: ")
+        self.image_file("a JPEG of nothing", b"\xff\xd8\xff\xd9", "JPEG: ")
+        frame = b"\xff\xc2\x00\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+        scan = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00"
+        self.image_file("a JPEG of 65,000 x 65,000 pixels", b"\xff\xd8" + frame + scan, "65000 x 65000 pixels")
+        self.image_file("a GIF", b"GIF89a" + bytes(100), "neither PNG nor JPEG")
+        self.image_file("nothing", b"", "neither PNG nor JPEG")
+        for path in ("../x.png", "/etc/passwd", "a/../../x", "", "a\0b"):
+            self.image_job(f"the path {path!r}", json.dumps({"image": path, "label": 1}).encode() + b"\n", {},
+                           "not a path below the folder")
+        for name, content in JSON_TEXTS.items():
+            self.image_job(f"JSON with {name}", content + b"\n", {}, "row")
+        pixels, labels = tensor(0, 432, [1, 3, 12, 12], "U8"), tensor(432, 440, [1], "I64")
+        for name, header, data, error in (
+            ("labels of 2^63 - 1", {"pixels": pixels, "labels": labels}, bytes(432) + b"\xff" * 7 + b"\x7f", "row 1: labels"),
+            ("2^31 images in no bytes", {"pixels": tensor(0, 0, [1 << 31, 3, 12, 12], "U8"), "labels": tensor(0, 8, [1], "I64")},
+             bytes(8), "pixels"),
+            ("an empty dimension", {"pixels": tensor(0, 0, [1, 3, 0, 12], "U8"), "labels": tensor(0, 8, [1], "I64")},
+             bytes(8), "resize first"),
+            ("labels of another length", {"pixels": pixels, "labels": tensor(432, 448, [2], "I64")}, bytes(448), "1 images"),
+        ):
+            self.image_job(f"tensors with {name}", safetensors(header, data), {}, error, data="rows.safetensors")
 
     # -- tokenizers: aftune-inspect --tokenize
 
@@ -761,7 +834,7 @@ def main():
     part = sys.argv[3] if len(sys.argv) > 3 else ""
     with tempfile.TemporaryDirectory() as work:
         hostile = Hostile(fixture, pathlib.Path(work))
-        for fill in ("safetensors", "config", "rows", "tokenizers", "evidence", "traces", "logs", "notes", "texts"):
+        for fill in ("safetensors", "config", "rows", "images", "tokenizers", "evidence", "traces", "logs", "notes", "texts"):
             getattr(hostile, fill)()
         cases = [case for case in hostile.cases if part in case.name]
         answered = 0

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "images.h"
 #include "model/folder.h"
 #include "seal/note.h"
 #include "trace/layout.h"
@@ -32,6 +33,47 @@ Json gpt2_config(const RunShape& shape) {
           {"eos_token_id", kVocabulary - 1},
           {"tie_word_embeddings", shape.tied},
           {"torch_dtype", "float32"}};
+}
+
+constexpr int kImageSize = 8, kClasses = 4;
+
+std::string image_config_text(const RunShape& shape) {
+  const bool dinov2 = shape.family != "vit";
+  Json config = {{"model_type", dinov2 ? "dinov2" : "vit"},
+                 {"hidden_size", 16},
+                 {"num_hidden_layers", 2},
+                 {"num_attention_heads", 2},
+                 {"image_size", kImageSize},
+                 {"patch_size", 4},
+                 {"layer_norm_eps", 1e-6},
+                 {"initializer_range", 0.1},
+                 {"torch_dtype", "float32"}};
+  for (int i = 0; i < kClasses; ++i) config["id2label"][std::to_string(i)] = cat("class ", i);
+  if (dinov2) {
+    config["mlp_ratio"] = 2;
+    config["layerscale_value"] = 0.5;
+    config["use_swiglu_ffn"] = shape.family == "dinov2-swiglu";
+  } else {
+    config["intermediate_size"] = 24;
+  }
+  return config.dump(2) + "\n";
+}
+
+void write_image_inputs(const RecordedRun& run, const RunShape& shape) {
+  write_file(run.model() / "config.json", image_config_text(shape));
+  write_file(run.model() / "preprocessor_config.json",
+             R"({"image_mean":[0.4,0.5,0.6],"image_std":[0.2,0.25,0.3]})"
+             "\n");
+  fs::create_directories(run.root / "images");
+  std::string rows;
+  for (std::int64_t i = 0; i < shape.data_rows; ++i) {
+    const auto pixels =
+        testing_support::some_bytes(3 * kImageSize * kImageSize, static_cast<std::uint64_t>(i));
+    write_file(run.root / "images" / cat(i, ".png"), testing_support::png_of(kImageSize, pixels));
+    rows += i % 2 == 0 ? cat(R"({"image":"images/)", i, R"(.png","label":)", i % kClasses, "}\n")
+                       : cat(R"({"image":"images/)", i, R"(.png","label":"class )", i % kClasses, "\"}\n");
+  }
+  write_file(run.data(), rows);
 }
 
 std::string config_text(const RunShape& shape) {
@@ -83,6 +125,7 @@ std::string tokenizer_text() {
 
 void write_inputs(const RecordedRun& run, const RunShape& shape) {
   fs::create_directories(run.model());
+  if (is_of_images(shape)) return write_image_inputs(run, shape);
   write_file(run.model() / "config.json", config_text(shape));
   write_file(run.model() / "tokenizer.json", tokenizer_text());
   std::string rows;
@@ -184,6 +227,10 @@ fs::path new_path(const std::string& end) {
   } folder;
   static std::atomic<int> next = 0;
   return folder.path / cat(next++, end);
+}
+
+bool is_of_images(const RunShape& shape) {
+  return shape.family == "vit" || shape.family.starts_with("dinov2");
 }
 
 seal::SecretKey provider_key() {

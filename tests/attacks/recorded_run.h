@@ -16,7 +16,7 @@ namespace aftune::attacks {
 seal::SecretKey provider_key();
 
 struct RunShape {
-  std::string family = "llama";
+  std::string family = "llama";  ///< model_type, or "dinov2-swiglu"
   bool tied = true;
   bool store_boundaries = false;
   bool packing = false;
@@ -40,6 +40,9 @@ struct RunShape {
   std::uint64_t base_seed = 99;        ///< of the run that made the base weights
   Accelerator* accelerator = nullptr;  ///< that trains
 };
+
+/// Whether a run of this shape is on images: then its data are a file that names them, in PNG beside it.
+bool is_of_images(const RunShape& shape);
 
 /// The folders of one run: model (the client's base), data.jsonl, out (the export), run.aft (the trace).
 struct RecordedRun {

@@ -8,6 +8,9 @@ if(has_digest_packages)
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_evidence.sh ${AFTUNE_PYTHON} ${PROJECT_BINARY_DIR}/bin
       $<TARGET_FILE_DIR:h5zstd> ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture)
   set_tests_properties(independent.tensor_digests independent.evidence PROPERTIES FIXTURES_REQUIRED cli)
+  add_test(NAME independent.images
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/independent/check_images.sh ${AFTUNE_PYTHON} ${PROJECT_BINARY_DIR}/bin
+      $<TARGET_FILE_DIR:h5zstd>)
 endif()
 
 add_executable(write_logits write_logits.cpp)
@@ -16,6 +19,8 @@ add_executable(write_step write_step.cpp)
 target_link_libraries(write_step PRIVATE aftune_train)
 target_include_directories(write_step PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(write_step PRIVATE AFTUNE_TESTS_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+add_executable(write_image_step write_image_step.cpp)
+target_link_libraries(write_image_step PRIVATE aftune_train)
 aftune_python_has(has_transformers torch transformers)
 if(has_transformers)
   add_test(NAME parity.families
@@ -26,6 +31,9 @@ if(has_transformers)
     add_test(NAME parity.lora
       COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/lora_parity.py ${PROJECT_BINARY_DIR}/bin
         $<TARGET_FILE:write_step> ${PROJECT_SOURCE_DIR}/scripts/demo.d/tokenizer.json)
+    add_test(NAME parity.images
+      COMMAND ${AFTUNE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/parity/image_parity.py ${PROJECT_BINARY_DIR}/bin
+        $<TARGET_FILE:write_image_step>)
   endif()
   set(stories ${AFTUNE_SHARED}/models/stories260k)
   set(models ${CMAKE_CURRENT_BINARY_DIR}/cli-fixture/bare/model)

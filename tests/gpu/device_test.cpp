@@ -10,6 +10,7 @@
 #include "hash/blake3.h"
 #include "kernels/ops.h"
 #include "scratch.h"
+#include "small_image_job.h"
 #include "small_job.h"
 #include "tensor/tensor.h"
 
@@ -182,6 +183,27 @@ TEST_P(TrainingOnCudaDevice, IsGoneOnWithWhenTheDeviceIsLost) {
   }
 }
 #endif
+
+TEST_P(TrainingOnCudaDevice, OnImagesLeavesTheSameLog) {
+  for (const char* kind : kSanitized ? std::vector<const char*>{"dinov2"}
+                                     : std::vector<const char*>{"vit", "dinov2", "dinov2-swiglu"}) {
+    const testing_support::Scratch scratch("device-images");
+    const testing_support::SmallImageJob job(scratch.path(), kind);
+    const auto run = [&](const std::string& name, Accelerator* accelerator) {
+      train::TrainOptions options = job.options(name);
+      options.profile = *profile_from_name(GetParam());
+      options.recipe.steps = kSanitized ? 1 : 2;
+      options.accelerator = accelerator;
+      train::train(options, nullptr);
+      return job.log(name);
+    };
+    const std::string expected = run("processor", nullptr);
+    const std::unique_ptr<Device> device = cuda::open_device(0);
+    use_memory_of(device.get());
+    EXPECT_EQ(run("device", device.get()), expected) << kind;
+    use_memory_of(nullptr);
+  }
+}
 
 // The products of i14:1024 are cuBLAS's, where there is one.
 INSTANTIATE_TEST_SUITE_P(Profiles, TrainingOnCudaDevice, ::testing::Values("f32", "i14", "i14:1024"),
