@@ -7,13 +7,22 @@
 #include "base/error.h"
 
 namespace aftune::audit {
+namespace {
+
+// Infinite where it is not a number: a maximum would pass over a NaN.
+double distance_of(float a, float b) {
+  const double distance = std::fabs(double{a} - double{b});
+  return std::isnan(distance) ? HUGE_VAL : distance;
+}
+
+}  // namespace
 
 bool Tolerances::holds(double distance, double tolerance) {
   if (distance == 0) return true;
   // A NaN is beyond everything, and nothing is within an infinite tolerance.
   constexpr double kFarBeyond = 1e9;
   double part = std::isfinite(tolerance) ? distance / tolerance : kFarBeyond;
-  if (!(part <= kFarBeyond)) part = kFarBeyond;
+  if (!(part >= 0 && part <= kFarBeyond)) part = kFarBeyond;
   worst = std::max(worst, part);
   return part <= 1;
 }
@@ -32,8 +41,8 @@ void Spread::set(std::int64_t first, std::span<const float> values) {
 void Spread::add(std::int64_t first, std::span<const float> values) {
   for (std::size_t j = 0; j < values.size(); ++j) {
     const std::size_t i = static_cast<std::size_t>(first) + j;
-    const double distance = std::fabs(double{values[j]} - double{values_[i]});
-    if (!(distance <= double{most_[i]})) most_[i] = static_cast<float>(distance);
+    const double distance = distance_of(values[j], values_[i]);
+    most_[i] = std::max(most_[i], static_cast<float>(distance));
     row_squares_[i / static_cast<std::size_t>(cols_)] += distance * distance;
     squares_ += distance * distance;
   }
@@ -56,7 +65,7 @@ double Spread::tolerance(std::int64_t element) const {
 double Spread::tolerance_of(std::span<const double> distances) {
   double most = 0, squares = 0;
   for (const double distance : distances) {
-    if (!(distance <= most)) most = distance;
+    most = std::max(most, std::isnan(distance) ? HUGE_VAL : distance);
     squares += distance * distance;
   }
   return kOfElement *
@@ -94,8 +103,7 @@ std::optional<std::string> Spread::difference(std::span<const double> distances,
 
 std::optional<std::string> Spread::difference(std::span<const float> others, Tolerances& tolerances) const {
   std::vector<double> distances(others.size());
-  for (std::size_t i = 0; i < others.size(); ++i)
-    distances[i] = std::fabs(double{others[i]} - double{values_[i]});
+  for (std::size_t i = 0; i < others.size(); ++i) distances[i] = distance_of(others[i], values_[i]);
   return difference(distances, 1.0, tolerances);
 }
 
