@@ -142,6 +142,30 @@ TEST_P(TrainingOnCudaDevice, LeavesTheSameLogOfGpt2) {
 }
 
 #if !defined(AFTUNE_ON_GPU)
+// A GPU that the program was not built for.
+TEST_P(TrainingOnCudaDevice, EndsAtOnceWhereThereIsNoCodeForTheDevice) {
+  const testing_support::Scratch scratch("device-code");
+  const testing_support::SmallJob job(scratch.path());
+  const std::unique_ptr<Device> device = cuda::open_device(0);
+  use_memory_of(device.get());
+  train::TrainOptions options = job.options("foreign");
+  options.profile = *profile_from_name(GetParam());
+  options.accelerator = device.get();
+  emulator::have_code(false);
+  try {
+    train::train(options, nullptr);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.fault(), Fault::kDevice);
+    EXPECT_NE(
+        std::string(e.what()).find("cuda: launch: no kernel image is available for execution on the device"),
+        std::string::npos)
+        << e.what();
+  }
+  emulator::have_code(true);
+  use_memory_of(nullptr);
+}
+
 // Wherever in the run that is, one error says so, and what was recorded is gone on with elsewhere.
 TEST_P(TrainingOnCudaDevice, IsGoneOnWithWhenTheDeviceIsLost) {
   const testing_support::Scratch scratch("device-lost");

@@ -69,6 +69,7 @@ cudaError_t cudaDeviceSynchronize() {
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
+  if (aftune::emulator::launch_was_refused()) return cudaErrorNoKernelImageForDevice;
   const cudaError_t error = last_error;
   last_error = cudaSuccess;
   return error;
@@ -83,6 +84,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorNoKernelImageForDevice:
+      return "no kernel image is available for execution on the device";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
   }

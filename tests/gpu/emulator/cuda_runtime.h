@@ -52,6 +52,10 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
 /// The device fails for good once it has been waited for `waits` times more; negative: it is well again. Not
 /// thread-safe.
 void fail_after(int waits);
+/// Kernels are now as if built for other GPUs than this one: no launch runs. Not thread-safe.
+void have_code(bool has_it);
+/// Whether a launch did not run since this was asked last.
+bool launch_was_refused();
 
 inline void multiply_bytes(int (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
                            Where where = Where::current()) {
@@ -103,6 +107,7 @@ enum cudaError_t {
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
   cudaErrorLaunchFailure = 719,
 };
 enum cudaMemcpyKind {

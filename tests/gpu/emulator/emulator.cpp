@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "gpu/emulator/block.h"
 #include "gpu/emulator/cuda_runtime.h"
@@ -18,6 +19,7 @@ struct Machine {
   Totals totals;
   std::map<const void*, std::size_t> allowed_shared;
   FiberPool fibers;
+  bool has_code = true, refused = false;
 };
 
 Machine& machine() {
@@ -63,6 +65,10 @@ void run(dim3 grid, dim3 size, std::size_t shared, const void* kernel, Entry ent
   Machine& m = machine();
   const std::lock_guard lock(m.mutex);
   check_launch(grid, size, shared, kernel);
+  if (!m.has_code) {
+    m.refused = true;
+    return;
+  }
   gridDim = grid;
   blockDim = size;
   ++m.totals.launches;
@@ -81,6 +87,13 @@ void run(dim3 grid, dim3 size, std::size_t shared, const void* kernel, Entry ent
         m.totals.warp_operations += one->totals().warp_operations;
       }
   Block::order_after_all_blocks();
+}
+
+void have_code(bool has_it) {
+  machine().has_code = has_it;
+}
+bool launch_was_refused() {
+  return std::exchange(machine().refused, false);
 }
 
 void* shared_variable(const void* tag, std::size_t size) {
