@@ -196,7 +196,8 @@ void scale_gradient(Forgery& forgery, std::int64_t s, const std::string& weight,
   }
   const audit::LogView& log = forgery.log();
   const record::Step step = log.step(s - 1);
-  const kernels::AdamW op = optim::adamw_scalars(log.manifest().recipe, s - 1, step.lr, 1.0f, {"w", DType::kF32, {1, 1}});
+  const kernels::AdamW op =
+      optim::adamw_scalars(log.manifest().recipe, s - 1, step.lr, 1.0f, {"w", DType::kF32, {1, 1}});
   std::vector<float> gradient;
   for (std::size_t i = 0; i < before[""].size(); ++i) {
     const float m = before[".exp_avg"][i];
