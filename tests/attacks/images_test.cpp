@@ -136,7 +136,7 @@ TEST_P(Images, AnAlteredPixelIsFound) {
   forgery.edit_step(1, [&](record::Step& step) { step.token_ids = digest; });
   const audit::Verdict verdict = audit::verify(forgery.seal().options());
   expect_among(verdict, Code::kData, "log line 4");
-  expect_among(verdict, Code::kForward, "step 1 activation 0");
+  expect_among(verdict, Code::kNorm, "cell 0,0 step 1 unit 0");
 }
 
 TEST_P(Images, APixelThatNoImageHasIsFound) {
