@@ -87,39 +87,30 @@ double dinov2_kept(const Config& c) {
          (has_swiglu(c) ? 3.0 : 2.0) * static_cast<double>(c.intermediate) + 2.0 * c.heads + 4;
 }
 
+constexpr Architecture with_mlp(std::string_view up, std::string_view down, std::string_view adapter_up,
+                                std::string_view adapter_down) {
+  return {
+      .prefix = "",
+      .layers = "dinov2.encoder.layer.",
+      .projections = {"attention.attention.query", "attention.attention.key", "attention.attention.value",
+                      "attention.output.dense", "", up, down, ""},
+      .targets = "q,v",
+      .adapter_layers = "dinov2.encoder.layer.",
+      .adapter_projections = {"attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj",
+                              "", adapter_up, adapter_down, ""},
+      .read_config = read_dinov2_config,
+      .unit_tensors = dinov2_tensors,
+      .op_uses = dinov2_ops,
+      .make_stages = dinov2_stages,
+      .kept_of_token = dinov2_kept,
+  };
+}
+
 }  // namespace
 
-const Architecture kDinov2 = {
-    .prefix = "",
-    .layers = "dinov2.encoder.layer.",
-    .projections = {"attention.attention.query", "attention.attention.key", "attention.attention.value",
-                    "attention.output.dense", "", "mlp.fc1", "mlp.fc2", ""},
-    .targets = "q,v",
-    .adapter_layers = "dinov2.encoder.layer.",
-    .adapter_projections = {"attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj",
-                            "", "mlp.fc1", "mlp.fc2", ""},
-    .read_config = read_dinov2_config,
-    .unit_tensors = dinov2_tensors,
-    .op_uses = dinov2_ops,
-    .make_stages = dinov2_stages,
-    .kept_of_token = dinov2_kept,
-};
+const Architecture kDinov2 = with_mlp("mlp.fc1", "mlp.fc2", "mlp.fc1", "mlp.fc2");
 
 // On disk gate and up are one matrix, in transformers two modules: no adapter stands beside either.
-const Architecture kDinov2SwiGlu = {
-    .prefix = "",
-    .layers = "dinov2.encoder.layer.",
-    .projections = {"attention.attention.query", "attention.attention.key", "attention.attention.value",
-                    "attention.output.dense", "", "mlp.weights_in", "mlp.weights_out", ""},
-    .targets = "q,v",
-    .adapter_layers = "dinov2.encoder.layer.",
-    .adapter_projections = {"attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj",
-                            "", "", "mlp.down_proj", ""},
-    .read_config = read_dinov2_config,
-    .unit_tensors = dinov2_tensors,
-    .op_uses = dinov2_ops,
-    .make_stages = dinov2_stages,
-    .kept_of_token = dinov2_kept,
-};
+const Architecture kDinov2SwiGlu = with_mlp("mlp.weights_in", "mlp.weights_out", "", "mlp.down_proj");
 
 }  // namespace aftune::model
