@@ -10,6 +10,7 @@
 #include "hash/blake3.h"
 #include "model/folder.h"
 #include "model/image_processor.h"
+#include "tokenizer/folder.h"
 #include "tokenizer/tokenizer.h"
 #include "train/adapter_folder.h"
 #include "train/inputs.h"
@@ -22,13 +23,12 @@ constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 // The tokenizer of the client's model, if it is the run's.
 std::optional<tokenizer::Tokenizer> own_tokenizer(const LogView& log, const fs::path& model,
                                                   Findings& findings) {
-  const fs::path path = model / "tokenizer.json";
-  const std::string text = read_file(path, kMaxTokenizerBytes);
+  const std::string text = tokenizer::read_tokenizer_of(model);
   const Digest found = hash::blake3(text), &recorded = log.manifest().tokenizer;
   if (!findings.expect(found == recorded, Check::kData, Code::kData, LogView::line(0),
                        cat("tokenizer: ", expected_found(found, recorded))))
     return std::nullopt;
-  return within(path.native(), [&] { return tokenizer::Tokenizer::parse(text); });
+  return within((model / "tokenizer.json").native(), [&] { return tokenizer::Tokenizer::parse(text); });
 }
 
 // Whether the run's pixels are made as the client's model says.

@@ -4,6 +4,7 @@
 #include "audit/log_view.h"
 #include "audit/rejection.h"
 #include "base/error.h"
+#include "tokenizer/folder.h"
 
 namespace aftune::audit {
 namespace {
@@ -59,7 +60,7 @@ ByteView ServingTrace::read_tensor(const TensorSpec& spec, Bytes&) {
 }
 
 std::string ServingTrace::read_tokenizer() {
-  return read_file(model_ / "tokenizer.json", kMaxTokenizerBytes);
+  return tokenizer::read_tokenizer_of(model_);
 }
 
 std::string ServingTrace::name_of(std::int64_t leaf, const std::string& what) const {

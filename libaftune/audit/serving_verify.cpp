@@ -24,6 +24,7 @@
 #include "hash/merkle.h"
 #include "model/folder.h"
 #include "seal/note.h"
+#include "tokenizer/folder.h"
 #include "trace/hiding_key.h"
 #include "trace/log.h"
 
@@ -126,7 +127,7 @@ void ServingAudit::check_model() {
   const std::string config = read_file(*options_.model / "config.json", kMaxConfigBytes);
   findings_.expect(config == m.config, Check::kLineage, Code::kLineage, cat(LogView::line(0), " config"),
                    cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
-  const Digest tokenizer = hash::blake3(read_file(*options_.model / "tokenizer.json", kMaxTokenizerBytes));
+  const Digest tokenizer = hash::blake3(tokenizer::read_tokenizer_of(*options_.model));
   findings_.expect(tokenizer == m.tokenizer, Check::kLineage, Code::kLineage,
                    cat(LogView::line(0), " tokenizer"), expected_found(tokenizer, m.tokenizer));
   const fs::path generation = *options_.model / "generation_config.json";
