@@ -6,14 +6,14 @@
 
 #include "base/error.h"
 #include "hash/blake3.h"
+#include "seal/note.h"
 
 namespace aftune::audit {
 namespace {
 
 constexpr std::string_view kType = "aftune-challenge/1";
-constexpr std::size_t kMaxNoteBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxMust = std::size_t{1} << 14;
-constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxChallengeBytes = std::size_t{1} << 20;
 constexpr std::string_view kBeaconContext = "aftune/beacon/1";
 constexpr std::string_view kSeedKinds[] = {"fresh", "committed", "beacon", "given"};
 
@@ -139,12 +139,12 @@ std::string to_text(const Challenge& challenge) {
 
 Challenge parse_challenge(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
-  const Json json = parse_json(text, {.max_bytes = kMaxBytes, .max_depth = 4});
+  const Json json = parse_json(text, {.max_bytes = kMaxChallengeBytes, .max_depth = 4});
   Fields fields(json, "challenge");
   if (const std::string type = fields.text("type", 64); type != kType)
     fail(Fault::kEvidence, "challenge: \"type\" is \"", type, "\", not \"", kType, '"');
   Challenge challenge;
-  challenge.note = fields.text("note", kMaxNoteBytes);
+  challenge.note = fields.text("note", seal::kMaxNoteBytes);
   challenge.seed = parse_seed(fields.digest("seed"));
   challenge.seed_kind = parse_seed_kind(fields.text("seed_kind", 16));
   challenge.plan = plan_from_json(fields.object("plan"));

@@ -18,8 +18,6 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
 // The tokenizer of the client's model, if it is the run's.
 std::optional<tokenizer::Tokenizer> own_tokenizer(const LogView& log, const fs::path& model,
                                                   Findings& findings) {
@@ -103,7 +101,7 @@ void check_data(const LogView& log, const fs::path& data, const fs::path* model,
 std::optional<model::Checkpoint> check_base_model(const LogView& log, const fs::path& model,
                                                   Findings& findings) {
   const record::Manifest& m = log.manifest();
-  const std::string config = read_file(model / "config.json", kMaxConfigBytes);
+  const std::string config = read_file(model / "config.json", model::kMaxConfigBytes);
   findings.expect(config == m.config, Check::kStateBefore, Code::kStateBefore,
                   cat(LogView::line(0), " config"),
                   cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));

@@ -21,7 +21,7 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxDisclosureBytes = std::uint64_t{1} << 30;
 
 // Counts what an answer to the opened cells of one step block holds; what two cells share, once.
 class Row {
@@ -107,7 +107,7 @@ void count_cells(const record::Grid& grid, const HandedOut& out, Disclosure& sum
 }
 
 HandedOut parse(std::string_view text) {
-  const Json json = parse_canonical(text, {.max_bytes = kMaxBytes, .max_depth = 4});
+  const Json json = parse_canonical(text, {.max_bytes = kMaxDisclosureBytes, .max_depth = 4});
   Fields fields(json, "disclosed");
   if (fields.text("type", 64) != "aftune-disclosed/1") fail(Fault::kEvidence, "not of this version");
   HandedOut out;
@@ -225,7 +225,7 @@ std::optional<Disclosure> disclosure_of_trace(const trace::Layout& layout) {
 
 HandedOut handed_out(const fs::path& file) {
   if (!fs::exists(fs::symlink_status(file))) return {};
-  const std::string text = read_file(file, kMaxBytes, Links::kRefuse);
+  const std::string text = read_file(file, kMaxDisclosureBytes, Links::kRefuse);
   return within(file.native(), [&] { return parse(text); });
 }
 

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxIndexText = std::size_t{1} << 28;
 constexpr std::size_t kMaxIndexValues = std::size_t{1} << 20;  // some 60 of a leaf with its proof
-constexpr std::size_t kMaxProof = 64;                          // hashes: 2^64 leaves
 
 Json hex_json(const std::vector<Digest>& digests) {
   Json out = Json::array();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -13,6 +14,9 @@
 #include "seal/keys.h"
 
 namespace aftune::audit {
+
+/// Hashes of a proof: a tree of 2^64 leaves has no longer one.
+inline constexpr std::size_t kMaxProof = 64;
 
 /// The answer to one challenge is one file of the segment form (docs/trace.md, "Segments"). Beside the
 /// tensors it holds an index, which says what they are, and, if the provider signed it, a signed note over

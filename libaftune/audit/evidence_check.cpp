@@ -2,11 +2,10 @@
 
 #include "base/error.h"
 #include "hash/merkle.h"
+#include "seal/note.h"
 
 namespace aftune::audit {
 namespace {
-
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{64} << 10;
 
 // The same run signed with another root at the same size has two histories; of different sizes only a proof
 // could tell.
@@ -44,7 +43,7 @@ std::optional<std::int64_t> missing_leaf(const LogView& log, const Cell& cell) {
 bool check_evidence_note(const VerifyOptions& options, const EvidenceFile& evidence, const Sealed& sealed,
                          Findings& findings) {
   if (options.checkpoint) {
-    const std::string own = read_file(*options.checkpoint, kMaxNoteBytes);
+    const std::string own = read_file(*options.checkpoint, seal::kMaxNoteBytes);
     if (const auto reason = other_note(own, "checkpoint", options, sealed)) {
       if (reason->code != Code::kEquivocation)
         fail(Fault::kUsage, "the challenge was made for another checkpoint than the one given");

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
+#include "audit/evidence.h"
 #include "base/error.h"
+#include "seal/note.h"
 #include "trace/layout.h"
 
 namespace aftune::audit {
 namespace {
 
 constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 28;
-constexpr std::int64_t kMaxNoteBytes = std::int64_t{1} << 16;
-constexpr std::size_t kMaxProof = 64;  // hashes: 2^64 rows
 
 trace::SegmentReader open_segment(const fs::path& path, trace::Origin origin) {
   if (!fs::is_regular_file(path)) fail(Fault::kUsage, path.native(), ": not a file");
@@ -39,8 +39,8 @@ EvidenceFile::EvidenceFile(const fs::path& path, trace::Origin origin)
 bool EvidenceFile::is_signed_by(const seal::PublicKey& key, const std::string& origin) const {
   if (!has_signature()) return false;
   try {
-    if (!is_evidence_signature(reader_.read_text(kEvidenceSignature, kMaxNoteBytes), index_text_, origin,
-                               key))
+    if (!is_evidence_signature(reader_.read_text(kEvidenceSignature, seal::kMaxNoteBytes), index_text_,
+                               origin, key))
       return false;
     return holds_what_it_names();
   } catch (const Error& e) {

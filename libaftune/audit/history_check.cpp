@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "hash/merkle.h"
 #include "seal/cosignature.h"
+#include "seal/note.h"
 
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
 
 // Of a note that `key` signed; `problem` is filled if it did not.
@@ -69,7 +69,7 @@ History::History(const VerifyOptions& options, Growth growth) : options_(options
 void History::read_since() {
   const fs::path& path = *options_.since;
   since_ = as_usage([&] {
-    const std::string text = read_file(path, kMaxNoteBytes);
+    const std::string text = read_file(path, seal::kMaxNoteBytes);
     return within(path.native(), [&] {
       std::string problem;
       auto checkpoint = signed_checkpoint(text, options_.key, problem);

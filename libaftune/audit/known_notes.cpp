@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kHeader = "aftune-known/1\n";
 constexpr std::string_view kEntry = "note ";
 constexpr std::size_t kMaxSizeDigits = 5;  // a note has at most 65536 bytes
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 28;
+constexpr std::uint64_t kMaxKnownBytes = std::uint64_t{1} << 28;
 
 [[noreturn]] void fail_errno(const fs::path& path, std::string_view action) {
   fail(Fault::kSystem, path.native(), ": ", action, ": ", std::strerror(errno));
@@ -75,7 +75,7 @@ std::optional<KnownNote> next_entry(std::string_view& rest) {
 
 KnownNotes::KnownNotes(const fs::path& path) : path_(path), lock_(created(path)) {
   try {
-    const std::string text = read_file(path_, kMaxBytes, Links::kRefuse);
+    const std::string text = read_file(path_, kMaxKnownBytes, Links::kRefuse);
     if (text.size() < kHeader.size() && kHeader.starts_with(text)) {
       append_text(path_, kHeader.substr(text.size()));
       return;

@@ -11,7 +11,6 @@ namespace aftune::audit {
 namespace {
 
 constexpr std::size_t kMaxLineageBytes = std::size_t{1} << 20;
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 
 }  // namespace
 
@@ -51,7 +50,7 @@ record::Lineage lineage_of(const LineageProof& lineage, record::TensorList* expo
 }
 
 LineageProof prove_lineage(const trace::Layout& layout, const seal::PublicKey& key) {
-  const std::string note = read_file(layout.checkpoint(), kMaxNoteBytes, Links::kRefuse);
+  const std::string note = read_file(layout.checkpoint(), seal::kMaxNoteBytes, Links::kRefuse);
   const auto checkpoint = within(layout.checkpoint().native(), [&] {
     const auto parsed = seal::Note::parse(note);
     if (seal::check_note(parsed, key) != seal::NoteCheck::kValid)

@@ -16,8 +16,6 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
 // An auditor has to hold a cell's state and to replay its steps: an eighth of the model, and few enough
 // steps.
 constexpr int kLayerBlocks = 8;
@@ -31,7 +29,7 @@ bool has_weights(const fs::path& model) {
 
 std::string draft_policy(const fs::path& model, const fs::path& data, ThreadPool& pool) {
   const fs::path config_file = model / "config.json";
-  const std::string config_text = read_file(config_file, kMaxConfigBytes);
+  const std::string config_text = read_file(config_file, model::kMaxConfigBytes);
   const auto config = within(config_file.native(), [&] { return model::Config::parse(config_text); });
   std::optional<record::Normalisation> images;
   if (config.images) images = model::read_normalisation(model, config);

@@ -6,11 +6,11 @@
 #include "audit/log_view.h"
 #include "base/error.h"
 #include "hash/merkle.h"
+#include "seal/note.h"
 
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
 constexpr std::uint64_t kMaxHashBytes = std::uint64_t{1} << 32;
 
@@ -38,9 +38,9 @@ auto read_of_trace(const fs::path& path, Findings& findings, const Read& read)
 }
 
 std::optional<std::string> note_text(const VerifyOptions& options, Findings& findings) {
-  if (options.checkpoint) return read_file(*options.checkpoint, kMaxNoteBytes);
+  if (options.checkpoint) return read_file(*options.checkpoint, seal::kMaxNoteBytes);
   const fs::path path = trace::Layout{options.trace}.checkpoint();
-  return read_of_trace(path, findings, [&] { return read_file(path, kMaxNoteBytes, Links::kRefuse); });
+  return read_of_trace(path, findings, [&] { return read_file(path, seal::kMaxNoteBytes, Links::kRefuse); });
 }
 
 std::string signature_problem(const seal::Note& note, const seal::PublicKey& key) {
@@ -152,7 +152,7 @@ void check_challenged_note(const VerifyOptions& options, const Sealed& sealed, c
 std::optional<std::string> own_note(const VerifyOptions& options, Findings& findings) {
   const fs::path own = trace::Layout{options.trace}.checkpoint();
   if (!options.checkpoint || !is_there(own)) return std::nullopt;
-  return read_of_trace(own, findings, [&] { return read_file(own, kMaxNoteBytes, Links::kRefuse); });
+  return read_of_trace(own, findings, [&] { return read_file(own, seal::kMaxNoteBytes, Links::kRefuse); });
 }
 
 void check_other_notes(const VerifyOptions& options, const std::optional<std::string>& own,

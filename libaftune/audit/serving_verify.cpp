@@ -31,8 +31,6 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
 class ServingAudit : public AuditRun {
  public:
   ServingAudit(const VerifyOptions& options, OpenedEvidence evidence)
@@ -124,15 +122,16 @@ void ServingAudit::obtain_salts() {
 // The model that the client expects, or that the provider brings with its trace.
 void ServingAudit::check_model() {
   const record::ServingManifest& m = log_->manifest();
-  const std::string config = read_file(*options_.model / "config.json", kMaxConfigBytes);
+  const std::string config = read_file(*options_.model / "config.json", model::kMaxConfigBytes);
   findings_.expect(config == m.config, Check::kLineage, Code::kLineage, cat(LogView::line(0), " config"),
                    cat("config.json: ", expected_found(hash::blake3(config), hash::blake3(m.config))));
   const Digest tokenizer = hash::blake3(tokenizer::read_tokenizer_of(*options_.model));
   findings_.expect(tokenizer == m.tokenizer, Check::kLineage, Code::kLineage,
                    cat(LogView::line(0), " tokenizer"), expected_found(tokenizer, m.tokenizer));
   const fs::path generation = *options_.model / "generation_config.json";
-  const auto eos = model::eos_ids(model::Config::parse(config),
-                                  fs::exists(generation) ? read_file(generation, kMaxConfigBytes) : "");
+  const auto eos =
+      model::eos_ids(model::Config::parse(config),
+                     fs::exists(generation) ? read_file(generation, model::kMaxConfigBytes) : "");
   findings_.expect(std::equal(eos.begin(), eos.end(), m.eos.begin(), m.eos.end()), Check::kLineage,
                    Code::kLineage, cat(LogView::line(0), " eos"),
                    "not the ids that end an answer of this model");

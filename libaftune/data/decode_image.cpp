@@ -15,8 +15,6 @@
 namespace aftune::data {
 namespace {
 
-constexpr std::int64_t kChannels = 3;
-
 void require_size(std::int64_t width, std::int64_t height, std::int64_t size) {
   if (width != size || height != size)
     fail(Fault::kEvidence, width, " x ", height, " pixels, and the model takes ", size, " x ", size,
@@ -25,9 +23,9 @@ void require_size(std::int64_t width, std::int64_t height, std::int64_t size) {
 
 // RGBRGB... of one row of pixels to three planes.
 void spread(const std::byte* row, std::int64_t y, std::int64_t size, std::span<std::byte> out) {
-  for (std::int64_t c = 0; c < kChannels; ++c)
+  for (std::int64_t c = 0; c < kDecodedChannels; ++c)
     for (std::int64_t x = 0; x < size; ++x)
-      out[static_cast<std::size_t>((c * size + y) * size + x)] = row[x * kChannels + c];
+      out[static_cast<std::size_t>((c * size + y) * size + x)] = row[x * kDecodedChannels + c];
 }
 
 // Both libraries leave by longjmp, which runs no destructor: what a decoder owns lives outside of the
@@ -74,12 +72,14 @@ class Png {
     require_size(png_get_image_width(png_, info_), png_get_image_height(png_, info_), size);
     if (png_get_bit_depth(png_, info_) == 16)
       fail(Fault::kEvidence, "PNG: 16 bits a channel; the model takes 8");
-    pixels_.resize(static_cast<std::size_t>(kChannels * size * size));
+    pixels_.resize(static_cast<std::size_t>(kDecodedChannels * size * size));
     rows_.resize(static_cast<std::size_t>(size));
     for (std::size_t y = 0; y < rows_.size(); ++y)
-      rows_[y] = reinterpret_cast<png_bytep>(pixels_.data()) + y * static_cast<std::size_t>(kChannels * size);
+      rows_[y] =
+          reinterpret_cast<png_bytep>(pixels_.data()) + y * static_cast<std::size_t>(kDecodedChannels * size);
     if (!image()) fail(Fault::kEvidence, "PNG: ", failure_.text);
-    for (std::int64_t y = 0; y < size; ++y) spread(pixels_.data() + y * kChannels * size, y, size, out);
+    for (std::int64_t y = 0; y < size; ++y)
+      spread(pixels_.data() + y * kDecodedChannels * size, y, size, out);
   }
 
  private:
@@ -102,7 +102,7 @@ class Png {
     png_set_strip_alpha(png_);
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
-    if (png_get_rowbytes(png_, info_) != rows_.size() * static_cast<std::size_t>(kChannels))
+    if (png_get_rowbytes(png_, info_) != rows_.size() * static_cast<std::size_t>(kDecodedChannels))
       png_error(png_, "its pixels cannot be made RGB");
     png_read_image(png_, rows_.data());
     png_read_end(png_, nullptr);
@@ -152,7 +152,7 @@ class Jpeg {
     require_size(jpeg_.image_width, jpeg_.image_height, size);
     if (jpeg_.jpeg_color_space == JCS_CMYK || jpeg_.jpeg_color_space == JCS_YCCK)
       fail(Fault::kEvidence, "JPEG: CMYK colours; convert to RGB first");
-    row_.resize(static_cast<std::size_t>(kChannels * size));
+    row_.resize(static_cast<std::size_t>(kDecodedChannels * size));
     if (!start()) fail(Fault::kEvidence, "JPEG: ", errors_.failure.text);
     for (std::int64_t y = 0; y < size; ++y) {
       if (!line()) fail(Fault::kEvidence, "JPEG: ", errors_.failure.text);
@@ -200,7 +200,7 @@ bool starts_with(ByteView file, std::string_view magic) {
 }  // namespace
 
 void decode_image(ByteView file, std::int64_t size, std::span<std::byte> out) {
-  AFTUNE_CHECK(static_cast<std::int64_t>(out.size()) == kChannels * size * size);
+  AFTUNE_CHECK(static_cast<std::int64_t>(out.size()) == kDecodedChannels * size * size);
   if (starts_with(file, "\x89PNG\r\n\x1a\n")) return Png(file).read(size, out);
   if (starts_with(file, "\xff\xd8\xff")) return Jpeg(file).read(size, out);
   fail(Fault::kEvidence, "neither PNG nor JPEG");

@@ -10,6 +10,9 @@
 
 namespace aftune::data {
 
+/// Of what image files are decoded to: red, green, blue.
+inline constexpr std::int64_t kDecodedChannels = 3;
+
 /// Decodes a PNG or JPEG of size x size pixels to RGB, by channel and then by row: out [3 * size * size].
 /// Other colours are made RGB as the libraries do it; an alpha channel is dropped. Throws Error{kEvidence}
 /// that says what the file is not. Nothing is allocated for an image of another size.

@@ -5,14 +5,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "data/decode_image.h"
 #include "data/image_row.h"
 #include "data/row_name.h"
 #include "hash/blake3.h"
 
 namespace aftune::data {
 namespace {
-
-constexpr std::int64_t kChannels = 3;  // what image files are decoded to
 
 [[noreturn]] void refuse(std::string_view field, std::string_view why) {
   fail(Fault::kUsage, field, ": ", why);
@@ -44,8 +43,8 @@ std::int32_t label_of(const ImageForm& form, const Json& value) {
 
 ImageFiles::ImageFiles(const fs::path& path, const ImageForm& form)
     : form_(form), folder_(path.parent_path()), lines_(path) {
-  if (form.channels != kChannels)
-    fail(Fault::kUsage, path.native(), ": image files have ", kChannels, " channels, the model takes ",
+  if (form.channels != kDecodedChannels)
+    fail(Fault::kUsage, path.native(), ": image files have ", kDecodedChannels, " channels, the model takes ",
          form.channels, ": give a .safetensors file");
   decoder_ = std::make_unique<ImageDecoder>(form.size);
   within(path.native(), [&] {

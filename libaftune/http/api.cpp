@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "http/connection.h"
 #include "http/refusal.h"
 
 namespace aftune::http {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{100};
 // What may lie ready for a client who does not fetch it.
 constexpr std::size_t kMaxBacklog = std::size_t{1} << 20;
 constexpr int kClientGone = 499;  // as nginx counts them; nobody gets it

@@ -7,8 +7,6 @@
 namespace aftune::http {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{100};
-
 /// httplib's reading of requests and writing of responses, without its sockets, threads and routes. One
 /// object a connection, so that what handles a request knows whom it came from.
 class Connection : private httplib::Server {

@@ -3,10 +3,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 
 #include "http/call.h"
 
 namespace aftune::http {
+
+/// How often who waits looks whether it is time to leave.
+inline constexpr std::chrono::milliseconds kTick{100};
 
 struct ConnectionOptions {
   std::chrono::seconds patience{30};  ///< for a request to come, and for what is written to be taken

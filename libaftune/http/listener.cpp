@@ -7,12 +7,6 @@
 #include <cerrno>
 
 namespace aftune::http {
-namespace {
-
-constexpr std::chrono::milliseconds kTick{100};
-
-}  // namespace
-
 Listener::Listener(ListeningSocket socket, Answerer& answerer, const ConnectionOptions& options,
                    int connections)
     : socket_(std::move(socket)), answerer_(answerer), options_(options), most_(connections) {

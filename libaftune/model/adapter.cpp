@@ -13,7 +13,7 @@ namespace {
 using kernels::Into;
 
 constexpr std::string_view kPrefix = "base_model.model.";
-constexpr std::string_view kDown = ".lora_A.weight", kUp = ".lora_B.weight";
+constexpr std::string_view kDownEnd = ".lora_A.weight", kUpEnd = ".lora_B.weight";
 
 }  // namespace
 
@@ -33,8 +33,8 @@ std::vector<TensorSpec> adapter_tensors(const Config& config, const record::Reci
       if (spec.name != weight) continue;
       const std::int64_t in = spec.shape[architecture.transposed ? 0 : 1];
       const std::int64_t out = spec.shape[architecture.transposed ? 1 : 0];
-      list.push_back({cat(kPrefix, module, kDown), DType::kF32, {recipe.lora_rank, in}});
-      list.push_back({cat(kPrefix, module, kUp), DType::kF32, {out, recipe.lora_rank}});
+      list.push_back({cat(kPrefix, module, kDownEnd), DType::kF32, {recipe.lora_rank, in}});
+      list.push_back({cat(kPrefix, module, kUpEnd), DType::kF32, {out, recipe.lora_rank}});
     }
   }
   return list;
@@ -46,7 +46,7 @@ namespace {
 std::string_view module_of(std::string_view name) {
   if (!name.starts_with(kPrefix)) return "";
   name.remove_prefix(kPrefix.size());
-  for (const std::string_view end : {kDown, kUp})
+  for (const std::string_view end : {kDownEnd, kUpEnd})
     if (name.ends_with(end)) return name.substr(0, name.size() - end.size());
   return "";
 }

@@ -17,6 +17,9 @@ namespace aftune::model {
 
 struct Config;
 
+/// Of config.json and of the small JSON files beside it.
+inline constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
+
 /// Tensors of a model folder: model.safetensors, or model.safetensors.index.json with its shards. Headers are
 /// checked whole (tiling, sizes, names, dtypes) before any data is touched; files are mapped, not copied.
 class Checkpoint {

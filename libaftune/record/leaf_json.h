@@ -13,6 +13,8 @@
 
 namespace aftune::record {
 
+inline constexpr std::int64_t kMaxTokenId = 0x7fffffff;
+
 /// The version that every leaf carries: a reader refuses any other.
 inline constexpr std::int64_t kLeafVersion = 1;
 

@@ -4,7 +4,6 @@ namespace aftune::record {
 namespace {
 
 constexpr std::int64_t kMaxLayers = 1 << 20;
-constexpr std::int64_t kMaxTokenId = 0x7fffffff;
 
 Json grid_json(const Grid& grid) {
   return {{"layers", grid.layers},

@@ -8,7 +8,6 @@
 namespace aftune::record {
 namespace {
 
-constexpr std::int64_t kMaxTokenId = 0x7fffffff;
 constexpr std::int64_t kMaxBlockLayers = 1 << 20;
 // A journal line holds the bytes that came, once, and text that follows from so many tokens.
 constexpr JsonLimits kJournalLimits{.max_bytes = std::size_t{64} << 20, .max_depth = 4};

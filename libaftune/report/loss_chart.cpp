@@ -13,7 +13,7 @@ struct Point {
   double loss = 0;
 };
 
-struct Frame {
+struct ChartFrame {
   double width, height;
   double left = 52, right = 14, top = 10, bottom = 26;
   int ticks;  ///< about so many on the axis of steps
@@ -32,8 +32,8 @@ double tick_spacing(double range, int count) {
 class Chart {
  public:
   Chart(const RunLog& run, Width width)
-      : frame_(width == Width::kNarrow ? Frame{.width = 300, .height = 210, .ticks = 4}
-                                       : Frame{.width = 1060, .height = 300, .ticks = 10}),
+      : frame_(width == Width::kNarrow ? ChartFrame{.width = 300, .height = 210, .ticks = 4}
+                                       : ChartFrame{.width = 1060, .height = 300, .ticks = 10}),
         steps_(std::max<double>(1, static_cast<double>(run.losses.size()) - 1)),
         train_(thinned(run.losses)) {
     for (const EvalLoss& e : run.evals)
@@ -57,7 +57,7 @@ class Chart {
   std::string step_axis() const;
   std::string loss_axis() const;
 
-  Frame frame_;
+  ChartFrame frame_;
   double steps_;
   std::vector<Point> train_, eval_;
   double least_ = 0, most_ = 1;

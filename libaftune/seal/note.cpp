@@ -10,7 +10,6 @@
 namespace aftune::seal {
 namespace {
 
-constexpr std::size_t kMaxNoteBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxSignatures = 64;
 constexpr std::size_t kMaxProofHashes = 64;                   // a path in a tree of at most 2^64 leaves
 constexpr std::size_t kMaxConsistencyHashes = 63;             // C2SP tlog-witness, add-checkpoint

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,6 +9,9 @@
 #include "seal/keys.h"
 
 namespace aftune::seal {
+
+/// Of a signed note. Files that hold one are read up to here.
+inline constexpr std::size_t kMaxNoteBytes = std::size_t{64} << 10;
 
 /// One signature line of a C2SP signed note.
 struct NoteSignature {

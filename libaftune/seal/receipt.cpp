@@ -9,7 +9,7 @@ namespace aftune::seal {
 namespace {
 
 constexpr std::string_view kHeader = "aftune-receipt/1";
-constexpr std::size_t kMaxNameBytes = 1024;
+constexpr std::size_t kMaxLineBytes = 1024;
 
 Signature signature_from(std::string_view text) {
   const Bytes bytes = within("signature", [&] { return from_base64(text); });
@@ -43,7 +43,7 @@ Json SignedReceipt::to_json() const {
 SignedReceipt SignedReceipt::from_json(const Json& json) {
   Fields fields(json, "receipt");
   SignedReceipt out;
-  out.receipt = {.origin = fields.text("origin", kMaxNameBytes),
+  out.receipt = {.origin = fields.text("origin", kMaxLineBytes),
                  .index = static_cast<std::uint64_t>(fields.integer("index", 1)),
                  .leaf = fields.digest("leaf"),
                  .model = fields.digest("model"),
@@ -54,7 +54,7 @@ SignedReceipt SignedReceipt::from_json(const Json& json) {
   // The signed text is cut into lines.
   if (out.receipt.origin.find('\n') != std::string::npos)
     fail(Fault::kEvidence, "receipt: origin: not one line");
-  out.key = fields.text("key", kMaxNameBytes);
+  out.key = fields.text("key", kMaxLineBytes);
   out.id = static_cast<std::uint32_t>(fields.integer("key_id", 0, 0xffffffff));
   out.signature = signature_from(fields.text("signature", 88));
   fields.done();

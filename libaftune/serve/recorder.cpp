@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "seal/note.h"
 #include "trace/hiding_key.h"
 
 namespace aftune::serve {
 namespace {
 
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 // How often the time rule for checkpoints is looked at.
 constexpr std::chrono::milliseconds kTick{200};
 
@@ -96,7 +96,8 @@ void Recorder::resume_trace(record::ServingManifest manifest, const trace::Log& 
   }
   if (fs::exists(fs::symlink_status(layout_.checkpoint()))) {
     within(layout_.checkpoint().native(), [&] {
-      const auto note = seal::Note::parse(read_file(layout_.checkpoint(), kMaxNoteBytes, Links::kRefuse));
+      const auto note =
+          seal::Note::parse(read_file(layout_.checkpoint(), seal::kMaxNoteBytes, Links::kRefuse));
       if (seal::check_note(note, options_.key->public_key()) != seal::NoteCheck::kValid)
         fail(Fault::kUsage, "is not signed by ", options_.key->public_key().vkey());
       const auto sealed = seal::Checkpoint::parse(note.text);

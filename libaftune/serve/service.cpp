@@ -8,16 +8,15 @@
 #include "hash/blake3.h"
 #include "hash/merkle.h"
 #include "kernels/ops.h"
+#include "model/folder.h"
 #include "serve/served.h"
 #include "tokenizer/folder.h"
 
 namespace aftune::serve {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
 std::string read_if_there(const fs::path& path) {
-  return fs::exists(path) ? read_file(path, kMaxConfigBytes) : "";
+  return fs::exists(path) ? read_file(path, model::kMaxConfigBytes) : "";
 }
 
 model::EngineOptions engine_of(const model::Config& config, const ServiceOptions& options, ThreadPool& pool) {
@@ -61,7 +60,7 @@ Service::~Service() {
 void Service::read_model(const ServiceOptions& options) {
   const fs::path& folder = options.model;
   if (!fs::is_directory(folder)) fail(Fault::kUsage, folder.native(), ": not a folder");
-  manifest_.config = read_file(folder / "config.json", kMaxConfigBytes);
+  manifest_.config = read_file(folder / "config.json", model::kMaxConfigBytes);
   config_ = within(folder.native(), [&] { return model::Config::parse(manifest_.config); });
   if (config_.images)
     fail(Fault::kUsage, folder.native(), ": classifies images; only models that generate text are served");

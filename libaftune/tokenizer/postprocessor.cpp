@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxPieces = 64;
 
-[[noreturn]] void unsupported(std::string_view what) {
+[[noreturn]] void unsupported_part(std::string_view what) {
   fail(Fault::kEvidence, "post_processor: ", what, " is not supported");
 }
 
@@ -18,7 +18,7 @@ std::vector<std::int32_t> special_ids(const Json& special_tokens, const std::str
   Fields all(special_tokens, "post_processor: special_tokens");
   Fields entry(all.object(name), "post_processor: special_tokens");
   const Json& list = entry.array("ids");
-  if (list.size() > kMaxPieces) unsupported("a special token of so many ids");
+  if (list.size() > kMaxPieces) unsupported_part("a special token of so many ids");
   std::vector<std::int32_t> ids;
   for (const Json& id : list) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(kMaxTokens))
@@ -36,7 +36,7 @@ void read_template(const Json& json, PostProcessor& out) {
   const Json& special_tokens = fields.object("special_tokens");
   const Json& pieces = fields.array("single");
   fields.done();
-  if (pieces.size() > kMaxPieces) unsupported("a template of so many pieces");
+  if (pieces.size() > kMaxPieces) unsupported_part("a template of so many pieces");
   int texts = 0;
   for (const Json& piece : pieces) {
     Fields kind(piece, "post_processor: single");
@@ -45,7 +45,7 @@ void read_template(const Json& json, PostProcessor& out) {
     kind.done();
     const std::string name = inner.text("id");
     if (is_text) {
-      if (name != "A") unsupported("a template whose text is not A");
+      if (name != "A") unsupported_part("a template whose text is not A");
       ++texts;
       continue;
     }
@@ -53,7 +53,7 @@ void read_template(const Json& json, PostProcessor& out) {
     std::vector<std::int32_t>& side = texts == 0 ? out.before : out.after;
     side.insert(side.end(), ids.begin(), ids.end());
   }
-  if (texts != 1) unsupported("a template that does not have the text exactly once");
+  if (texts != 1) unsupported_part("a template that does not have the text exactly once");
 }
 
 // Returns how many templates were read.
@@ -65,7 +65,7 @@ int read(const Json& json, PostProcessor& out, bool inside_sequence) {
     read_template(json, out);
     return 1;
   }
-  if (type != "Sequence" || inside_sequence) unsupported(cat("type \"", printable(type), '"'));
+  if (type != "Sequence" || inside_sequence) unsupported_part(cat("type \"", printable(type), '"'));
   int templates = 0;
   for (const Json& inner : fields.array("processors")) templates += read(inner, out, true);
   fields.done();
@@ -77,7 +77,7 @@ int read(const Json& json, PostProcessor& out, bool inside_sequence) {
 PostProcessor PostProcessor::from_json(const Json& json) {
   PostProcessor out;
   if (json.is_null()) return out;
-  if (read(json, out, false) > 1) unsupported("more than one template");
+  if (read(json, out, false) > 1) unsupported_part("more than one template");
   return out;
 }
 

@@ -3,13 +3,12 @@
 #include "base/error.h"
 #include "record/leaves.h"
 #include "record/serving.h"
+#include "seal/note.h"
 #include "trace/leaf_hashes.h"
 #include "trace/log.h"
 
 namespace aftune::trace {
 namespace {
-
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 
 struct Earlier {
   fs::path path;
@@ -20,7 +19,7 @@ struct Earlier {
 /// A note of this log by this key. Another key's or run's is not ours to replace or to extend.
 Earlier read_earlier(const fs::path& path, Links links, const std::string& origin,
                      const seal::PublicKey& key) {
-  const std::string text = read_file(path, kMaxNoteBytes, links);
+  const std::string text = read_file(path, seal::kMaxNoteBytes, links);
   return within(path.native(), [&] {
     const auto note = seal::Note::parse(text);
     if (seal::check_note(note, key) != seal::NoteCheck::kValid)

@@ -5,13 +5,12 @@
 #include <iomanip>
 
 #include "base/error.h"
+#include "seal/note.h"
 #include "trace/log.h"
 #include "trace/segment.h"
 
 namespace aftune::trace {
 namespace {
-
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 
 void count_leaves(const Log& log, Overview& o) {
   const record::Grid& grid = o.manifest.grid;
@@ -135,7 +134,7 @@ Overview overview(const Layout& layout) {
   if (fs::exists(layout.checkpoint()))
     o.checkpoint = within(layout.checkpoint().native(), [&] {
       return seal::Checkpoint::parse(
-          seal::Note::parse(read_file(layout.checkpoint(), kMaxNoteBytes, Links::kRefuse)).text);
+          seal::Note::parse(read_file(layout.checkpoint(), seal::kMaxNoteBytes, Links::kRefuse)).text);
     });
   return o;
 }

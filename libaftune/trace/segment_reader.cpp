@@ -53,8 +53,8 @@ const Dataset& SegmentReader::State::expect(const std::string& dataset, DType dt
                                             const Shape& shape) const {
   const Dataset& found = expect(dataset);
   if (found.dtype != dtype || found.shape != shape)
-    fail(Fault::kEvidence, "expected ", describe({dataset, dtype, shape}), ", found ",
-         describe({dataset, found.dtype, found.shape}));
+    fail(Fault::kEvidence, "expected ", aftune::describe({dataset, dtype, shape}), ", found ",
+         aftune::describe({dataset, found.dtype, found.shape}));
   return found;
 }
 
@@ -63,7 +63,7 @@ const Dataset& SegmentReader::State::expect_list(const std::string& dataset, DTy
   const Dataset& found = expect(dataset);
   if (found.dtype != dtype || found.shape.size() != 1 || found.shape[0] > max_count)
     fail(Fault::kEvidence, "expected at most ", max_count, " ", name(dtype), ", found ",
-         describe({dataset, found.dtype, found.shape}));
+         aftune::describe({dataset, found.dtype, found.shape}));
   check_inflation(found);
   return found;
 }

@@ -1,13 +1,12 @@
 #include "trace/serving_overview.h"
 
 #include "base/error.h"
+#include "seal/note.h"
 #include "trace/journal.h"
 #include "trace/log.h"
 
 namespace aftune::trace {
 namespace {
-
-constexpr std::uint64_t kMaxNoteBytes = std::uint64_t{1} << 16;
 
 void count_leaves(const Log& log, ServingOverview& o) {
   for (std::size_t i = 1; i < log.leaves.size(); ++i)
@@ -57,7 +56,7 @@ ServingOverview serving_overview(const Layout& layout) {
   o.journal_bytes = journal.bytes();
   if (fs::exists(layout.checkpoint()))
     within(layout.checkpoint().native(), [&] {
-      const std::string note = read_file(layout.checkpoint(), kMaxNoteBytes, Links::kRefuse);
+      const std::string note = read_file(layout.checkpoint(), seal::kMaxNoteBytes, Links::kRefuse);
       o.checkpoint = seal::Checkpoint::parse(seal::Note::parse(note).text);
     });
   return o;

@@ -18,8 +18,6 @@
 namespace aftune::train {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
-
 // Members that must have this value, or be absent where that means the same.
 const std::pair<const char*, Json> kFixed[] = {
     {"bias", "none"},
@@ -123,7 +121,8 @@ std::string adapter_config(const model::Config& config, const record::Recipe& re
 }
 
 void read_adapter_config(std::string_view text, const model::Config& config, record::Recipe& recipe) {
-  const Json json = within(kAdapterConfig, [&] { return parse_json(text, {.max_bytes = kMaxConfigBytes}); });
+  const Json json =
+      within(kAdapterConfig, [&] { return parse_json(text, {.max_bytes = model::kMaxConfigBytes}); });
   if (!json.is_object()) fail(Fault::kEvidence, kAdapterConfig, ": not a JSON object");
   if (const auto type = json.find("peft_type"); type == json.end() || *type != "LORA")
     bad("peft_type", "is not \"LORA\"");
@@ -171,7 +170,7 @@ void merge(const MergeOptions& options) {
   as_trained.model = options.model;
   as_trained.out = options.out;
   check_output(as_trained);
-  const std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);
+  const std::string config_text = read_file(options.model / "config.json", model::kMaxConfigBytes);
   const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
   record::Recipe recipe;
   recipe.method = "lora";
@@ -189,7 +188,7 @@ void merge(const MergeOptions& options) {
 }
 
 model::Checkpoint open_adapters(const fs::path& folder, const model::Config& config, record::Recipe& recipe) {
-  const std::string text = read_file(folder / kAdapterConfig, kMaxConfigBytes);
+  const std::string text = read_file(folder / kAdapterConfig, model::kMaxConfigBytes);
   within(folder.native(), [&] { read_adapter_config(text, config, recipe); });
   const fs::path weights = folder / kAdapterWeights;
   auto adapters = model::Checkpoint::open_file(weights);

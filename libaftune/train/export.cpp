@@ -15,10 +15,6 @@ constexpr const char* kCopied[] = {"tokenizer.json",         "tokenizer_config.j
                                    "generation_config.json", "special_tokens_map.json",
                                    "chat_template.jinja",    model::kImageProcessor};
 
-fs::path without_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 }  // namespace
 
 void check_output(const TrainOptions& options) {

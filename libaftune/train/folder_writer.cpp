@@ -11,10 +11,6 @@
 namespace aftune::train {
 namespace {
 
-fs::path without_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
-}
-
 fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
@@ -71,6 +67,10 @@ bool same_files(const fs::path& folder, const std::map<std::string, Digest>& fil
 }
 
 }  // namespace
+
+fs::path without_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
 
 void FolderWriter::put(const std::string& name, const std::string& text) {
   write_file(folder_ / name, text);

@@ -10,6 +10,9 @@
 
 namespace aftune::train {
 
+/// "out" of "out/".
+fs::path without_slash(const fs::path& path);
+
 /// The files of a folder that is being written, and their BLAKE3.
 class FolderWriter {
  public:

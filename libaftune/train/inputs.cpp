@@ -7,14 +7,13 @@
 #include "base/json.h"
 #include "hash/blake3.h"
 #include "model/adapter.h"
+#include "model/folder.h"
 #include "model/image_processor.h"
 #include "tokenizer/folder.h"
 #include "train/adapter_folder.h"
 
 namespace aftune::train {
 namespace {
-
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{1} << 20;
 
 // Steps that the first `epochs` * rows positions take.
 std::int64_t steps_of(double epochs, const Inputs& in) {
@@ -84,7 +83,7 @@ data::Dataset read_dataset(const fs::path& path, const model::Config& config,
 
 Inputs Inputs::read(const TrainOptions& options, ThreadPool& pool) {
   if (!fs::is_directory(options.model)) fail(Fault::kUsage, options.model.native(), ": not a folder");
-  std::string config_text = read_file(options.model / "config.json", kMaxConfigBytes);
+  std::string config_text = read_file(options.model / "config.json", model::kMaxConfigBytes);
   const auto config = within(options.model.native(), [&] { return model::Config::parse(config_text); });
   TextInputs text;
   std::optional<record::Normalisation> images;
