@@ -20,8 +20,10 @@ if(AFTUNE_SANITIZE)
   add_compile_options(-g1)
   add_compile_options(-fsanitize=${AFTUNE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${AFTUNE_SANITIZE})
-  # Between the sanitizer's calls GCC 12 loses sight of what bounds a size, and says so of the standard library's own
-  # strings. The release build has these warnings.
+endif()
+if(AFTUNE_SANITIZE OR AFTUNE_PCH)
+  # GCC 12 warns of bounds within the standard library's own strings, between a sanitizer's calls and where its headers
+  # are precompiled. Builds without either (preset "dev") have these warnings.
   add_compile_options(-Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 

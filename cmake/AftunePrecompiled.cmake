@@ -1,19 +1,25 @@
-# Two thirds of a sanitizer build is reading the same headers again. With AFTUNE_PCH they are read once for libraries
-# and once for executables. Users' and developers' builds go without, so that a file still has to include what it uses.
-option(AFTUNE_PCH "Precompile the headers that most files include" OFF)
+# Half of a build is reading the same headers again. With AFTUNE_PCH they are read once for libraries and tools and once
+# for tests. The preset "dev" goes without, so that a file still has to include what it uses. A sanitizer's build joins
+# the files of a library besides (AFTUNE_UNITY).
+option(AFTUNE_PCH "Precompile the headers that most files include" ON)
+option(AFTUNE_UNITY "Compile the files of a library several at a time" OFF)
 
 set(AFTUNE_PCH_HEADERS <algorithm> <cstdint> <functional> <map> <memory> <nlohmann/json.hpp> <optional> <set> <sstream>
                        <string> <string_view> <vector>)
 
-# For all libraries and executables of this folder and those below, but for what is compiled for one instruction set.
+# For the libraries of this folder and those below, but for what is compiled for one instruction set, and for tools.
 function(aftune_precompile folder)
   get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target IN LISTS targets)
     get_target_property(type ${target} TYPE)
-    if(type STREQUAL "STATIC_LIBRARY" AND NOT target STREQUAL "aftune_base" AND NOT target STREQUAL "aftune_kernels")
+    if(target MATCHES "^aftune_(base|kernels)$")
+      continue()
+    endif()
+    if(AFTUNE_PCH AND (type STREQUAL "STATIC_LIBRARY" OR target MATCHES "^aftune-.*-main$"))
       target_precompile_headers(${target} REUSE_FROM aftune_base)
-    elseif(type STREQUAL "EXECUTABLE" AND NOT target STREQUAL "aftune-key")
-      target_precompile_headers(${target} REUSE_FROM aftune-key)
+    endif()
+    if(AFTUNE_UNITY AND type STREQUAL "STATIC_LIBRARY" AND target MATCHES "^aftune_")
+      set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
     endif()
   endforeach()
   get_property(folders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
@@ -21,10 +27,3 @@ function(aftune_precompile folder)
     aftune_precompile(${below})
   endforeach()
 endfunction()
-
-# Whoever reads them must define what their owner does: aftune-key has the fewest definitions of all executables.
-if(AFTUNE_PCH AND TARGET aftune-key AND AFTUNE_TESTS)
-  target_precompile_headers(aftune_base PRIVATE ${AFTUNE_PCH_HEADERS})
-  target_precompile_headers(aftune-key PRIVATE ${AFTUNE_PCH_HEADERS})
-  aftune_precompile(${PROJECT_SOURCE_DIR})
-endif()

@@ -99,18 +99,6 @@ TEST(Evidence, ALogBesideItThatIsNotTheSealedOne) {
   EXPECT_THROW(audit::verify(options), Error);
 }
 
-TEST(Evidence, JobsDoNotChangeTheVerdict) {
-  const RecordedRun run = fresh_copy({.steps = 9});
-  const audit::Challenge challenge = challenge_of(run, kSample);
-  audit::VerifyOptions options = options_for(open_evidence(run, challenge), challenge);
-  const Json one = to_json(audit::verify(options));
-  for (const int jobs : {2, 3}) {
-    options.jobs = jobs;
-    options.threads = 3;
-    EXPECT_EQ(to_json(audit::verify(options)), one) << jobs;
-  }
-}
-
 TEST(Evidence, SomeOfItsCellsAreNotAllOfThem) {
   rows({10, 42});
   const RecordedRun run = fresh_copy({});

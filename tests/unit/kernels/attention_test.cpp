@@ -225,7 +225,7 @@ TEST(Attention, EveryHeadDimAndGrouping) {
 }
 
 TEST(Attention, ThreadsDecideNoBit) {
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : thread_counts()) {
     for (const bool causal : {true, false}) {
       expect_plain({2, 1, 2, {0, 600}, causal}, threads);
       expect_plain({4, 2, 5, {0, 70, 171}, causal}, threads);

@@ -76,7 +76,7 @@ TEST(FewRows, ThreadsDecideNoBit) {
   for (const Case& of : {Case{1, 700, 530, false}, Case{8, 290, 1100, true, 0}, Case{3, 1001, 96, false}}) {
     const Floats expected = plain(of);
     for (const Isa isa : usable_isas())
-      for (const int threads : {1, 2, 3})
+      for (const int threads : thread_counts())
         EXPECT_TRUE(same_bits(expected, few(of, isa, threads))) << name(isa) << ", " << threads << " threads";
   }
 }

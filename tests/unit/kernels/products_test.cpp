@@ -120,7 +120,7 @@ TEST(Products, ThreadsAndBandsDecideNoBit) {
   for (const Case& of : kCases) {
     const Floats expected = plain(of);
     for (const Isa isa : usable_isas())
-      for (const int threads : {1, 2, 3})
+      for (const int threads : thread_counts())
         for (const std::int64_t limit : {std::int64_t{1}, std::int64_t{1} << 24})
           EXPECT_TRUE(same_bits(expected, tiled(of, isa, threads, limit)))
               << name(isa) << ", " << threads << " threads, limit " << limit;

@@ -21,6 +21,15 @@ using Floats = std::vector<float>;
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+/// The numbers of threads that a test of threads has to try. A data race is one with any of them.
+inline std::vector<int> thread_counts() {
+#if defined(__SANITIZE_THREAD__)
+  return {3};
+#else
+  return {1, 2, 3};
+#endif
+}
+
 /// The instruction sets that this CPU and AFTUNE_ISA allow; the sets are ordered, each containing the one
 /// before.
 inline std::vector<Isa> usable_isas() {

@@ -1,0 +1,2 @@
+// Whose precompiled headers the tests take.
+int main() {}
