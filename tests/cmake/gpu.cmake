@@ -14,7 +14,8 @@ endfunction()
 
 if(Boost_FOUND)
   set(emulator ${CMAKE_CURRENT_SOURCE_DIR}/gpu/emulator)
-  add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/block.cpp ${emulator}/cuda_runtime.cpp)
+  add_library(cuda_emulator STATIC ${emulator}/emulator.cpp ${emulator}/block.cpp ${emulator}/cuda_runtime.cpp
+    ${emulator}/streams.cpp)
   target_include_directories(cuda_emulator PUBLIC ${emulator} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(cuda_emulator PRIVATE Boost::context Threads::Threads)
   if(AFTUNE_SANITIZE MATCHES "thread")
