@@ -102,9 +102,7 @@ cudaError_t cudaMalloc(void** memory, std::size_t size) {
 cudaError_t cudaMallocManaged(void** memory, std::size_t size, unsigned) {
   if (size == 0) return answer(cudaErrorInvalidValue);
   *memory = aftune::emulator::new_shared(size);
-  if (*memory == nullptr) return allocate(memory, size);
-  std::memset(*memory, 0xff, size);
-  return cudaSuccess;
+  return *memory == nullptr ? allocate(memory, size) : cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {
   if (!aftune::emulator::delete_shared(memory)) std::free(memory);

@@ -52,7 +52,8 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
 }
 
 /// From now on what is queued is done when somebody waits for it, and no sooner; until then the memory that
-/// host and device share cannot be written. False: at once again. Not thread-safe.
+/// host and device share cannot be written. False: at once again. Not thread-safe. A process that has
+/// AFTUNE_EMULATED_PUT_OFF in its environment starts so.
 void put_off(bool on);
 
 /// The device fails for good once it has been waited for `waits` times more; negative: it is well again. Not

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -28,7 +29,7 @@ bool is_within(const Blocks& blocks, const void* at) {
 
 struct Streams {
   std::recursive_mutex mutex;  // what runs may queue
-  bool off = false;
+  bool off = std::getenv("AFTUNE_EMULATED_PUT_OFF") != nullptr;
   std::set<CUstream_st*> all;
   Blocks shared, pinned;
   bool is_locked = false;        // the shared blocks
@@ -159,6 +160,7 @@ void* new_shared(std::size_t size) {
   void* const block =
       ::mmap(nullptr, pages(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) return nullptr;
+  std::memset(block, 0xff, size);  // NaN
   streams().shared[static_cast<const std::byte*>(block)] = size;
   return block;
 }
