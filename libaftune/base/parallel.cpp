@@ -76,7 +76,7 @@ QueuedCalls::QueuedCalls(const ThreadPool& pool) : accelerator_(pool.accelerator
 QueuedCalls::~QueuedCalls() {
   try {
     finish();
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     // Another error is on its way, of which this is the cause or a consequence.
   }
 }
