@@ -3,9 +3,6 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <iterator>
-#include <map>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -47,13 +44,18 @@ void require_shape(const AttentionShape& shape, std::int64_t documents) {
 
 class CudaDevice : public Device {
  public:
-  explicit CudaDevice(int index);
+  CudaDevice(int index, std::shared_ptr<TakenBlocks> blocks);
   ~CudaDevice() override;
 
   std::string name() const override { return name_; }
   void* take(std::size_t bytes) override;
   void give(void* block) noexcept override;
   bool holds(const void* at) const override;
+  void queue_calls(bool on) override;
+  void wait() override;
+  std::unique_ptr<Point> point() override;
+  std::unique_ptr<Accelerator> beside() override { return std::make_unique<CudaDevice>(index_, blocks_); }
+  void after(const Point& point) override;
   void copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
     run([&] { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "copy"); });
   }
@@ -80,7 +82,7 @@ class CudaDevice : public Device {
     run([&] {
       const std::int64_t chain[] = {0, depth};
       Factor& to = made(factor);
-      to.plan(stream_, n, 1, chain, group);
+      to.plan(queue_, n, 1, chain, group);
       quantise_i14_rows(stream_, to.depth(), depth, x, to.planes());
     });
   }
@@ -88,7 +90,7 @@ class CudaDevice : public Device {
                         const std::int64_t* chain_starts, const float* x, int group) override {
     run([&] {
       Factor& to = made(factor);
-      to.plan(stream_, n, chains, chain_starts, group);
+      to.plan(queue_, n, chains, chain_starts, group);
       quantise_i14_columns(stream_, to.depth(), x, to.planes());
     });
   }
@@ -288,21 +290,27 @@ class CudaDevice : public Device {
   }
 
  private:
-  /// Queues what body does and waits for it. Errors of a device are found when one waits for it.
+  /// Queues what body does, and waits for it unless calls are queued.
   template <class Body>
   void run(const Body& body) {
     check(cudaSetDevice(index_), "device");
     used_ = 0;
     body();
     check(cudaGetLastError(), "launch");
-    check(cudaStreamSynchronize(stream_), "run");
+    if (!queues_) queue_.wait();
+  }
+  /// The same, and the processor may read what it left.
+  template <class Body>
+  void run_to_end(const Body& body) {
+    run(body);
+    if (queues_) queue_.wait();
   }
 
   /// Whether body marks anything bad.
   template <class Body>
   bool marks(const Body& body) {
     std::uint32_t bad = 0;
-    run([&] {
+    run_to_end([&] {
       auto* const flag = scratch<std::uint32_t>(1);
       check(cudaMemsetAsync(flag, 0, sizeof(bad), stream_), "clear");
       body(flag);
@@ -328,16 +336,13 @@ class CudaDevice : public Device {
   T* scratch(std::int64_t count) {
     const std::size_t bytes = std::max<std::size_t>(static_cast<std::size_t>(count) * sizeof(T), 1);
     if (used_ == rooms_.size()) rooms_.push_back(std::make_unique<Room>());
-    return reinterpret_cast<T*>(rooms_[used_++]->at_least(bytes));
+    return reinterpret_cast<T*>(rooms_[used_++]->at_least(queue_, bytes));
   }
   /// A copy of a list there.
   template <class T>
   const T* upload(const T* from, std::int64_t count) {
     T* const to = scratch<T>(count);
-    if (count != 0)
-      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(T), cudaMemcpyHostToDevice,
-                            stream_),
-            "copy");
+    queue_.upload(to, from, static_cast<std::size_t>(count) * sizeof(T));
     return to;
   }
   template <class T>
@@ -347,20 +352,27 @@ class CudaDevice : public Device {
 
   const int index_;
   std::string model_, name_;
-  Stream stream_ = nullptr;
+  DeviceQueue queue_;
+  const Stream stream_ = queue_.stream();
+  bool queues_ = false;
   std::unique_ptr<Cublas> cublas_;
   std::vector<std::unique_ptr<Room>> rooms_;
   std::size_t used_ = 0;
-  mutable std::mutex mutex_;
-  std::map<const std::byte*, std::size_t> blocks_;  // taken
+  std::shared_ptr<TakenBlocks> blocks_;
 };
 
-CudaDevice::CudaDevice(int index) : index_(index) {
+/// The same index, and that device is this thread's from now on.
+int chosen(int index) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "no GPU can be used");
   if (index >= count)
     fail(Fault::kDevice, "cuda: there ", count == 1 ? "is 1 device" : cat("are ", count, " devices"));
   check(cudaSetDevice(index), "device");
+  return index;
+}
+
+CudaDevice::CudaDevice(int index, std::shared_ptr<TakenBlocks> blocks)
+    : index_(chosen(index)), blocks_(std::move(blocks)) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, index), "device");
   model_ = properties.name;
@@ -369,7 +381,6 @@ CudaDevice::CudaDevice(int index) : index_(index) {
   check(cudaDeviceGetAttribute(&reaches, cudaDevAttrConcurrentManagedAccess, index), "device");
   if (reaches == 0)
     fail(Fault::kDevice, "cuda: ", properties.name, ": the processor cannot read its memory while it works");
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
 }
 
 NativeMachine CudaDevice::native_machine() {
@@ -381,9 +392,27 @@ NativeMachine CudaDevice::native_machine() {
 }
 
 CudaDevice::~CudaDevice() {
-  rooms_.clear();
-  cublas_.reset();
-  cudaStreamDestroy(stream_);
+  cudaStreamSynchronize(stream_);
+}
+
+void CudaDevice::queue_calls(bool on) {
+  queues_ = on;
+  if (!on) wait();
+}
+
+std::unique_ptr<Accelerator::Point> CudaDevice::point() {
+  check(cudaSetDevice(index_), "device");
+  return std::make_unique<QueuePoint>(stream_);
+}
+
+void CudaDevice::after(const Point& point) {
+  check(cudaSetDevice(index_), "device");
+  check(cudaStreamWaitEvent(stream_, static_cast<const QueuePoint&>(point).event(), 0), "event");
+}
+
+void CudaDevice::wait() {
+  check(cudaSetDevice(index_), "device");
+  queue_.wait();
 }
 
 void* CudaDevice::take(std::size_t bytes) {
@@ -394,31 +423,23 @@ void* CudaDevice::take(std::size_t bytes) {
     return nullptr;
   }
   check(error, "memory");
-  const std::lock_guard lock(mutex_);
-  blocks_[static_cast<const std::byte*>(block)] = bytes;
+  blocks_->add(block, bytes);
   return block;
 }
 
 void CudaDevice::give(void* block) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    blocks_.erase(static_cast<const std::byte*>(block));
-  }
+  blocks_->remove(block);
+  cudaStreamSynchronize(stream_);  // what is queued may still use it
   cudaFree(block);
 }
 
 bool CudaDevice::holds(const void* at) const {
-  const auto* const byte = static_cast<const std::byte*>(at);
-  const std::lock_guard lock(mutex_);
-  const auto after = blocks_.upper_bound(byte);
-  if (after == blocks_.begin()) return false;
-  const auto block = std::prev(after);
-  return byte < block->first + block->second;
+  return blocks_->hold(at);
 }
 
 void CudaDevice::blake3_values(ByteView bytes, std::uint64_t counter, std::byte* cvs) {
   const auto pieces = static_cast<std::int64_t>(bytes.size() / kHashPiece);
-  run([&] {
+  run_to_end([&] {
     auto* const values = scratch<std::byte>(pieces * static_cast<std::int64_t>(kBlake3ValueBytes));
     cuda::blake3_values(stream_, bytes.data(), pieces, counter, values);
     check(cudaMemcpyAsync(cvs, values, static_cast<std::size_t>(pieces) * kBlake3ValueBytes,
@@ -429,7 +450,7 @@ void CudaDevice::blake3_values(ByteView bytes, std::uint64_t counter, std::byte*
 
 double CudaDevice::sum_squares(std::int64_t n, const float* x) {
   std::vector<float> partials(static_cast<std::size_t>((n + kPartial - 1) / kPartial));
-  run([&] {
+  run_to_end([&] {
     auto* const there = scratch<float>(std::ssize(partials));
     cuda::sum_squares(stream_, n, x, there);
     if (!partials.empty())
@@ -445,7 +466,7 @@ double CudaDevice::sum_squares(std::int64_t n, const float* x) {
 }  // namespace
 
 std::unique_ptr<Device> open_device(int index) {
-  return std::make_unique<CudaDevice>(index);
+  return std::make_unique<CudaDevice>(index, std::make_shared<TakenBlocks>());
 }
 
 }  // namespace aftune::kernels::cuda

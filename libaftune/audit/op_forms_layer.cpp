@@ -155,7 +155,7 @@ Form OpForms::rope() const {
             const std::vector<std::int32_t> positions = ints(in[0]);
             documents(positions);
             model::RopeTable table(config_);
-            table.cover(n);
+            table.cover(pool_, n);
             copy(in[1], out[0]);
             kernels::rope(pool_, n, width / dim, dim, positions.data(), table.cos(), table.sin(), inverse,
                           floats(out[0]));

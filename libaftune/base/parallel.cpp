@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+#include "base/accelerator.h"
 #include "base/error.h"
 
 namespace aftune {
@@ -62,6 +63,26 @@ ThreadPool::~ThreadPool() {
   }
   start_.notify_all();
   for (std::thread& t : workers_) t.join();
+}
+
+void ThreadPool::wait_for_accelerator() const {
+  if (accelerator_ != nullptr) accelerator_->wait();
+}
+
+QueuedCalls::QueuedCalls(const ThreadPool& pool) : accelerator_(pool.accelerator()) {
+  if (accelerator_ != nullptr) accelerator_->queue_calls(true);
+}
+
+QueuedCalls::~QueuedCalls() {
+  try {
+    finish();
+  } catch (const std::exception&) {
+    // Another error is on its way, of which this is the cause or a consequence.
+  }
+}
+
+void QueuedCalls::finish() {
+  if (Accelerator* const queues = std::exchange(accelerator_, nullptr)) queues->queue_calls(false);
 }
 
 // Called and left with the lock held; tasks are few and large, so one lock per task costs nothing.

@@ -42,6 +42,9 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
   /// What computes in place of the threads where it can (kernels::device_of); null if nothing does.
   Accelerator* accelerator() const { return accelerator_; }
+  /// Returns when the accelerator, if any, has done what it was given: before the processor reads or writes
+  /// tensors.
+  void wait_for_accelerator() const;
   /// Runs task(0) ... task(count - 1), each once, in any order; returns when all are done. The first
   /// exception is rethrown here. Must not be called from inside a task, nor from two threads at once.
   void run(std::int64_t count, TaskRef task);
@@ -62,6 +65,21 @@ class ThreadPool {
   bool stop_ = false;
   std::exception_ptr error_;
   std::vector<std::thread> workers_;
+};
+
+/// While it lives, the pool's accelerator, if any, queues its calls (Accelerator::queue_calls).
+class QueuedCalls {
+ public:
+  explicit QueuedCalls(const ThreadPool& pool);
+  QueuedCalls(const QueuedCalls&) = delete;
+  QueuedCalls& operator=(const QueuedCalls&) = delete;
+  /// Waits as finish() does, but cannot say what went wrong.
+  ~QueuedCalls();
+  /// Waits for all of them, and ends that.
+  void finish();
+
+ private:
+  Accelerator* accelerator_;
 };
 
 /// Aborts unless this thread rounds to nearest even and neither flushes nor ignores subnormals.

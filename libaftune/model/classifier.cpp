@@ -134,6 +134,7 @@ std::vector<double> Classifier::losses(const Parameter& weight, const Pooled& po
              kernels::cross_entropy(with_.pool, logits.rows, logits.cols, logits.data(), pooled.labels.data(),
                                     inv_predicted, learn, loss.data());
            });
+  with_.pool.wait_for_accelerator();
   std::vector<double> sums;
   for (std::int64_t i = 0; i < logits.rows; ++i) {
     double& sum = sums.emplace_back();

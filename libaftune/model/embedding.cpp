@@ -24,6 +24,7 @@ Matrix Lookup::forward(const Parameter& table, const std::vector<std::int32_t>& 
   AFTUNE_CHECK(std::all_of(ids.begin(), ids.end(), [=](auto id) { return id >= 0 && id < entries; }));
   Matrix x(n, width);
   if (!table.narrow.empty()) {
+    with_.pool.wait_for_accelerator();
     narrow_rows(table, ids, x);
     return x;
   }

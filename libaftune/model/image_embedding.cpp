@@ -53,6 +53,7 @@ Matrix ImageEmbedding::patches_of(const Parameter& weight, const data::Rows& row
   AFTUNE_CHECK(std::ssize(rows.pixels) == images * shape_.pixels());
   // Where a device reaches them.
   Matrix pixels(images, shape_.pixels()), patches(images * shape_.patches(), shape_.patch_width());
+  with_.pool.wait_for_accelerator();
   std::memcpy(pixels.data(), rows.pixels.data(), pixels.bytes().size());
   observed(with_.ops, {OpKind::kPatches, weight.spec.name, rows.size()}, {pixels.bytes()}, {patches.bytes()},
            [&] { kernels::patches(with_.pool, shape_, images, pixels.data(), patches.data()); });

@@ -117,7 +117,7 @@ Matrix LlamaLayer::infer(const LayerTensors& p, const data::Rows& rows, Matrix x
 
 void LlamaLayer::queries_keys_values(const LayerTensors& p, const data::Rows& rows, LlamaActivations& keep) {
   if (!rows.positions.empty())
-    rope_.cover(1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
+    rope_.cover(with_.pool, 1 + *std::max_element(rows.positions.begin(), rows.positions.end()));
   Matrix &q = keep.attention.q, &k = keep.attention.k;
   keep.attention_norm = norm_.forward(&p.base[input_norm_], keep.input, keep.input_norm);
   {

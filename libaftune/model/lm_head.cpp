@@ -69,6 +69,7 @@ void LmHead::run_chunk(const Pass& pass, const Chunk& chunk, Matrix& d_normed,
              kernels::cross_entropy(with_.pool, x.rows, logits.cols, logits.data(), chunk.labels.data(),
                                     pass.inv_predicted, pass.learn, loss.data());
            });
+  with_.pool.wait_for_accelerator();
   for (std::size_t r = 0; r + 1 < chunk.row_starts.size(); ++r) {
     const std::int64_t first = chunk.row_starts[r], count = chunk.row_starts[r + 1] - first;
     double& sum = row_losses.emplace_back();

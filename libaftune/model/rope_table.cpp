@@ -25,11 +25,12 @@ kernels::RopeParameters parameters(const Config& config) {
 
 RopeTable::RopeTable(const Config& config) : config_(config) {}
 
-void RopeTable::cover(std::int64_t positions) {
+void RopeTable::cover(const ThreadPool& pool, std::int64_t positions) {
   if (positions <= positions_) return;
   positions_ = std::max(positions, 2 * positions_);
   cos_ = Buffer(positions_ * config_.head_dim / 2);
   sin_ = Buffer(positions_ * config_.head_dim / 2);
+  pool.wait_for_accelerator();
   kernels::rope_table(parameters(config_), positions_, cos_.data(), sin_.data());
 }
 

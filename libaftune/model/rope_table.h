@@ -14,7 +14,7 @@ class RopeTable {
   explicit RopeTable(const Config& config);
 
   /// Makes the table hold at least `positions` positions.
-  void cover(std::int64_t positions);
+  void cover(const ThreadPool& pool, std::int64_t positions);
   std::int64_t positions() const { return positions_; }
   const float* cos() const { return cos_.data(); }
   const float* sin() const { return sin_.data(); }

@@ -88,6 +88,7 @@ Buffer widen(ThreadPool& pool, const Narrow& values) {
   constexpr std::size_t kPiece = std::size_t{1} << 19;  // bytes
   const ByteView all(values.bytes);
   Buffer out(static_cast<std::int64_t>(all.size() / 2));
+  pool.wait_for_accelerator();
   pool.run(static_cast<std::int64_t>((all.size() + kPiece - 1) / kPiece), [&](std::int64_t i) {
     const std::size_t from = static_cast<std::size_t>(i) * kPiece;
     widen(values.dtype, all.subspan(from, std::min(kPiece, all.size() - from)), out.data() + from / 2);

@@ -50,6 +50,7 @@ void Engine::run_rows(const data::Rows& rows, StepObserver* observer, std::vecto
 
 StepResult Engine::step(std::int64_t step, double lr, std::int64_t predicted, const data::Rows& batch,
                         std::int64_t micro_batch, StepObserver* observer) {
+  QueuedCalls queued(*options_.pool);
   for (const auto& block : blocks_) block->begin_step({step, lr, predicted});
   std::vector<double> row_losses;
   each_micro_batch(batch, micro_batch, [&](const data::Rows& rows) { run_rows(rows, observer, row_losses); });
@@ -65,10 +66,12 @@ StepResult Engine::step(std::int64_t step, double lr, std::int64_t predicted, co
   result.clip = optim::clip_scale(options_.recipe, result.norm);
   if (observer != nullptr) observer->before_update();
   for (const auto& block : blocks_) block->update(result.clip);
+  queued.finish();
   return result;
 }
 
 float Engine::evaluate(const data::Rows& rows, std::int64_t micro_batch) {
+  QueuedCalls queued(*options_.pool);
   std::vector<double> row_losses;
   std::int64_t predicted = 0;
   for (const std::int32_t label : rows.labels) predicted += label == data::kNoLabel ? 0 : 1;
@@ -80,6 +83,7 @@ float Engine::evaluate(const data::Rows& rows, std::int64_t micro_batch) {
       row_losses.insert(row_losses.end(), out.row_losses.begin(), out.row_losses.end());
     }
   });
+  queued.finish();
   const float loss = mean_loss(row_losses, predicted);
   if (!std::isfinite(loss)) fail(Fault::kUsage, "evaluation: non-finite loss");
   return loss;

@@ -74,6 +74,7 @@ void Snapshot::keep(ThreadPool& pool) {
     pool.run(std::ssize(waiting), copy_one);
   else  // one after the other: it is fast enough alone
     for (std::int64_t i = 0; i < std::ssize(waiting); ++i) copy_one(i);
+  pool.wait_for_accelerator();
   std::unique_lock lock(mutex_);
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     if (waiting[i]->written) continue;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "hash/blake3.h"
@@ -7,10 +8,14 @@
 
 namespace aftune::train {
 
-/// Digests the boundary tensors of one step as their rows come, and keeps their bytes if asked to.
+/// Digests the boundary tensors of one step as their rows come, and keeps their bytes if asked to. With an
+/// accelerator that goes on beside the computing, from copies.
 class StepDigests {
  public:
   StepDigests(int boundaries, bool keep, ThreadPool& pool);
+  StepDigests(const StepDigests&) = delete;
+  StepDigests& operator=(const StepDigests&) = delete;
+  ~StepDigests();
 
   void activation(int boundary, const Matrix& rows) { take(activations_, boundary, rows); }
   void gradient(int boundary, const Matrix& rows) { take(gradients_, boundary, rows); }
@@ -23,15 +28,19 @@ class StepDigests {
     std::int64_t rows = 0;
     std::int64_t cols = 0;
   };
-  std::vector<Boundary>& activations() { return activations_; }
-  std::vector<Boundary>& gradients() { return gradients_; }
+  /// Of all rows that came.
+  std::vector<Boundary>& activations() { return whole(activations_); }
+  std::vector<Boundary>& gradients() { return whole(gradients_); }
 
  private:
+  struct Beside;
+  std::vector<Boundary>& whole(std::vector<Boundary>& list);
   void take(std::vector<Boundary>& boundaries, int boundary, const Matrix& rows);
 
   bool keep_;
   ThreadPool& pool_;
   std::vector<Boundary> activations_, gradients_;
+  std::unique_ptr<Beside> beside_;  // last: its thread must stop before the rest goes
 };
 
 /// Digests of the boundaries, each of which must have had exactly `tokens` rows.

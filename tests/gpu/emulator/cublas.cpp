@@ -6,9 +6,19 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <utility>
+
+#include "gpu/emulator/streams.h"
 
 struct cublasContext {
   bool has_stream = false, has_workspace = false;
+  CUstream_st* stream = nullptr;
+
+  void queue(std::function<void()> work) const {
+    if (stream == nullptr) return work();
+    stream->queue(stream, std::move(work));
+  }
 };
 
 namespace {
@@ -87,8 +97,9 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
   delete handle;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t) {
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   handle->has_stream = true;
+  handle->stream = stream;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t mode) {
@@ -128,15 +139,18 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cub
     if (a_type != CUDA_R_8I || b_type != CUDA_R_8I || c_type != CUDA_R_32I ||
         !integers_supported(transa, transb, m, k, alpha, a, lda, b, ldb, beta, c, ldc))
       return CUBLAS_STATUS_NOT_SUPPORTED;
-    multiply_integers(m, n, k, *static_cast<const std::int32_t*>(alpha), static_cast<const std::int8_t*>(a),
-                      lda, static_cast<const std::int8_t*>(b), ldb, *static_cast<const std::int32_t*>(beta),
-                      static_cast<std::int32_t*>(c), ldc);
+    handle->queue([=, by = *static_cast<const std::int32_t*>(alpha),
+                   keep = *static_cast<const std::int32_t*>(beta)] {
+      multiply_integers(m, n, k, by, static_cast<const std::int8_t*>(a), lda,
+                        static_cast<const std::int8_t*>(b), ldb, keep, static_cast<std::int32_t*>(c), ldc);
+    });
     return CUBLAS_STATUS_SUCCESS;
   }
   if (compute != CUBLAS_COMPUTE_32F || a_type != CUDA_R_16BF || b_type != CUDA_R_16BF || c_type != CUDA_R_32F)
     return CUBLAS_STATUS_NOT_SUPPORTED;
-  multiply_bf16(transa, transb, m, n, k, *static_cast<const float*>(alpha),
-                static_cast<const std::uint16_t*>(a), lda, static_cast<const std::uint16_t*>(b), ldb,
-                *static_cast<const float*>(beta), static_cast<float*>(c), ldc);
+  handle->queue([=, by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta)] {
+    multiply_bf16(transa, transb, m, n, k, by, static_cast<const std::uint16_t*>(a), lda,
+                  static_cast<const std::uint16_t*>(b), ldb, keep, static_cast<float*>(c), ldc);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -1,15 +1,19 @@
-// The runtime of the emulated device: everything is done at once, in host memory.
+// The runtime of the emulated device: everything is done in host memory, at once or when it is waited for.
 
 #include "gpu/emulator/cuda_runtime.h"
 
+#include <atomic>
 #include <cstdlib>
+#include <vector>
 
-struct CUstream_st {};
+#include "gpu/emulator/streams.h"
 
 namespace {
 
+using aftune::emulator::queue;
+
 thread_local cudaError_t last_error = cudaSuccess;
-int waits_left = -1;  // until the device fails; negative: it does not
+std::atomic<int> waits_left = -1;  // until the device fails; negative: it does not
 
 cudaError_t answer(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
@@ -66,6 +70,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return answer(cudaErrorInvalidValue);
 }
 cudaError_t cudaDeviceSynchronize() {
+  aftune::emulator::finish_all();
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
@@ -95,9 +100,21 @@ cudaError_t cudaMalloc(void** memory, std::size_t size) {
   return allocate(memory, size);
 }
 cudaError_t cudaMallocManaged(void** memory, std::size_t size, unsigned) {
-  return size == 0 ? answer(cudaErrorInvalidValue) : allocate(memory, size);
+  if (size == 0) return answer(cudaErrorInvalidValue);
+  *memory = aftune::emulator::new_shared(size);
+  return *memory == nullptr ? allocate(memory, size) : cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {
+  if (!aftune::emulator::delete_shared(memory)) std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** memory, std::size_t size) {
+  const cudaError_t error = allocate(memory, size);
+  if (error == cudaSuccess && *memory != nullptr) aftune::emulator::note_pinned(*memory, size);
+  return error;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  aftune::emulator::forget_pinned(memory);
   std::free(memory);
   return cudaSuccess;
 }
@@ -105,28 +122,73 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyK
   if (size != 0) std::memmove(to, from, size);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size, cudaMemcpyKind kind, cudaStream_t) {
-  return cudaMemcpy(to, from, size, kind);
+// As CUDA has it for memory that is not pinned: what is copied from there is read before the call returns,
+// and what is copied there is there when it returns.
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  if (!aftune::emulator::puts_off(stream)) return cudaMemcpy(to, from, size, kind);
+  if (kind == cudaMemcpyHostToDevice && !aftune::emulator::is_pinned(from)) {
+    const auto* const bytes = static_cast<const std::byte*>(from);
+    queue(stream, [to, kind, kept = std::vector<std::byte>(bytes, bytes + size)] {
+      cudaMemcpy(to, kept.data(), kept.size(), kind);
+    });
+    return cudaSuccess;
+  }
+  queue(stream, [=] { cudaMemcpy(to, from, size, kind); });
+  const bool is_deferred = kind == cudaMemcpyDeviceToHost ? aftune::emulator::is_pinned(to)
+                           : kind == cudaMemcpyDefault
+                               ? aftune::emulator::is_shared(to) && aftune::emulator::is_shared(from)
+                               : true;
+  if (!is_deferred) aftune::emulator::finish(stream);
+  return cudaSuccess;
 }
 cudaError_t cudaMemset(void* memory, int value, std::size_t size) {
   if (size != 0) std::memset(memory, value, size);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t size, cudaStream_t) {
-  return cudaMemset(memory, value, size);
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t size, cudaStream_t stream) {
+  queue(stream, [=] { cudaMemset(memory, value, size); });
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st;
+  *stream = aftune::emulator::new_stream();
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete stream;
+  aftune::emulator::delete_stream(stream);
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  if (waits_left < 0) return cudaSuccess;
-  return answer(waits_left-- > 0 ? cudaSuccess : (waits_left = 0, cudaErrorLaunchFailure));
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (waits_left == 0) {
+    aftune::emulator::drop_all();
+    return answer(cudaErrorLaunchFailure);
+  }
+  if (waits_left > 0) --waits_left;
+  aftune::emulator::finish(stream);
+  return cudaSuccess;
+}
+
+struct CUevent_st {
+  CUstream_st* stream = nullptr;
+  std::uint64_t place = 0;
+};
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  *event = {stream, aftune::emulator::place_in(stream)};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  queue(stream, [of = *event] { aftune::emulator::finish(of.stream, of.place); });
+  return cudaSuccess;
 }
 
 void aftune::emulator::fail_after(int waits) {

@@ -1,7 +1,7 @@
 #pragma once
 
 // CUDA's language and runtime as far as kernels/cuda and its callers use them, for a C++ compiler. Device
-// memory is host memory; everything queued is done before the call returns.
+// memory is host memory; everything queued is done before the call returns, unless it is put off.
 
 #include <cstddef>
 #include <cstdint>
@@ -33,21 +33,28 @@ inline Site site(const Where& where) {
 }
 
 template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, CUstream_st*,
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, CUstream_st* stream,
             const Arguments&... arguments) {
   struct Call {
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> arguments;
   };
-  const Call call{kernel, std::tuple<Parameters...>(arguments...)};
-  run(
-      grid, block, shared, reinterpret_cast<const void*>(kernel),
-      [](const void* of) {
-        const Call& own = *static_cast<const Call*>(of);
-        std::apply(own.kernel, own.arguments);
-      },
-      &call);
+  if (!may_launch(grid, block, shared, reinterpret_cast<const void*>(kernel))) return;
+  queue(stream, [=, call = Call{kernel, std::tuple<Parameters...>(arguments...)}] {
+    run(
+        grid, block, shared,
+        [](const void* of) {
+          const Call& own = *static_cast<const Call*>(of);
+          std::apply(own.kernel, own.arguments);
+        },
+        &call);
+  });
 }
+
+/// From now on what is queued is done when somebody waits for it, and no sooner; until then the memory that
+/// host and device share cannot be written. False: at once again. Not thread-safe. A process that has
+/// AFTUNE_EMULATED_PUT_OFF in its environment starts so.
+void put_off(bool on);
 
 /// The device fails for good once it has been waited for `waits` times more; negative: it is well again. Not
 /// thread-safe.
@@ -129,13 +136,14 @@ enum cudaDeviceAttr {
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 using cudaStream_t = CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
 struct cudaDeviceProp {
   char name[256];
   std::size_t totalGlobalMem;
   int major, minor, multiProcessorCount;
 };
 
-constexpr unsigned cudaStreamNonBlocking = 1, cudaMemAttachGlobal = 1;
+constexpr unsigned cudaStreamNonBlocking = 1, cudaMemAttachGlobal = 1, cudaEventDisableTiming = 2;
 
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
@@ -156,6 +164,8 @@ cudaError_t cudaMallocManaged(T** memory, std::size_t size, unsigned flags = cud
   return cudaMallocManaged(reinterpret_cast<void**>(memory), size, flags);
 }
 cudaError_t cudaFree(void* memory);
+cudaError_t cudaMallocHost(void** memory, std::size_t size);
+cudaError_t cudaFreeHost(void* memory);
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyKind kind);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size, cudaMemcpyKind kind,
                             cudaStream_t stream = nullptr);
@@ -165,6 +175,10 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t size, cudaStrea
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
 
 template <class Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int value) {

@@ -61,14 +61,16 @@ void check_launch(dim3 grid, dim3 block, std::size_t shared, const void* kernel)
 
 }  // namespace
 
-void run(dim3 grid, dim3 size, std::size_t shared, const void* kernel, Entry entry, const void* arguments) {
+bool may_launch(dim3 grid, dim3 block, std::size_t shared, const void* kernel) {
+  const std::lock_guard lock(machine().mutex);
+  check_launch(grid, block, shared, kernel);
+  if (!machine().has_code) machine().refused = true;
+  return machine().has_code;
+}
+
+void run(dim3 grid, dim3 size, std::size_t shared, Entry entry, const void* arguments) {
   Machine& m = machine();
   const std::lock_guard lock(m.mutex);
-  check_launch(grid, size, shared, kernel);
-  if (!m.has_code) {
-    m.refused = true;
-    return;
-  }
   gridDim = grid;
   blockDim = size;
   ++m.totals.launches;

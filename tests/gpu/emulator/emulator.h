@@ -8,10 +8,11 @@
 // within a block and between blocks.
 //
 // Not emulated: that threads of a warp run in step, memory visibility below a barrier, the limits of
-// registers, streams that overlap. Launches happen at once, in the order of the calls.
+// registers. What is queued happens at once, in the order of the calls, or is put off until it is waited for.
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 
 #include "gpu/emulator/vector_types.h"
@@ -49,8 +50,13 @@ Totals totals();
 // --- What the kernels' side calls; see cuda_runtime.h.
 
 using Entry = void (*)(const void* arguments);
-/// entry(arguments) in every thread of the grid. `kernel` is who may have asked for more shared memory.
-void run(dim3 grid, dim3 block, std::size_t shared, const void* kernel, Entry entry, const void* arguments);
+/// Whether there is code of it; throws Fault for a launch that no GPU takes. `kernel` is who may have asked
+/// for more shared memory.
+bool may_launch(dim3 grid, dim3 block, std::size_t shared, const void* kernel);
+/// Does it, or puts it off.
+void queue(CUstream_st* stream, std::function<void()> work);
+/// entry(arguments) in every thread of the grid.
+void run(dim3 grid, dim3 block, std::size_t shared, Entry entry, const void* arguments);
 /// cudaFuncSetAttribute of the most dynamic shared memory.
 bool allow_shared(const void* kernel, std::size_t bytes);
 
