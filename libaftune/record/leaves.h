@@ -40,13 +40,13 @@ struct NativeMachine {
 inline constexpr std::string_view kNativeProfile = "native";
 
 struct Manifest {
-  std::string run;       ///< 16 bytes as 32 hex digits
-  std::int64_t created;  ///< unix seconds
-  std::string software;  ///< "aftune 0.1.0"
-  std::string nonce;     ///< the client's, hex; empty if none
-  std::string config;    ///< config.json verbatim
-  TensorList base;       ///< base tensors as on disk; for --init the digests of state 0
-  Digest tokenizer;      ///< BLAKE3 of tokenizer.json; of "" when rows are already tokens
+  std::string run;           ///< 16 bytes as 32 hex digits
+  std::int64_t created = 0;  ///< unix seconds
+  std::string software;      ///< "aftune 0.1.0"
+  std::string nonce;         ///< the client's, hex; empty if none
+  std::string config;        ///< config.json verbatim
+  TensorList base;           ///< base tensors as on disk; for --init the digests of state 0
+  Digest tokenizer;          ///< BLAKE3 of tokenizer.json; of "" when rows are already tokens
   /// Of a run on images, in the place of the tokenizer.
   std::optional<Normalisation> images;
   std::string template_;  ///< the chat template verbatim, or ""

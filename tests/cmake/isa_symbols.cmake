@@ -11,7 +11,7 @@ endforeach()
 # The check itself must see a leak: the objects of other modules define symbols outside such a namespace.
 if(targets)
   add_test(NAME isa_symbols.sees_a_leak
-    COMMAND ${Python3_EXECUTABLE} ${check} ${CMAKE_NM} scalar $<TARGET_OBJECTS:aftune_base>
+    COMMAND ${Python3_EXECUTABLE} ${check} ${CMAKE_NM} scalar $<TARGET_OBJECTS:aftune_hash>
     COMMAND_EXPAND_LISTS)
   set_tests_properties(isa_symbols.sees_a_leak PROPERTIES PASS_REGULAR_EXPRESSION "defines outside namespace scalar")
 endif()
