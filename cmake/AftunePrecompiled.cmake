@@ -1,6 +1,6 @@
 # Half of a build is reading the same headers again. With AFTUNE_PCH they are read once for libraries and tools and once
-# for tests. The preset "dev" goes without, so that a file still has to include what it uses. A sanitizer's build joins
-# the files of a library besides (AFTUNE_UNITY).
+# for tests. The preset "dev" goes without, so that a file still has to include what it uses. Builds that only tests run,
+# with a sanitizer or for another processor, join the files of a library besides (AFTUNE_UNITY).
 option(AFTUNE_PCH "Precompile the headers that most files include" ON)
 option(AFTUNE_UNITY "Compile the files of a library several at a time" OFF)
 
