@@ -21,9 +21,10 @@ using Floats = std::vector<float>;
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// The numbers of threads that a test of threads has to try. A data race is one with any of them.
+/// The numbers of threads that a test of threads has to try. What a sanitizer finds it
+/// finds with any of them.
 inline std::vector<int> thread_counts() {
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   return {3};
 #else
   return {1, 2, 3};
