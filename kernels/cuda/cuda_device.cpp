@@ -431,6 +431,7 @@ void CudaDevice::give(void* block) noexcept {
   blocks_->remove(block);
   cudaStreamSynchronize(stream_);  // what is queued may still use it
   cudaFree(block);
+  cudaGetLastError();  // whoever waits next is told of a device that is lost, and not whoever launches
 }
 
 bool CudaDevice::holds(const void* at) const {
