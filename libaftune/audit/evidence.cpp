@@ -147,7 +147,7 @@ EvidenceIndex parse_evidence_index(std::string_view text) {
   Fields fields(json, "evidence");
   if (fields.text("type", 64) != "aftune-evidence/1") fail(Fault::kEvidence, "not evidence of this version");
   EvidenceIndex index;
-  index.note = fields.text("note", std::size_t{1} << 16);
+  index.note = fields.text("note", seal::kMaxNoteBytes);
   index.challenge = fields.digest("challenge");
   index.cells = ascending(fields.array("cells"), cell_from_json, [](const Cell& c) { return c; });
   index.leaves =

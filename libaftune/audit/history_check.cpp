@@ -8,8 +8,6 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
-
 // Of a note that `key` signed; `problem` is filled if it did not.
 seal::Checkpoint signed_checkpoint(std::string_view text, const seal::PublicKey& key, std::string& problem) {
   const seal::Note note = seal::Note::parse(text);
@@ -115,7 +113,7 @@ void History::check_notes(const Sealed& sealed, Findings& findings) {
 void History::check_proof(const Sealed& sealed, Findings& findings) {
   const std::string where = "consistency";
   try {
-    const auto body = seal::ConsistencyProof::parse(read_file(*options_.consistency, kMaxProofBytes));
+    const auto body = seal::ConsistencyProof::parse(read_file(*options_.consistency, seal::kMaxProofBytes));
     std::string problem;
     const seal::Checkpoint stated = signed_checkpoint(body.note, options_.key, problem);
     if (problem.empty()) hold_against({where, stated}, sealed, findings);

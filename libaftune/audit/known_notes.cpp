@@ -63,7 +63,7 @@ std::optional<KnownNote> next_entry(std::string_view& rest) {
   if (end == rest.npos || !line.starts_with(kEntry))
     fail(Fault::kEvidence, "no \"note\" line where one must be");
   const std::uint64_t size = seal::decimal_from_text(line.substr(kEntry.size()), "a note's size");
-  if (size > std::uint64_t{1} << 16) fail(Fault::kEvidence, "a note of ", size, " bytes");
+  if (size > seal::kMaxNoteBytes) fail(Fault::kEvidence, "a note of ", size, " bytes");
   std::string_view text = rest.substr(end + 1);
   if (text.size() < size) return std::nullopt;
   text = text.substr(0, size);

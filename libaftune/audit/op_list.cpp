@@ -159,7 +159,7 @@ OpList parse_op_list(std::string_view text) {
   list.cell = cells_from_json(Json::array({fields.array("cell")})).front();
   for (const Json& entry : fields.array("ops")) list.entries.push_back(entry_from(entry));
   if (list.entries.empty()) fail(Fault::kEvidence, "an op list without operations");
-  list.signature = fields.text("signature", std::size_t{1} << 16);
+  list.signature = fields.text("signature", seal::kMaxNoteBytes);
   fields.done();
   return list;
 }

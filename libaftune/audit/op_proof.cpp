@@ -178,11 +178,11 @@ OpProof parse_op_proof(std::string_view text) {
   Fields fields(json, "proof");
   if (fields.text("type", 64) != "aftune-proof/1") fail(Fault::kEvidence, "not a proof of this version");
   OpProof proof;
-  proof.note = fields.text("note", std::size_t{1} << 16);
+  proof.note = fields.text("note", seal::kMaxNoteBytes);
   proof.head.cell = cells_from_json(Json::array({fields.array("cell")})).front();
   proof.head.count = fields.integer("count", 1);
   proof.head.root = fields.digest("root");
-  proof.signature = fields.text("signature", std::size_t{1} << 16);
+  proof.signature = fields.text("signature", seal::kMaxNoteBytes);
   proof.index = fields.integer("index", 0);
   proof.entry = fields.text("op", std::size_t{8} << 20);
   const std::size_t length = fields.array("path").size();

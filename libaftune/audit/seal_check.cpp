@@ -11,7 +11,6 @@
 namespace aftune::audit {
 namespace {
 
-constexpr std::uint64_t kMaxProofBytes = std::uint64_t{128} << 10;
 constexpr std::uint64_t kMaxHashBytes = std::uint64_t{1} << 32;
 
 bool is_there(const fs::path& path) {
@@ -167,7 +166,7 @@ void check_manifest_proof(const trace::Layout& layout, const Sealed& sealed, con
   const fs::path path = layout.manifest_proof();
   if (!is_there(path)) return;
   read_of_trace(path, findings, [&] {
-    const auto proof = seal::LeafProof::parse(read_file(path, kMaxProofBytes, Links::kRefuse));
+    const auto proof = seal::LeafProof::parse(read_file(path, seal::kMaxProofBytes, Links::kRefuse));
     const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(proof.note).text);
     const bool proves =
         proof.index == 0 && checkpoint.origin == sealed.checkpoint.origin && extends(tree, checkpoint) &&

@@ -12,6 +12,8 @@ namespace aftune::seal {
 
 /// Of a signed note. Files that hold one are read up to here.
 inline constexpr std::size_t kMaxNoteBytes = std::size_t{64} << 10;
+/// Of a file with a proof and the note that it is of.
+inline constexpr std::size_t kMaxProofBytes = 2 * kMaxNoteBytes;
 
 /// One signature line of a C2SP signed note.
 struct NoteSignature {

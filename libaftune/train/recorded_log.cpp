@@ -34,7 +34,7 @@ RecordedLog::RecordedLog(const trace::Layout& layout) : path_(layout.log()) {
 
 void RecordedLog::check_extends(const fs::path& checkpoint) const {
   within(checkpoint.native(), [&] {
-    const std::string text = read_file(checkpoint, std::uint64_t{1} << 16, Links::kRefuse);
+    const std::string text = read_file(checkpoint, seal::kMaxNoteBytes, Links::kRefuse);
     const seal::Note note = seal::Note::parse(text);
     const seal::Checkpoint sealed = seal::Checkpoint::parse(note.text);
     check_origin(note, sealed.origin);
