@@ -1,5 +1,6 @@
 #include "audit/block_state.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <exception>
@@ -13,6 +14,9 @@
 
 namespace aftune::audit {
 namespace {
+
+// Of a tensor that is read: a few chunks of a stored one, and few enough that every thread gets its part.
+constexpr std::int64_t kPieceElements = std::int64_t{1} << 20;
 
 // Calls visit(spec, buffer) for each parameter and then its moments.
 template <class Visit>
@@ -60,15 +64,26 @@ std::string expected_found(const Digest& expected, const Digest& found) {
 
 void load_state(const LogView& log, TensorSource& source, model::LayerBlock& block, std::int64_t s,
                 ThreadPool& pool) {
-  std::vector<std::pair<TensorSpec, Buffer*>> tensors;
-  each_tensor(log, block,
-              [&](const TensorSpec& spec, Buffer& buffer) { tensors.emplace_back(spec, &buffer); });
+  struct Piece {
+    TensorSpec spec;
+    Buffer* tensor;
+    std::int64_t first;
+  };
+  std::vector<Piece> pieces;
+  each_tensor(log, block, [&](const TensorSpec& spec, Buffer& buffer) {
+    for (std::int64_t first = 0; first < buffer.size(); first += kPieceElements)
+      pieces.push_back({spec, &buffer, first});
+  });
   // Which of several reasons is given must not depend on which thread comes first.
-  std::vector<std::exception_ptr> refusals(tensors.size());
-  pool.run(std::ssize(tensors), [&](std::int64_t i) {
+  std::vector<std::exception_ptr> refusals(pieces.size());
+  pool.run(std::ssize(pieces), [&](std::int64_t i) {
     const auto at = static_cast<std::size_t>(i);
+    const auto& [spec, tensor, first] = pieces[at];
     try {
-      source.read_state(s, tensors[at].first, tensors[at].second->mutable_bytes());
+      const std::int64_t count = std::min(kPieceElements, tensor->size() - first);
+      source.read_state(s, spec, first,
+                        tensor->mutable_bytes().subspan(static_cast<std::size_t>(first) * sizeof(float),
+                                                        static_cast<std::size_t>(count) * sizeof(float)));
     } catch (...) {
       refusals[at] = std::current_exception();
     }
@@ -156,7 +171,7 @@ std::optional<std::string> state_difference(const LogView& log, TensorSource& so
     each_tensor(log, block, [&](const TensorSpec& spec, const Buffer& buffer) {
       if (difference) return;
       Buffer recorded(buffer.size());
-      source.read_state(s, spec, recorded.mutable_bytes());
+      source.read_state(s, spec, 0, recorded.mutable_bytes());
       const auto count = static_cast<std::size_t>(buffer.size());
       const auto found = first_difference(spec.shape, {buffer.data(), count}, {recorded.data(), count});
       if (found) difference = cat(spec.name, " ", *found);

@@ -144,8 +144,10 @@ void EvidenceFile::read_final(const TensorSpec& spec, std::span<std::byte> out) 
   read_tensor(evidence_final_dataset(spec.name), spec, out);
 }
 
-void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {
-  read_tensor(evidence_state_dataset(s, spec.name), spec, out);
+void EvidenceFile::read_state(std::int64_t s, const TensorSpec& spec, std::int64_t first,
+                              std::span<std::byte> out) {
+  const std::string dataset = evidence_state_dataset(s, spec.name);
+  reading(dataset, [&] { reader_.read_part(dataset, spec.dtype, spec.shape, first, out); });
 }
 
 void EvidenceFile::read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens,

@@ -51,7 +51,8 @@ class EvidenceFile : public TensorSource {
   bool holds_cells() const override { return true; }
   bool has_state(std::int64_t s) override;
   bool has_boundaries(std::int64_t s) override;
-  void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) override;
+  void read_state(std::int64_t s, const TensorSpec& spec, std::int64_t first,
+                  std::span<std::byte> out) override;
   void read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens, std::int64_t first,
                      Matrix& out) override;
   std::vector<std::int32_t> read_ints(std::int64_t t, const std::string& what,

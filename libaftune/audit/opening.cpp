@@ -75,7 +75,7 @@ class Opener {
     check_final_params(
         log_,
         [&](const TensorSpec& spec, std::span<std::byte> out) {
-          source_.read_state(last, spec, out);
+          source_.read_state(last, spec, 0, out);
           evidence_.index.cost.stored_bytes += out.size();
           evidence_.add(evidence_final_dataset(spec.name), spec.dtype, spec.shape, out, trace::Packing::kRaw);
         },
@@ -177,7 +177,7 @@ class Opener {
       std::vector<Digest> digests;
       for (const TensorSpec& spec : specs) {
         Buffer buffer(element_count(spec.shape));
-        source_.read_state(s, spec, buffer.mutable_bytes());
+        source_.read_state(s, spec, 0, buffer.mutable_bytes());
         const std::string path = evidence_state_dataset(s, spec.name);
         evidence_.index.cost.stored_bytes += buffer.bytes().size();
         evidence_.add(path, spec.dtype, spec.shape, buffer.bytes(), trace::Packing::kRaw);

@@ -374,7 +374,7 @@ void check_last_snapshot(const LogView& log, TensorSource& source, Findings& fin
         std::vector<Digest> out;
         for (const TensorSpec& spec : specs) {
           Buffer buffer(element_count(spec.shape));
-          source.read_state(s, spec, buffer.mutable_bytes());
+          source.read_state(s, spec, 0, buffer.mutable_bytes());
           out.push_back(hash::blake3(buffer.bytes()));
         }
         return out;

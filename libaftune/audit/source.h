@@ -30,7 +30,9 @@ class TensorSource {
   /// Whether the boundaries of step block s are stored; as above.
   virtual bool has_boundaries(std::int64_t s) = 0;
 
-  virtual void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) = 0;
+  /// Elements of a tensor of state s from `first` on, as many as fill `out`.
+  virtual void read_state(std::int64_t s, const TensorSpec& spec, std::int64_t first,
+                          std::span<std::byte> out) = 0;
   /// Rows [first, first + out.rows) of a boundary of [tokens, out.cols].
   virtual void read_boundary(Side side, std::int64_t t, int boundary, std::int64_t tokens, std::int64_t first,
                              Matrix& out) = 0;

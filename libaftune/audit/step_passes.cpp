@@ -12,13 +12,16 @@
 namespace aftune::audit {
 namespace {
 
-// Of a micro-batch: half of what training takes. A cell is a few steps of one block, so the first touch of
-// the memory of its activations is a large part of its time, and there may be one such cell a core.
-constexpr std::int64_t kTokens = 1024;
+// Of a micro-batch of layers: half of what training takes. A cell is a few steps of one block, so the first
+// touch of the memory of its activations is a large part of its time, and there may be one such cell a core.
+constexpr std::int64_t kLayerTokens = 1024;
 
-// A library's products may depend on how many rows come at a time: native ones are asked for as in training.
-std::int64_t tokens_at_a_time(const LogView& log) {
-  return log.manifest().native ? train::kMicroBatchTokens : kTokens;
+// Embedding and head keep few activations. A library's products may depend on how many rows come at a time:
+// native ones are asked for as in training.
+std::int64_t tokens_at_a_time(const LogView& log, const std::vector<int>& stages) {
+  const int last = log.grid().stages() - 1;
+  const bool layers = std::any_of(stages.begin(), stages.end(), [&](int s) { return s != 0 && s != last; });
+  return layers && !log.manifest().native ? kLayerTokens : train::kMicroBatchTokens;
 }
 
 }  // namespace
@@ -45,7 +48,7 @@ StepPasses::StepPasses(const LogView& log, TensorSource& source, ThreadPool* poo
 void StepPasses::run(const Seen& given, const Seen& computed) {
   block_.begin_step({step_.step, step_.lr, step_.predicted});
   row_losses.clear();
-  const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, tokens_at_a_time(log_));
+  const std::int64_t rows_at_a_time = train::default_micro_batch(rows_, tokens_at_a_time(log_, stages_));
   for (std::int64_t begin = 0; begin < rows_.rows(); begin += rows_at_a_time) {
     if (interrupted()) fail(Fault::kSystem, "interrupted");
     const data::Rows rows = rows_.slice(begin, std::min(begin + rows_at_a_time, rows_.rows()));

@@ -115,10 +115,11 @@ auto TraceSource::reading(std::int64_t index, const std::string& dataset, const 
   }
 }
 
-void TraceSource::read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) {
+void TraceSource::read_state(std::int64_t s, const TensorSpec& spec, std::int64_t first,
+                             std::span<std::byte> out) {
   const std::string path = trace::state_dataset(spec.name);
   reading(trace::Layout::segment_of_state(s), path, [&](const trace::SegmentReader& reader) {
-    reader.read(path, spec.dtype, spec.shape, out);
+    reader.read_part(path, spec.dtype, spec.shape, first, out);
     return 0;
   });
 }

@@ -276,7 +276,8 @@ void Audit::check_final() {
     TraceSource source(layout_, *log_, trace::Origin::kForeign);
     const std::int64_t last = log_->grid().step_blocks();
     final_blocks_ = check_final_params(
-        *log_, [&](const TensorSpec& spec, std::span<std::byte> out) { source.read_state(last, spec, out); },
+        *log_,
+        [&](const TensorSpec& spec, std::span<std::byte> out) { source.read_state(last, spec, 0, out); },
         source.state_name(last, ""), findings_);
   }
 }

@@ -72,6 +72,9 @@ class SegmentReader {
   bool has(const std::string& path) const;
   void read(const std::string& path, DType dtype, const Shape& shape, std::span<std::byte> out) const;
   Bytes read(const std::string& path, DType dtype, const Shape& shape) const;
+  /// Elements from `first` on, as many as fill `out`; `shape` is the whole tensor's.
+  void read_part(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
+                 std::span<std::byte> out) const;
   /// Rows [first, first + rows) of a matrix; `shape` is the whole one's.
   void read_rows(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
                  std::int64_t rows, std::span<std::byte> out) const;

@@ -112,16 +112,22 @@ bool SegmentReader::has(const std::string& path) const {
 void SegmentReader::read(const std::string& path, DType dtype, const Shape& shape,
                          std::span<std::byte> out) const {
   AFTUNE_CHECK(out.size() == byte_size({path, dtype, shape}));
+  read_part(path, dtype, shape, 0, out);
+}
+
+void SegmentReader::read_part(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
+                              std::span<std::byte> out) const {
+  const auto count = static_cast<std::int64_t>(out.size() / size_of(dtype));
+  AFTUNE_CHECK(first >= 0 && count <= element_count(shape) && first <= element_count(shape) - count);
   within(cat(state_->path.native(), ": ", path),
-         [&] { state_->read(state_->expect(path, dtype, shape), 0, out); });
+         [&] { state_->read(state_->expect(path, dtype, shape), first, out); });
 }
 
 void SegmentReader::read_rows(const std::string& path, DType dtype, const Shape& shape, std::int64_t first,
                               std::int64_t rows, std::span<std::byte> out) const {
   AFTUNE_CHECK(shape.size() == 2 && first >= 0 && rows >= 0 && first + rows <= shape[0]);
   AFTUNE_CHECK(out.size() == byte_size({path, dtype, {rows, shape[1]}}));
-  within(cat(state_->path.native(), ": ", path),
-         [&] { state_->read(state_->expect(path, dtype, shape), first * shape[1], out); });
+  read_part(path, dtype, shape, first * shape[1], out);
 }
 
 Bytes SegmentReader::read(const std::string& path, DType dtype, const Shape& shape) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "bench_step.h"
 #include "fma_peak.h"
 #include "kernels/ops.h"
 #include "kernels/profile.h"
@@ -21,9 +22,7 @@
 namespace {
 
 using namespace aftune;
-
-constexpr std::int64_t kHidden = 512, kLayers = 8, kInter = 1376, kHeads = 8, kSeq = 256, kBatch = 8,
-                       kTokens = kSeq * kBatch;
+using namespace aftune::bench;
 
 struct Time {
   double wall = 0, cpu = 0;
@@ -31,30 +30,14 @@ struct Time {
 
 Time timed(const std::function<void()>& body) {
   const auto start = std::chrono::steady_clock::now();
-  const double cpu = bench::cpu_seconds(body);
+  const double cpu = cpu_seconds(body);
   return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu};
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 /// Processor time of the body once it is warm.
 double warm_cpu(const std::function<void()>& body) {
   body();
   return std::min(timed(body).cpu, timed(body).cpu);
-}
-
-data::Rows full_rows(std::int64_t vocab) {
-  std::vector<std::int32_t> layout;
-  for (std::int64_t r = 0; r < kBatch; ++r) layout.insert(layout.end(), {1, kSeq});
-  data::Rows rows = data::rows_from_layout(layout, kTokens);
-  for (std::int64_t i = 0; i < kTokens; ++i) {
-    rows.tokens.push_back(static_cast<std::int32_t>(i * 7919 % vocab));
-    rows.labels.push_back(static_cast<std::int32_t>((i + 1) * 7919 % vocab));
-  }
-  return rows;
 }
 
 Buffer numbers(std::int64_t count) {
@@ -119,25 +102,6 @@ double all_attention(ThreadPool& pool, const data::Rows& rows) {
          });
 }
 
-model::EngineOptions bench_options(ThreadPool& pool, std::int64_t vocab, const kernels::Profile& profile) {
-  model::EngineOptions o;
-  o.profile = profile;
-  o.config.vocab = vocab;
-  o.config.hidden = kHidden;
-  o.config.intermediate = kInter;
-  o.config.layers = kLayers;
-  o.config.heads = o.config.kv_heads = kHeads;
-  o.config.head_dim = kHidden / kHeads;
-  o.config.tied = true;
-  o.recipe.steps = 64;
-  o.recipe.batch_size = kBatch;
-  o.recipe.seq_len = kSeq;
-  o.recipe.clip_norm = 1.0;
-  o.grid = {.layers = kLayers, .tied = true, .layers_per_block = 2, .steps = 64, .steps_per_block = 8};
-  o.pool = &pool;
-  return o;
-}
-
 void run(int threads, int steps, std::int64_t vocab, const kernels::Profile& profile) {
   ThreadPool pool(threads);
   train::Engine engine(bench_options(pool, vocab, profile));
@@ -162,7 +126,7 @@ void run(int threads, int steps, std::int64_t vocab, const kernels::Profile& pro
       6.0 * kTokens *
       (kLayers * (4 * kHidden * kHidden + 3 * kHidden * kInter) + static_cast<double>(vocab) * kHidden);
   const double attention_flop = kLayers * kTokens * (kSeq + 1) / 2.0 * kHidden * (2 * 2 + 2 * 5);
-  const double gflop = 1e-9 * (product_flop + attention_flop), peak = bench::fma_peak();
+  const double gflop = 1e-9 * (product_flop + attention_flop), peak = fma_peak();
   std::printf("%s, %s, %s, %d thread%s, vocabulary %lld\n", std::string(cpu_name()).c_str(),
               std::string(name(active_isa())).c_str(), name(profile).c_str(), threads,
               threads == 1 ? "" : "s", static_cast<long long>(vocab));

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What verifying a cell costs beside its share of the training time, and how verifying many scales with --jobs.
 
-Usage: verify.py BUILD [--rounds N] [--steps N]
-A cell's share of a step is its part of the floating-point operations. Boundaries are stored, so that one cell is
-replayed by itself; training is timed with recording on.
+Usage: verify.py BUILD [--rounds N]
+A cell's share is what its block takes of the time of the same step block in training, with recording on: the time
+is the run's own, the block's part of it is timed by itself (bench-shares) in the same round. Boundaries are stored,
+so that one cell is replayed by itself. Each is verified twice: the first time a virtual machine may have to get the
+memory from its host, which training has done in the first step, that is not counted.
 """
 import argparse
 import json
@@ -15,22 +17,19 @@ import tempfile
 
 import bench_model
 
-HIDDEN, LAYERS, INTER, VOCAB, SEQ, BATCH, PER_BLOCK, PER_CELL = 512, 8, 1376, 4096, 256, 8, 2, 8
+PER_BLOCK, PER_CELL = 2, 8
 
 parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--steps", type=int, default=16)
 parser.add_argument("--threads", type=int, default=2)
 args = parser.parse_args()
 
-LAYER = 6 * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INTER) + 14 * HIDDEN * (SEQ + 1) / 2
-HEAD = 6 * VOCAB * HIDDEN
 
-
-def share(block):
-    """Block 0 is the tied embedding and head, the others are of PER_BLOCK layers."""
-    return (HEAD if block == 0 else PER_BLOCK * LAYER) / (HEAD + LAYERS * LAYER)
+def shares():
+    """Of every block. Block 0 is the tied embedding and head, the others are of PER_BLOCK layers."""
+    return json.loads(subprocess.run([bench_model.tool(args.build, "bench-shares"), str(args.threads)], check=True,
+                                     capture_output=True, text=True).stdout)
 
 
 def tool(name, *arguments):
@@ -67,20 +66,26 @@ try:
     tool("aftune-key", "generate", "--name", "bench.example/verify", "--out", os.path.join(work, "k"), "--no-passphrase")
     record = ["--trace", os.path.join(work, "trace"), "--store", "boundaries", "--layers-per-block", PER_BLOCK,
               "--steps-per-block", PER_CELL, "--snapshot-interval", 1]
-    ratios = {0: [], 2: []}
+    ratios, first, of_time = ({0: [], 2: []} for _ in range(3))
     print(f"{bench_model.cpu_name()}, {args.threads} threads, {args.rounds} interleaved rounds; cells of {PER_CELL} steps")
     for r in range(args.rounds):
         shutil.rmtree(os.path.join(work, "trace"), ignore_errors=True)
-        step = statistics.median(bench_model.train_seconds(args.build, work, work, f"v{r}", args.steps, args.threads,
-                                                           list(map(str, record))))
+        steps = bench_model.train_seconds(args.build, work, work, f"v{r}", 2 * PER_CELL, args.threads,
+                                          list(map(str, record)))
+        trained = sum(steps[-PER_CELL:])  # with what ends a step block
         tool("aftune-commit", "--trace", os.path.join(work, "trace"), "--key", os.path.join(work, "k.key"))
+        os.sync()  # who verifies finds the trace on the disk
+        share = shares()
         for block, seen in ratios.items():
-            seconds = verify(work, one_cell(work, (block, 1)), "--threads", args.threads)
-            seen.append(seconds / (PER_CELL * step * share(block)))
+            cell = one_cell(work, (block, 1))
+            for times in (first[block], seen):
+                times.append(verify(work, cell, "--threads", args.threads) / (trained * share[block]))
+            of_time[block].append(share[block])
     for block, seen in ratios.items():
         what = "embedding and head" if block == 0 else f"{PER_BLOCK} layers"
-        print(f"one cell ({what}): {statistics.median(seen):.2f} of its share of the training time"
-              f"   [{min(seen):.2f}..{max(seen):.2f}]")
+        print(f"one cell ({what}): {statistics.median(seen):.2f} of its share of the training time, "
+              f"{100 * statistics.median(of_time[block]):.1f} %   [{min(seen):.2f}..{max(seen):.2f}]; the first time "
+              f"{statistics.median(first[block]):.2f} [{min(first[block]):.2f}..{max(first[block]):.2f}]")
     everything, drawn = challenge(work, "--all", "--fresh")
     one, both = [], []
     for r in range(args.rounds):

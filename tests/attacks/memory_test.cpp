@@ -20,9 +20,10 @@ using audit::Code;
 class Starved : public audit::EvidenceFile {
  public:
   Starved(const fs::path& file, std::int64_t s) : EvidenceFile(file), s_(s) {}
-  void read_state(std::int64_t s, const TensorSpec& spec, std::span<std::byte> out) override {
+  void read_state(std::int64_t s, const TensorSpec& spec, std::int64_t first,
+                  std::span<std::byte> out) override {
     if (s == s_) throw std::bad_alloc();
-    EvidenceFile::read_state(s, spec, out);
+    EvidenceFile::read_state(s, spec, first, out);
   }
 
  private:

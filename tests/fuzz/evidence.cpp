@@ -58,7 +58,7 @@ void read(audit::EvidenceFile& evidence) {
   for (const std::int64_t t : {0, 1}) {
     rejects_or([&] { evidence.read_ints(t, "tokens", 1000); });
     Bytes tensor(24);
-    rejects_or([&] { evidence.read_state(t, {"w", DType::kF32, {2, 3}}, tensor); });
+    rejects_or([&] { evidence.read_state(t, {"w", DType::kF32, {2, 3}}, 0, tensor); });
     Matrix rows(1, 4);
     rejects_or([&] { evidence.read_boundary(audit::Side::kActivation, t, 0, 3, 2, rows); });
   }

@@ -63,7 +63,7 @@ TEST(EvidenceFile, WhatEndsItsReaderIsOfNoForm) {
   segment.commit();
   EvidenceFile evidence(scratch / "e.h5");
   Bytes tensor(8);
-  evidence.read_state(0, {"w", DType::kF32, {2}}, tensor);
+  evidence.read_state(0, {"w", DType::kF32, {2}}, 0, tensor);
   std::ifstream children(cat("/proc/self/task/", ::gettid(), "/children"));
   pid_t child = -1, other = -1;
   ASSERT_TRUE(children >> child);
@@ -71,7 +71,7 @@ TEST(EvidenceFile, WhatEndsItsReaderIsOfNoForm) {
   ASSERT_EQ(::kill(child, SIGKILL), 0);
   for (int again = 0; again < 2; ++again) {
     try {
-      evidence.read_state(0, {"w", DType::kF32, {2}}, tensor);
+      evidence.read_state(0, {"w", DType::kF32, {2}}, 0, tensor);
       ADD_FAILURE() << "read";
     } catch (const Rejection& rejection) {
       EXPECT_EQ(rejection.reason.code, Code::kFormat);
