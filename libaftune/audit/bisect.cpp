@@ -289,6 +289,8 @@ OpList sign_op_list(const OpsOptions& options) {
   AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
   EvidenceFile evidence(scratch.path(), trace::Origin::kOwn);
   const LogView log = own_log(evidence, checkpoint.size);
+  if (log.manifest().native)
+    fail(Fault::kUsage, "native runs have no list of operations: products are not compared one by one");
   const std::vector<Cell> asked = draw_cells(options.challenge, log.grid());
   if (std::find(asked.begin(), asked.end(), options.cell) == asked.end())
     fail(Fault::kUsage, "the challenge does not ask for cell ", options.cell.block, ",",

@@ -49,7 +49,11 @@ double widest_product(const model::Config& config) {
 }
 
 CostModel::CostModel(const record::Manifest& manifest)
-    : recipe_(manifest.recipe), grid_(manifest.grid), config_(model::Config::parse(manifest.config)) {
+
+    : recipe_(manifest.recipe),
+      grid_(manifest.grid),
+      native_(manifest.native.has_value()),
+      config_(model::Config::parse(manifest.config)) {
   if (config_.layers != grid_.layers || config_.tied != grid_.tied)
     fail(Fault::kEvidence, "the manifest's grid is not that of its config");
   for (int block = 0; block < grid_.blocks(); ++block) blocks_.push_back(block_cost(block));
@@ -98,8 +102,8 @@ CostModel::BlockCost CostModel::block_cost(int block) const {
     cost.flop_per_token += kForwardAndBackward * unit_flop_per_token(unit);
   for (const int stage : grid_.stages_of_block(block)) {
     const bool first = stage == 0, last = stage == grid_.stages() - 1;
-    // Activations in, output gradients in; tokens and labels at the ends.
-    const double boundaries = (first ? 0 : 1) + (last ? 0 : 1);
+    // Activations in, output gradients in, of native runs both ways; tokens and labels at the ends.
+    const double boundaries = (native_ ? 2 : 1) * ((first ? 0 : 1) + (last ? 0 : 1));
     cost.bytes_per_token += boundaries * static_cast<double>(config_.hidden) * sizeof(float);
     cost.bytes_per_token += (first || last ? 1 : 0) * sizeof(std::int32_t);
     if (first && config_.images)
@@ -116,7 +120,7 @@ Cost CostModel::of(const Cell& cell) const {
   return {.cells = 1,
           .flop = tokens * block.flop_per_token + steps * block.flop_per_step,
           .state_bytes = block.state_bytes,
-          .bytes = block.state_bytes + tokens * block.bytes_per_token};
+          .bytes = (native_ ? 2 : 1) * block.state_bytes + tokens * block.bytes_per_token};
 }
 
 Cost CostModel::of(const std::vector<Cell>& cells) const {

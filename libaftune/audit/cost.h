@@ -51,6 +51,7 @@ class CostModel {
 
   record::Recipe recipe_;
   record::Grid grid_;
+  bool native_;
   model::Config config_;
   std::vector<BlockCost> blocks_;
 };

@@ -23,25 +23,16 @@ namespace {
 
 constexpr std::uint64_t kMaxDisclosureBytes = std::uint64_t{1} << 30;
 
-// Counts what an answer to the opened cells of one step block holds; what two cells share, once.
+// Counts what an answer to the opened cells of one step block holds, but for states, which two of them may
+// share; what two cells share, once.
 class Row {
  public:
   Row(const LogView& log, std::int64_t s, const std::set<int>& blocks, Disclosure& sum)
       : log_(log), s_(s), blocks_(blocks), sum_(sum) {}
 
   void count() {
-    for (const int block : blocks_) {
-      const BlockLists lists(log_, block);
-      for (const auto* specs : {&lists.parameter_specs(), &lists.moment_specs()})
-        for (const TensorSpec& spec : *specs) add(byte_size(spec));
-    }
-    std::set<std::pair<Side, int>> given;
     const record::Grid& grid = log_.grid();
-    for (const int block : blocks_)
-      for (const int stage : grid.stages_of_block(block)) {
-        if (stage > 0) given.insert({Side::kActivation, stage - 1});
-        if (stage < grid.boundaries()) given.insert({Side::kGradient, stage});
-      }
+    const std::size_t boundaries = opened_boundaries(log_, blocks_).size();
     for (std::int64_t t = grid.step_begin(s_); t < grid.step_end(s_); ++t) {
       const record::Step step = log_.step(t);
       const auto tokens = static_cast<std::uint64_t>(step.tokens);
@@ -49,7 +40,7 @@ class Row {
       add(4 * static_cast<std::uint64_t>(log_.manifest().recipe.batch_size + step.to - step.from));
       if (blocks_.count(0) != 0) add(4 * tokens);
       if (blocks_.count(grid.block_of_stage(grid.stages() - 1)) != 0) add(4 * tokens);
-      for (std::size_t i = 0; i < given.size(); ++i)
+      for (std::size_t i = 0; i < boundaries; ++i)
         add(4 * tokens * static_cast<std::uint64_t>(log_.config().hidden));
     }
   }
@@ -154,8 +145,20 @@ void HandedOut::add(const HandedOut& more) {
 
 Disclosure disclosure_of(const LogView& log, const HandedOut& out) {
   Disclosure sum;
-  count_cells(log.grid(), out, sum,
-              [&](std::int64_t s, const std::set<int>& row) { Row(log, s, row, sum).count(); });
+  std::set<Cell> states;  // by block and number
+  count_cells(log.grid(), out, sum, [&](std::int64_t s, const std::set<int>& row) {
+    Row(log, s, row, sum).count();
+    for (const std::int64_t q : opened_states(log, s))
+      for (const int block : row) states.insert({block, q});
+  });
+  for (const Cell& state : states) {
+    const BlockLists lists(log, state.block);
+    for (const auto* specs : {&lists.parameter_specs(), &lists.moment_specs()})
+      for (const TensorSpec& spec : *specs) {
+        ++sum.tensors;
+        sum.bytes += byte_size(spec);
+      }
+  }
   sum.final_params = out.final_params;
   if (out.final_params)
     for (const TensorSpec& spec : log.tensors()) {

@@ -12,12 +12,6 @@
 namespace aftune::audit {
 namespace {
 
-bool same_machine(const ThreadPool& pool, const record::NativeMachine& of_run) {
-  if (pool.accelerator() == nullptr) return false;
-  const kernels::NativeMachine ours = kernels::native_machine(pool);
-  return of_run == record::NativeMachine{ours.device, ours.capability, ours.library};
-}
-
 std::string text(const record::NativeMachine& machine) {
   return cat(machine.device, ", compute capability ", machine.capability, ", ", machine.library);
 }
@@ -113,11 +107,17 @@ class WithinBounds {
 
 }  // namespace
 
+bool is_machine_of(const ThreadPool& pool, const record::NativeMachine& of_run) {
+  if (pool.accelerator() == nullptr) return false;
+  const kernels::NativeMachine ours = kernels::native_machine(pool);
+  return of_run == record::NativeMachine{ours.device, ours.capability, ours.library};
+}
+
 std::vector<CellVerdict> replay_native_cells(const LogView& log, TensorSource& source,
                                              const model::EngineOptions& engine, const Bounds* bounds,
                                              const std::vector<Cell>& cells, const ReplayOptions& options,
                                              NativeFound& found, Findings& findings, Progress& progress) {
-  const bool same = same_machine(*engine.pool, found.machine);
+  const bool same = is_machine_of(*engine.pool, found.machine);
   if (same) {
     auto results = replay_bits(log, source, engine, cells, options, findings, progress);
     if (results) {

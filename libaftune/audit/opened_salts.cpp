@@ -43,6 +43,25 @@ std::set<int> boundaries_of_block(const record::Grid& grid, int block) {
   return list;
 }
 
+std::set<std::pair<Side, int>> opened_boundaries(const LogView& log, const std::set<int>& blocks) {
+  std::set<std::pair<Side, int>> list;
+  for (const int block : blocks) {
+    for (const int stage : log.grid().stages_of_block(block)) {
+      if (stage > 0) list.insert({Side::kActivation, stage - 1});
+      if (stage < log.grid().boundaries()) list.insert({Side::kGradient, stage});
+    }
+    if (log.manifest().native)
+      for (const int b : boundaries_of_block(log.grid(), block))
+        for (const Side side : {Side::kActivation, Side::kGradient}) list.insert({side, b});
+  }
+  return list;
+}
+
+std::vector<std::int64_t> opened_states(const LogView& log, std::int64_t s) {
+  if (log.manifest().native) return {s, s + 1};
+  return {s};
+}
+
 Digest OpenedSalts::salt(const SaltName& name) const {
   const auto found = salts_.find(to_text(name));
   if (found == salts_.end())

@@ -3,9 +3,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "audit/log_view.h"
+#include "audit/source.h"
 #include "audit/verdict.h"
 #include "record/salts.h"
 
@@ -33,6 +35,11 @@ class NoSalts : public record::Salts {
 
 /// Every boundary that a cell of the block is given or computes: both sides of it are known from then on.
 std::set<int> boundaries_of_block(const record::Grid& grid, int block);
+/// Of these blocks, in the evidence of a cell each of one step block: what is given to their stages. Of
+/// native runs also what these made of it, since that is compared by value and not by its digest.
+std::set<std::pair<Side, int>> opened_boundaries(const LogView& log, const std::set<int>& blocks);
+/// The states that are in the evidence of cells of step block s, likewise.
+std::vector<std::int64_t> opened_states(const LogView& log, std::int64_t s);
 
 /// What the replay of these cells compares, and the roots of the client's data. Opener and verifier derive it
 /// apart. State 0 has no salts.

@@ -14,6 +14,7 @@
 #include "audit/limits.h"
 #include "audit/log_check.h"
 #include "audit/log_view.h"
+#include "audit/native_cells.h"
 #include "audit/opened_salts.h"
 #include "audit/rejection.h"
 #include "audit/replay.h"
@@ -87,37 +88,40 @@ class Opener {
   }
 
  private:
-  // The boundaries that are given to a block's stages.
-  std::set<std::pair<Side, int>> given(const std::set<int>& blocks) const {
-    std::set<std::pair<Side, int>> list;
-    const int last = log_.grid().stages() - 1;
-    for (const int block : blocks)
-      for (const int stage : log_.grid().stages_of_block(block)) {
-        if (stage > 0) list.insert({Side::kActivation, stage - 1});
-        if (stage < last) list.insert({Side::kGradient, stage});
-      }
-    return list;
-  }
-
   void open_row(std::int64_t s, const std::set<int>& blocks) {
-    const auto wanted = given(blocks);
-    const bool stored = source_.has_state(s);
-    if (stored)
-      for (const int block : blocks) copy_state(s, block);
+    Again again;
+    for (const std::int64_t q : opened_states(log_, s)) {
+      if (!source_.has_state(q))
+        again.states.insert(q);
+      else
+        for (const int block : blocks) copy_state(q, block);
+    }
     for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t) copy_ints(t, blocks);
+    const auto wanted = opened_boundaries(log_, blocks);
     if (source_.has_boundaries(s)) {
       for (std::int64_t t = log_.grid().step_begin(s); t < log_.grid().step_end(s); ++t)
         for (const auto& [side, boundary] : wanted) copy_boundary(side, t, boundary);
-      if (stored) return;
+    } else {
+      again.boundaries = wanted;
     }
-    recreate(s, blocks, source_.has_boundaries(s) ? std::set<std::pair<Side, int>>{} : wanted, !stored);
+    if (again.any()) recreate(s, blocks, again);
   }
+
+  bool is_native() const { return log_.manifest().native.has_value(); }
+
+  // What of a step block has to be made again.
+  struct Again {
+    std::set<std::int64_t> states;
+    std::set<std::pair<Side, int>> boundaries;
+    bool any() const { return !states.empty() || !boundaries.empty(); }
+  };
 
   // Puts the engine at state s, from where it is or from the nearest snapshot, whichever is later.
   void go_to(std::int64_t s) {
     std::int64_t q = s;
     while (q > 0 && !source_.has_state(q)) --q;
     if (!run_) {
+      require_own_device();
       require_memory();
       read_base();
       run_.emplace(log_, source_, engine_, findings_);
@@ -138,15 +142,17 @@ class Opener {
     }
   }
 
-  void recreate(std::int64_t s, const std::set<int>& blocks, const std::set<std::pair<Side, int>>& wanted,
-                bool states) {
+  void recreate(std::int64_t s, const std::set<int>& blocks, const Again& again) {
+    const auto write_states = [&] {
+      if (again.states.count(at_) != 0)
+        for (const int block : blocks) write_state(at_, run_->block(block));
+    };
     go_to(s);
-    if (states)
-      for (const int block : blocks) write_state(s, run_->block(block));
-    if (wanted.empty()) return;
+    write_states();
+    if (again.boundaries.empty() && again.states.count(s + 1) == 0) return;
     run_->keep(
         [&](Side side, std::int64_t, int boundary) {
-          return wanted.count({side, boundary}) != 0;
+          return again.boundaries.count({side, boundary}) != 0;
         },
         [this](Side side, std::int64_t t, int boundary, const Shape& shape, const Bytes& bytes) {
           evidence_.index.cost.recreated_bytes += bytes.size();
@@ -154,10 +160,12 @@ class Opener {
         });
     step_through(s);
     at_ = s + 1;
+    write_states();
   }
 
   // run() and load() have compared the block with the leaf of this state.
   void write_state(std::int64_t s, model::LayerBlock& block) {
+    if (!states_.emplace(s, block.index()).second) return;
     const std::vector<TensorSpec> moments =
         model::block_moment_specs(log_.config(), log_.grid(), log_.manifest().recipe, block.index());
     std::size_t next = 0;
@@ -172,6 +180,7 @@ class Opener {
   }
 
   void copy_state(std::int64_t s, int block) {
+    if (!states_.emplace(s, block).second) return;
     const BlockLists lists(log_, block);
     const auto copy = [&](const std::vector<TensorSpec>& specs) {
       std::vector<Digest> digests;
@@ -249,6 +258,11 @@ class Opener {
     engine_.base = &*base_;
   }
 
+  void require_own_device() const {
+    if (is_native() && !is_machine_of(*engine_.pool, *log_.manifest().native))
+      fail(Fault::kUsage, "what is not stored of a native run is made again on its own device only");
+  }
+
   void require_memory() const {
     if (options_.max_memory == 0) return;
     std::uint64_t bytes = 0;
@@ -267,6 +281,7 @@ class Opener {
   Progress& progress_;
   Verdict verdict_;  // what a replay counts; nobody asks for it
   Findings findings_;
+  std::set<std::pair<std::int64_t, int>> states_;  // that are in the evidence: step block, block
   std::optional<RunReplay> run_;
   std::int64_t at_ = -1;
 };
@@ -404,8 +419,6 @@ Opened open(const OpenOptions& options) {
   if (record::kind_of_leaf(log.leaves.front()) == "serving-manifest")
     return open_answers(options, log, checkpoint);
   const record::Manifest manifest = record::parse_manifest(log.leaves.front());
-  if (manifest.profile == record::kNativeProfile)
-    fail(Fault::kUsage, "native runs are verified from the trace: no evidence is made of them");
   const bool lora = manifest.recipe.is_lora();
   if (options.data ? !options.model : options.model && !lora)
     fail(Fault::kUsage, "--data and --model go together");

@@ -47,8 +47,9 @@ struct Opened {
 /// or append to it, meanwhile.
 ///
 /// Throws Error{kEvidence} if the trace is not what the challenge's note seals or is damaged, {kUsage} if the
-/// key is not the run's, `out` exists, the data is not what the run was trained on, or what is disclosed
-/// cannot be counted.
+/// key is not the run's, `out` exists, the data is not what the run was trained on, what is disclosed cannot
+/// be counted, or what is not stored of a native run has to be made again and the accelerator is not as the
+/// run's.
 Opened open(const OpenOptions& options);
 
 }  // namespace aftune::audit

@@ -182,9 +182,7 @@ bool Audit::check_sizes() {
 
 // What this build cannot compute it cannot confirm.
 bool Audit::check_arithmetic() {
-  std::string why = unsupported_arithmetic(log_->manifest(), Native::kAllowed);
-  if (why.empty() && verdict_.native && options_.evidence)
-    why = "native runs are verified from the trace, not from evidence";
+  const std::string why = unsupported_arithmetic(log_->manifest(), Native::kAllowed);
   if (!why.empty()) findings_.add(Code::kUnsupported, cat(LogView::line(0), " numerics"), why);
   return why.empty();
 }

@@ -60,7 +60,7 @@ if(Boost_FOUND)
   # What a provider of native runs can try, on that device.
   set(attacks ${CMAKE_CURRENT_SOURCE_DIR}/attacks)
   add_executable(test_attacks_native ${attacks}/native/native_test.cpp
-    ${attacks}/forgery.cpp ${attacks}/recorded_run.cpp ${attacks}/main.cpp)
+    ${attacks}/answer.cpp ${attacks}/forgery.cpp ${attacks}/recorded_run.cpp ${attacks}/main.cpp)
   target_link_libraries(test_attacks_native PRIVATE kernels_emulated aftune_audit GTest::gtest)
   target_compile_definitions(test_attacks_native PRIVATE AFTUNE_SCRATCH_DIR="${CMAKE_CURRENT_BINARY_DIR}")
   add_dependencies(test_attacks_native cublas_emulated)

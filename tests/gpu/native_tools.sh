@@ -36,10 +36,12 @@ refused() { # message command...: exit status 2 and this one line
 verify() { # bin flags...: outcome, comparison, cells bit for bit and within bounds
   local where=$1
   shift
-  "$where/aftune-verify" --trace native.aft --pubkey k.vkey --all --quiet --json "$@" |
+  "$where/aftune-verify" --pubkey k.vkey --quiet --json "$@" |
     sed 's/.*"comparison":"\([a-z]*\)".*"bit_for_bit":\([0-9]*\).*"verdict":"\([A-Z]*\)".*/& \3 \1 \2/;
          s/.*"within_bounds":\([0-9]*\),.* \([A-Z]* [a-z]* [0-9]*\)$/\2 \1/' || true
 }
+trace=(--trace native.aft --all)
+evidence=(--evidence e --challenge c)
 
 refused "--numerics native needs --device cuda" train "$bin" native
 AFTUNE_CUBLAS=/nowhere/libcublas.so refused "cuBLAS: /nowhere/libcublas.so: cannot open" \
@@ -56,15 +58,18 @@ echo "agree: one recipe, one log on one device"
 "$bin/aftune-inspect" --trace native.aft | grep -q 'numerics native (.*, compute capability [0-9.]*, cuBLAS [0-9.]*)'
 
 cells=$("$bin/aftune-inspect" --trace native.aft --json | sed 's/.*"cells":\([0-9]*\).*/\1/')
-expect "the same device" "$(verify "$device" --device cuda)" "ACCEPT tolerance $cells 0"
-expect "elsewhere, without bounds" "$(verify "$bin")" "INCOMPLETE tolerance 0 0"
+expect "the same device" "$(verify "$device" "${trace[@]}" --device cuda)" "ACCEPT tolerance $cells 0"
+expect "elsewhere, without bounds" "$(verify "$bin" "${trace[@]}")" "INCOMPLETE tolerance 0 0"
 "$device/aftune-inspect" --calibrate --device cuda --out bounds.json 2>/dev/null
-expect "elsewhere, with bounds" "$(verify "$bin" --bounds bounds.json)" "ACCEPT tolerance 0 $cells"
+expect "elsewhere, with bounds" "$(verify "$bin" "${trace[@]}" --bounds bounds.json)" "ACCEPT tolerance 0 $cells"
 sed 's|"device":"|&x|' bounds.json >edited.json
 refused "edited.json: bounds: the digest is not that of the text" \
   "$bin/aftune-verify" --trace native.aft --pubkey k.vkey --all --bounds edited.json
 
 "$bin/aftune-challenge" --checkpoint native.aft/checkpoint --pubkey k.vkey --trace native.aft --all --fresh --out c >/dev/null
-refused "native runs are verified from the trace" \
-  "$device/aftune-open" --trace native.aft --challenge c --key k.key --out e --device cuda --quiet
+"$bin/aftune-open" --trace native.aft --challenge c --key k.key --out e --quiet
+expect "evidence, with bounds" "$(verify "$bin" "${evidence[@]}" --bounds bounds.json)" "ACCEPT tolerance 0 $cells"
+expect "evidence, on the same device" "$(verify "$device" "${evidence[@]}" --device cuda)" "ACCEPT tolerance $cells 0"
+refused "native runs have no list of operations" \
+  "$device/aftune-open" --trace native.aft --challenge c --key k.key --ops 1,1 --out o --device cuda --quiet
 echo "agree: what has no meaning for native runs is refused"

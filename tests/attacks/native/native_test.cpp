@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "attacks/answer.h"
 #include "attacks/expect.h"
 #include "attacks/forgery.h"
 #include "audit/bounds.h"
@@ -171,6 +172,8 @@ TEST(Native, OfAMachineThatItDoesNotName) {
   expect_among(audit::verify(forgery.seal().options()), Code::kClosing, "log line 1");
 }
 
+constexpr char kSecret[] = "5ca1ab1e00000000000000000000000000000000000000000000000000000000";
+constexpr char kLayer0[] = "model.layers.0.mlp.up_proj.weight";
 constexpr char kWeight[] = "model.layers.1.mlp.up_proj.weight";
 
 // One weight that no gradient explains: by however little, since only gradients have a tolerance.
@@ -336,17 +339,116 @@ TEST(Native, AForgedWeightOnTheSameDevice) {
   expect_only(audit::verify(options), Code::kUpdate, "cell 2,1 state 2");
 }
 
-TEST(Native, HasNoEvidence) {
+Verdict verify_evidence(const fs::path& evidence, const audit::Challenge& challenge, bool own_bounds = true) {
+  audit::VerifyOptions options = options_for(evidence, challenge);
+  if (own_bounds) options.bounds = bounds();
+  return audit::verify(options);
+}
+
+TEST(NativeEvidence, IsAllThatAnAuditorNeeds) {
+  for (const auto& [secret, packing] : {std::pair("", true), std::pair(kSecret, false)}) {
+    RunShape shape = native_shape();
+    shape.secret = secret;
+    shape.packing = packing;
+    const RecordedRun run = native_run(shape);
+    const audit::Challenge challenge = challenge_of(run, {.all = true});
+    const fs::path evidence = open_evidence(run, challenge);
+    const Verdict verdict = verify_evidence(evidence, challenge);
+    expect_accepted(verdict, 0, verdict.cells);
+    expect_only(verify_evidence(evidence, challenge, false), Code::kAbsent, "native products");
+    const OnDevice device;
+    audit::VerifyOptions options = options_for(evidence, challenge);
+    options.accelerator = device.get();
+    expect_accepted(audit::verify(options), verdict.cells, 0);
+  }
+}
+
+TEST(NativeEvidence, OfAdaptersToo) {
+  RunShape shape = native_shape();
+  shape.init = false;
+  shape.lora = "q,v,down";
+  const RecordedRun run = native_run(shape);
+  const audit::Challenge challenge = challenge_of(run, {.all = true});
+  audit::VerifyOptions options = options_for(open_evidence(run, challenge), challenge);
+  options.bounds = bounds();
+  options.model = run.model();
+  const Verdict verdict = audit::verify(options);
+  expect_accepted(verdict, 0, verdict.cells);
+}
+
+// Neighbours share a state, which is in the file, and counted, once.
+TEST(NativeEvidence, DisclosesWhatIsCounted) {
   const RecordedRun run = native_run();
-  const audit::Challenge challenge{.note = read_file(trace::Layout{run.trace()}.checkpoint(), 1 << 16),
-                                   .seed = {1},
-                                   .plan = {.all = true}};
-  try {
-    audit::open({.trace = run.trace(), .challenge = challenge, .out = new_path(".h5"), .quiet = true});
-    FAIL() << "no error";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.fault(), Fault::kUsage);
-    EXPECT_STREQ(e.what(), "native runs are verified from the trace: no evidence is made of them");
+  audit::Challenge challenge = challenge_of(run, {.uniform = 1});
+  challenge.must = {{1, 0}, {1, 1}, {2, 1}};
+  const fs::path file = new_path(".h5");
+  const audit::Opened opened =
+      audit::open({.trace = run.trace(), .challenge = challenge, .out = file, .quiet = true});
+  const ForgedAnswer answer(file);
+  std::uint64_t bytes = 0;
+  for (const auto& [name, dataset] : answer.datasets) bytes += dataset.bytes.size();
+  EXPECT_EQ(opened.disclosed.tensors, std::ssize(answer.datasets));
+  EXPECT_EQ(opened.disclosed.bytes, bytes);
+}
+
+TEST(NativeEvidence, LacksNothingThatACellMade) {
+  rows({11});
+  const RecordedRun run = native_run();
+  audit::Challenge challenge = challenge_of(run, {.uniform = 1});
+  challenge.must = {{1, 1}};
+  const fs::path evidence = open_evidence(run, challenge, true);
+  for (const std::string& made : {cat("/state/2/", kLayer0), std::string("/steps/1/activations/1"),
+                                  std::string("/steps/1/gradients/0")}) {
+    ForgedAnswer without(evidence);
+    ASSERT_EQ(without.datasets.erase(made), 1) << made;
+    expect_only(verify_evidence(without.write(ForgedAnswer::By::kProvider), challenge), Code::kAbsent, made);
+    for (const auto& [liar, code] : {std::pair(ForgedAnswer::By::kProvider, Code::kEvidence),
+                                     std::pair(ForgedAnswer::By::kCourier, Code::kUnattributed)}) {
+      ForgedAnswer other(evidence);
+      other.flip(made, 77);
+      const Verdict verdict = verify_evidence(other.write(liar), challenge);
+      EXPECT_NE(verdict.outcome, Outcome::kAccept);
+      EXPECT_NE(find_reason(verdict, code), nullptr) << describe(verdict);
+    }
+  }
+}
+
+TEST(NativeEvidence, ShowsAForgery) {
+  rows({16, 25});
+  Forgery forgery(native_run());
+  scale_gradient(forgery, 2, kWeight, 0.5f);
+  const RecordedRun& run = forgery.seal();
+  const audit::Challenge challenge = challenge_of(run, {.all = true});
+  const Verdict verdict = verify_evidence(open_evidence(run, challenge, true), challenge);
+  expect_only(verdict, Code::kUpdate, "cell 2,1 state 2");
+}
+
+// What the trace has not is made again where it has the run's bits, and nowhere else.
+TEST(NativeEvidence, IsMadeAgainOnTheSameDevice) {
+  for (const bool boundaries : {true, false}) {
+    RunShape shape = native_shape();
+    shape.store_boundaries = boundaries;
+    shape.snapshot_interval = 2;
+    const RecordedRun run = native_run(shape);
+    const audit::Challenge challenge = challenge_of(run, {.all = true});
+    try {
+      open_evidence(run, challenge);
+      FAIL() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.fault(), Fault::kUsage);
+      EXPECT_STREQ(e.what(), "what is not stored of a native run is made again on its own device only");
+    }
+    const fs::path file = new_path(".h5");
+    {
+      const OnDevice device;
+      audit::open({.trace = run.trace(),
+                   .challenge = challenge,
+                   .out = file,
+                   .accelerator = device.get(),
+                   .quiet = true});
+    }
+    const Verdict verdict = verify_evidence(file, challenge);
+    expect_accepted(verdict, 0, verdict.cells);
   }
 }
 
