@@ -19,7 +19,7 @@ struct Args {
 
 void flags(CLI::App& app, Args& args) {
   cli::trace(app, args.trace);
-  cli::key(app, args.key)->required();
+  cli::key(app, args.key).required();
   cli::since(app, args.since);
   cli::consistency(app, args.consistency);
   cli::toggle(app, "--rehash", args.rehash, "hash the lines that are sealed already, too");

@@ -49,15 +49,15 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--proof", "FILE", args.proof, "show what a proof file says of one operation");
   cli::path(app, "--verdict", "FILE", args.verdict, "show a verdict, as aftune-verify --json prints it");
   cli::path(app, "--attestation", "FILE", args.attestation, "show the verdict of a signed statement");
-  cli::pubkey(app, args.pubkey)->description("the auditor's public key, a vkey line");
+  cli::pubkey(app, args.pubkey).description("the auditor's public key, a vkey line");
   cli::toggle(app, "--lineage", args.lineage,
               "with --trace and --pubkey: the proof of what the run exported, for serving it");
   cli::path(app, "--html", "FILE", args.html, "write the verdict as an HTML page");
   cli::path(app, "--log", "FILE", args.log, "log.jsonl of the verdict's run, for the page");
   cli::toggle(app, "--calibrate", args.calibrate,
               "measure a device's native products, and write the bounds they keep");
-  cli::device(app, args.device)->description("whose products --calibrate measures: cuda or cuda:N");
-  cli::threads(app, args.threads)->description("of the processor beside it; 0 is all");
+  cli::device(app, args.device).description("whose products --calibrate measures: cuda or cuda:N");
+  cli::threads(app, args.threads).description("of the processor beside it; 0 is all");
   cli::json(app, args.json);
 }
 

@@ -18,18 +18,16 @@ struct Args {
 };
 
 void flags(CLI::App& app, Args& args) {
-  app.require_subcommand(1);
-  CLI::App& generate =
-      *app.add_subcommand("generate", "make a key pair: PREFIX.key (secret) and PREFIX.vkey");
-  generate.callback([&args] { args.generate = true; });
+  CLI::App& generate = cli::command(app, "generate", "make a key pair: PREFIX.key (secret) and PREFIX.vkey",
+                                    [&args] { args.generate = true; });
   cli::text(generate, "--name", "NAME", args.name, "who the key speaks for, for example audit.example/acme")
-      ->required();
-  cli::out(generate, args.out, "PREFIX", "names of the two files without their suffix")->required();
+      .required();
+  cli::out(generate, args.out, "PREFIX", "names of the two files without their suffix").required();
   cli::toggle(generate, "--witness", args.witness, "a key that cosigns the checkpoints of others");
   cli::toggle(generate, "--no-passphrase", args.no_passphrase, "write the secret key unencrypted");
   cli::json(generate, args.json);
-  CLI::App& show = *app.add_subcommand("show", "print the public key of a key file, secret or public");
-  show.add_option("file", args.shown, "a .key or .vkey file")->type_name("FILE")->required();
+  CLI::App& show = cli::command(app, "show", "print the public key of a key file, secret or public");
+  cli::positional(show, "file", "FILE", args.shown, "a .key or .vkey file").required();
   cli::json(show, args.json);
 }
 

@@ -26,16 +26,16 @@ struct Args {
 };
 
 void flags(CLI::App& app, Args& args) {
-  cli::trace(app, args.trace)->required();
-  cli::challenge(app, args.challenge)->required();
-  cli::out(app, args.out, "FILE", "evidence file to write; with --ops, op list")->required();
+  cli::trace(app, args.trace).required();
+  cli::challenge(app, args.challenge).required();
+  cli::out(app, args.out, "FILE", "evidence file to write; with --ops, op list").required();
   cli::text(app, "--ops", "CELL", args.ops,
             "write the signed operations of this cell of the challenge instead (layer block,step block)");
   cli::key(app, args.key);
-  cli::policy(app, args.policy)->description("the client's policy: warn if more is disclosed than it allows");
-  cli::data(app, args.data)->description("the rows that were trained on: those of the cells go with them");
+  cli::policy(app, args.policy).description("the client's policy: warn if more is disclosed than it allows");
+  cli::data(app, args.data).description("the rows that were trained on: those of the cells go with them");
   cli::model(app, args.model)
-      ->description(
+      .description(
           "with --data: base model folder, whose tokenizer goes with the rows; of a run with adapters: the "
           "model beside which they stand; of a serving period: the model that is served");
   cli::toggle(app, "--final-params", args.final_params,

@@ -48,7 +48,7 @@ struct Args {
 };
 
 void server_flags(CLI::App& app, Args& args) {
-  const auto server = [](CLI::Option* option) { return option->group("server"); };
+  const auto server = [](cli::Flag flag) { return flag.group("server"); };
   server(cli::text(app, "--listen", "ADDRESS", args.listen,
                    "answer over HTTP: a port, ADDRESS:PORT or [ADDRESS]:PORT; 127.0.0.1 if only a port is "
                    "given; port 0 is any that is free"));
@@ -65,17 +65,17 @@ void server_flags(CLI::App& app, Args& args) {
 }
 
 void flags(CLI::App& app, Args& args) {
-  const auto input = [](CLI::Option* option) { return option->group("inputs and outputs"); };
-  input(cli::model(app, args.model))->required();
+  const auto input = [](cli::Flag flag) { return flag.group("inputs and outputs"); };
+  input(cli::model(app, args.model)).required();
   input(cli::path(app, "--in", "FILE", args.in, "requests, JSON objects one a line, - for stdin [-]"));
   input(cli::out(app, args.out, "FILE", "answers to write, in the order of the requests, - for stdout [-]"));
   server_flags(app, args);
-  const auto limit = [](CLI::Option* option) { return option->group("answers"); };
+  const auto limit = [](cli::Flag flag) { return flag.group("answers"); };
   limit(cli::text(app, "--numerics", "PROFILE", args.numerics, "arithmetic: i14, i14:G or f32 [i14]"));
   limit(cli::integer(app, "--default-tokens", args.default_tokens,
                      "tokens of an answer, where a request does not say", 1, kMany));
   limit(cli::integer(app, "--max-tokens", args.max_tokens, "tokens that a request may ask for", 1, kMany));
-  const auto record = [](CLI::Option* option) { return option->group("record"); };
+  const auto record = [](cli::Flag flag) { return flag.group("record"); };
   record(cli::trace(app, args.trace));
   record(cli::key(app, args.key));
   record(cli::integer(app, "--layers-per-block", args.layers_per_block, "layers of a cell", 1, 1 << 16));
@@ -89,7 +89,7 @@ void flags(CLI::App& app, Args& args) {
   record(cli::toggle(app, "--resume", args.resume, "go on with the trace that is there"));
   record(cli::toggle(app, "--keep-open", args.keep_open, "leave the log open, for --resume"));
   record(cli::toggle(app, "--no-record", args.no_record, "answer without a trace and without receipts"));
-  const auto run = [](CLI::Option* option) { return option->group("execution (changes no bit)"); };
+  const auto run = [](cli::Flag flag) { return flag.group("execution (changes no bit)"); };
   run(cli::integer(app, "--batch", args.batch, "answers that grow at once", 1, 1 << 16));
   run(cli::integer(app, "--pass-tokens", args.pass_tokens, "tokens of a pass: what prompts are cut to", 1,
                    1 << 20));

@@ -33,8 +33,8 @@ struct Args {
 };
 
 void input_flags(CLI::App& app, Args& args) {
-  const auto in = [](CLI::Option* option) { return option->group("inputs and outputs"); };
-  in(cli::model(app, args.job.model))->required();
+  const auto in = [](cli::Flag flag) { return flag.group("inputs and outputs"); };
+  in(cli::model(app, args.job.model)).required();
   in(cli::data(app, args.job.data));
   in(cli::out(app, args.job.out, "DIR", "folder to write the tuned model to"));
   in(cli::trace(app, args.record.trace));
@@ -47,7 +47,7 @@ void input_flags(CLI::App& app, Args& args) {
 
 void recipe_flags(CLI::App& app, Args& args) {
   record::Recipe& r = args.job.recipe;
-  const auto in = [](CLI::Option* option) { return option->group("recipe"); };
+  const auto in = [](cli::Flag flag) { return flag.group("recipe"); };
   in(cli::integer(app, "--steps", r.steps, "optimizer steps", 1, kMany));
   in(cli::real(app, "--epochs", args.job.epochs, "instead of --steps: passes over the data", 1e-6, 1e6));
   in(cli::integer(app, "--batch-size", r.batch_size, "rows of a step", 1, 1 << 24));
@@ -81,7 +81,7 @@ void recipe_flags(CLI::App& app, Args& args) {
 }
 
 void record_flags(CLI::App& app, Args& args) {
-  const auto in = [](CLI::Option* option) { return option->group("record"); };
+  const auto in = [](cli::Flag flag) { return flag.group("record"); };
   in(cli::integer(app, "--layers-per-block", args.job.layers_per_block, "layers of a cell", 1, 1 << 16));
   in(cli::integer(app, "--steps-per-block", args.job.steps_per_block, "steps of a cell", 1, kMany));
   in(cli::integer(app, "--snapshot-interval", args.record.snapshot_interval,
@@ -104,7 +104,7 @@ void flags(CLI::App& app, Args& args) {
   input_flags(app, args);
   recipe_flags(app, args);
   record_flags(app, args);
-  const auto in = [](CLI::Option* option) { return option->group("execution (changes no bit)"); };
+  const auto in = [](cli::Flag flag) { return flag.group("execution (changes no bit)"); };
   in(cli::integer(app, "--micro-batch", args.job.micro_batch, "rows at a time; 0 is about 2048 tokens", 0,
                   1 << 24));
   in(cli::toggle(app, "--recompute", args.job.recompute, "keep only stage inputs for the backward pass"));

@@ -41,7 +41,7 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--proof-out", "FILE", args.proof_out,
             "with --bisect: the proof file to write if there is one");
   cli::path(app, "--proof", "FILE", args.proof, "proof file to check, instead of all else but the key");
-  cli::pubkey(app, args.pubkey)->required();
+  cli::pubkey(app, args.pubkey).required();
   cli::checkpoint(app, args.checkpoint);
   cli::challenge(app, args.challenge);
   cli::challenge_seed(app, args.seed);
@@ -76,7 +76,7 @@ void flags(CLI::App& app, Args& args) {
   cli::path(app, "--junit", "FILE", args.junit, "write the verdict as JUnit XML");
   cli::path(app, "--attestation", "FILE", args.attestation,
             "write the verdict as a signed in-toto statement");
-  cli::key(app, args.key)->description("the auditor's secret key (aftune-key), which signs the attestation");
+  cli::key(app, args.key).description("the auditor's secret key (aftune-key), which signs the attestation");
   cli::threads(app, args.threads);
   cli::device(app, args.device);
   cli::json(app, args.json);

@@ -1,5 +1,6 @@
 #include "cli/flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -14,15 +15,15 @@ namespace aftune::cli {
 namespace {
 
 /// Declares a flag with one value; `take` stores it or throws.
-CLI::Option* value(CLI::App& app, const std::string& flag, const std::string& metavar,
-                   const std::string& what, std::function<void(const std::string&)> take) {
+Flag value(CLI::App& app, const std::string& flag, const std::string& metavar, const std::string& what,
+           std::function<void(const std::string&)> take) {
   const auto checked = [flag, take = std::move(take)](const std::string& given) {
     // CLI11 hands over whatever follows, so a forgotten value would swallow the next flag.
     if (given.empty() || (given.size() > 2 && given.starts_with("--")))
       fail(Fault::kUsage, flag, " needs a value");
     take(given);
   };
-  return app.add_option_function<std::string>(flag, checked, what)->type_name(metavar);
+  return Flag(app.add_option_function<std::string>(flag, checked, what)->type_name(metavar));
 }
 
 template <class Number>
@@ -75,32 +76,44 @@ std::int64_t parse_integer(std::string_view flag, std::string_view text) {
   return parse<std::int64_t>(flag, text, "an integer");
 }
 
-CLI::Option* toggle(CLI::App& app, const std::string& flag, bool& to, const std::string& what) {
-  return app.add_flag(flag, to, what)
-      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
-      ->disable_flag_override();
+Flag Flag::required() const {
+  return Flag(option_->required());
 }
 
-CLI::Option* text(CLI::App& app, const std::string& flag, const std::string& metavar, std::string& to,
-                  const std::string& what) {
+Flag Flag::group(const std::string& name) const {
+  return Flag(option_->group(name));
+}
+
+Flag Flag::description(const std::string& text) const {
+  return Flag(option_->description(text));
+}
+
+Flag toggle(CLI::App& app, const std::string& flag, bool& to, const std::string& what) {
+  return Flag(app.add_flag(flag, to, what)
+                  ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+                  ->disable_flag_override());
+}
+
+Flag text(CLI::App& app, const std::string& flag, const std::string& metavar, std::string& to,
+          const std::string& what) {
   return value(app, flag, metavar, what, [&to](const std::string& given) { to = given; });
 }
 
-CLI::Option* path(CLI::App& app, const std::string& flag, const std::string& metavar, fs::path& to,
-                  const std::string& what) {
+Flag path(CLI::App& app, const std::string& flag, const std::string& metavar, fs::path& to,
+          const std::string& what) {
   return value(app, flag, metavar, what, [&to](const std::string& given) { to = given; });
 }
 
-CLI::Option* paths(CLI::App& app, const std::string& flag, const std::string& metavar,
-                   std::vector<fs::path>& to, const std::string& what) {
+Flag paths(CLI::App& app, const std::string& flag, const std::string& metavar, std::vector<fs::path>& to,
+           const std::string& what) {
   const auto take = [&to](const std::vector<std::string>& given) { to.assign(given.begin(), given.end()); };
-  return app.add_option_function<std::vector<std::string>>(flag, take, what)
-      ->type_name(metavar)
-      ->expected(1, -1);
+  return Flag(app.add_option_function<std::vector<std::string>>(flag, take, what)
+                  ->type_name(metavar)
+                  ->expected(1, -1));
 }
 
-CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
-                    std::string& to, const std::string& what) {
+Flag choice(CLI::App& app, const std::string& flag, std::initializer_list<std::string_view> names,
+            std::string& to, const std::string& what) {
   const std::vector<std::string> list(names.begin(), names.end());
   const std::string described = cat(what, ": ", listed(list), " [", to, "]");
   return value(app, flag, "NAME", described, [&to, flag, list](const std::string& given) {
@@ -110,8 +123,8 @@ CLI::Option* choice(CLI::App& app, const std::string& flag, std::initializer_lis
   });
 }
 
-CLI::Option* integer(CLI::App& app, const std::string& flag, std::int64_t& to, const std::string& what,
-                     std::int64_t least, std::int64_t most) {
+Flag integer(CLI::App& app, const std::string& flag, std::int64_t& to, const std::string& what,
+             std::int64_t least, std::int64_t most) {
   return value(app, flag, "N", with_default(what, to, least, most), [=, &to](const std::string& given) {
     const std::int64_t number = parse_integer(flag, given);
     check_range(flag, number, least, most);
@@ -119,8 +132,7 @@ CLI::Option* integer(CLI::App& app, const std::string& flag, std::int64_t& to, c
   });
 }
 
-CLI::Option* integer(CLI::App& app, const std::string& flag, int& to, const std::string& what, int least,
-                     int most) {
+Flag integer(CLI::App& app, const std::string& flag, int& to, const std::string& what, int least, int most) {
   return value(app, flag, "N", with_default(what, to, least, most), [=, &to](const std::string& given) {
     const std::int64_t number = parse_integer(flag, given);
     check_range<std::int64_t>(flag, number, least, most);
@@ -128,14 +140,14 @@ CLI::Option* integer(CLI::App& app, const std::string& flag, int& to, const std:
   });
 }
 
-CLI::Option* word64(CLI::App& app, const std::string& flag, std::uint64_t& to, const std::string& what) {
+Flag word64(CLI::App& app, const std::string& flag, std::uint64_t& to, const std::string& what) {
   return value(app, flag, "N", cat(what, " [", to, "]"), [&to, flag](const std::string& given) {
     to = parse<std::uint64_t>(flag, given, "an integer from 0 to 2^64 - 1");
   });
 }
 
-CLI::Option* real(CLI::App& app, const std::string& flag, double& to, const std::string& what, double least,
-                  double most) {
+Flag real(CLI::App& app, const std::string& flag, double& to, const std::string& what, double least,
+          double most) {
   return value(app, flag, "X", with_default(what, to, least, most), [=, &to](const std::string& given) {
     const double number = parse_real(flag, given);
     check_range(flag, number, least, most);
@@ -143,7 +155,7 @@ CLI::Option* real(CLI::App& app, const std::string& flag, double& to, const std:
   });
 }
 
-CLI::Option* size(CLI::App& app, const std::string& flag, std::uint64_t& to, const std::string& what) {
+Flag size(CLI::App& app, const std::string& flag, std::uint64_t& to, const std::string& what) {
   return value(app, flag, "BYTES", what, [&to, flag](const std::string& given) {
     constexpr std::string_view kSuffixes = "KMGT";
     std::string_view digits = given;
@@ -159,8 +171,8 @@ CLI::Option* size(CLI::App& app, const std::string& flag, std::uint64_t& to, con
   });
 }
 
-CLI::Option* hex(CLI::App& app, const std::string& flag, std::string& to, std::size_t bytes,
-                 const std::string& what) {
+Flag hex(CLI::App& app, const std::string& flag, std::string& to, std::size_t bytes,
+         const std::string& what) {
   return value(app, flag, "HEX", what, [&to, flag, bytes](const std::string& given) {
     const bool digits = given.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!digits || given.size() % 2 != 0)
@@ -171,76 +183,89 @@ CLI::Option* hex(CLI::App& app, const std::string& flag, std::string& to, std::s
   });
 }
 
-CLI::Option* model(CLI::App& app, fs::path& to) {
+Flag positional(CLI::App& app, const std::string& name, const std::string& metavar, fs::path& to,
+                const std::string& what) {
+  return Flag(app.add_option(name, to, what)->type_name(metavar));
+}
+
+CLI::App& command(CLI::App& app, const std::string& name, const std::string& what,
+                  std::function<void()> chosen) {
+  app.require_subcommand(1);
+  CLI::App& added = *app.add_subcommand(name, what);
+  if (chosen) added.callback(std::move(chosen));
+  return added;
+}
+
+Flag model(CLI::App& app, fs::path& to) {
   return path(app, "--model", "DIR", to, "model folder: config.json, weights, tokenizer.json");
 }
 
-CLI::Option* data(CLI::App& app, fs::path& to) {
+Flag data(CLI::App& app, fs::path& to) {
   return path(app, "--data", "FILE", to,
               "JSON Lines rows of text, pairs, messages or images, or .safetensors of images");
 }
 
-CLI::Option* trace(CLI::App& app, fs::path& to) {
+Flag trace(CLI::App& app, fs::path& to) {
   return path(app, "--trace", "DIR", to, "trace directory");
 }
 
-CLI::Option* out(CLI::App& app, fs::path& to, const std::string& metavar, const std::string& what) {
+Flag out(CLI::App& app, fs::path& to, const std::string& metavar, const std::string& what) {
   return path(app, "--out", metavar, to, what);
 }
 
-CLI::Option* key(CLI::App& app, fs::path& to) {
+Flag key(CLI::App& app, fs::path& to) {
   return path(app, "--key", "FILE", to, "secret key (aftune-key)");
 }
 
-CLI::Option* pubkey(CLI::App& app, fs::path& to) {
+Flag pubkey(CLI::App& app, fs::path& to) {
   return path(app, "--pubkey", "FILE", to, "the provider's public key, a vkey line");
 }
 
-CLI::Option* challenge(CLI::App& app, fs::path& to) {
+Flag challenge(CLI::App& app, fs::path& to) {
   return path(app, "--challenge", "FILE", to, "challenge file (aftune-challenge)");
 }
 
-CLI::Option* policy(CLI::App& app, fs::path& to) {
+Flag policy(CLI::App& app, fs::path& to) {
   return path(app, "--policy", "FILE", to, "the client's policy");
 }
 
-CLI::Option* checkpoint(CLI::App& app, fs::path& to) {
+Flag checkpoint(CLI::App& app, fs::path& to) {
   return path(app, "--checkpoint", "FILE", to, "signed note of the log");
 }
 
-CLI::Option* challenge_seed(CLI::App& app, std::string& to) {
+Flag challenge_seed(CLI::App& app, std::string& to) {
   return hex(app, "--challenge-seed", to, 32, "seed of the draw, 32 bytes");
 }
 
-CLI::Option* since(CLI::App& app, fs::path& to) {
+Flag since(CLI::App& app, fs::path& to) {
   return path(app, "--since", "FILE", to, "earlier signed note of the log, which it must extend");
 }
 
-CLI::Option* consistency(CLI::App& app, fs::path& to) {
+Flag consistency(CLI::App& app, fs::path& to) {
   return path(app, "--consistency", "FILE", to, "proof that a checkpoint extends an earlier one");
 }
 
-CLI::Option* known(CLI::App& app, fs::path& to) {
+Flag known(CLI::App& app, fs::path& to) {
   return path(app, "--known", "FILE", to, "notes seen before; made if absent");
 }
 
-CLI::Option* json(CLI::App& app, bool& to) {
+Flag json(CLI::App& app, bool& to) {
   return toggle(app, "--json", to, "print JSON");
 }
 
-CLI::Option* quiet(CLI::App& app, bool& to) {
+Flag quiet(CLI::App& app, bool& to) {
   return toggle(app, "--quiet", to, "no progress and no notes on stderr");
 }
 
-CLI::Option* verbose(CLI::App& app, bool& to) {
+Flag verbose(CLI::App& app, bool& to) {
   return toggle(app, "--verbose", to, "say more on stderr");
 }
 
-CLI::Option* threads(CLI::App& app, int& to) {
+Flag threads(CLI::App& app, int& to) {
   return integer(app, "--threads", to, "threads; 0 is one for each processor", 0, 1024);
 }
 
-CLI::Option* device(CLI::App& app, std::string& to) {
+Flag device(CLI::App& app, std::string& to) {
   return text(app, "--device", "DEVICE", to, cat("where to compute: cpu, cuda or cuda:N [", to, "]"));
 }
 

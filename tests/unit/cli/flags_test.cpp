@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
 
@@ -106,7 +107,7 @@ TEST(Help, HasOneLineForEachFlagWithItsDefault) {
   int n = 3;
   fs::path file;
   integer(app, "--n", n, "a number", 1, 9);
-  path(app, "--file", "FILE", file, "a file")->required();
+  path(app, "--file", "FILE", file, "a file").required();
   EXPECT_EQ(help(app, "tool"),
             "usage: tool --file FILE [flags]\n\nDoes things.\n\nflags:\n"
             "  --help                  print this help\n"
