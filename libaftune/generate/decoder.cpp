@@ -1,8 +1,8 @@
 #include "generate/decoder.h"
 
-#include <cstring>
-
 #include "base/error.h"
+#include "base/parallel.h"
+#include "kernels/ops.h"
 
 namespace aftune::generate {
 namespace {
@@ -58,6 +58,8 @@ data::Rows Decoder::rows_of(std::span<const Feed> feeds) const {
 Matrix Decoder::run(std::span<const Feed> feeds, const Observer& observer) {
   const data::Rows rows = rows_of(feeds);
   const int last = options_.grid.stages() - 1;
+  ThreadPool& pool = *options_.pool;
+  QueuedCalls queued(pool);
   Matrix x;
   for (int stage = 0; stage < last; ++stage) {
     std::vector<model::KvCache*> caches;
@@ -65,19 +67,23 @@ Matrix Decoder::run(std::span<const Feed> feeds, const Observer& observer) {
       for (const Feed& feed : feeds)
         caches.push_back(&feed.sequence->caches_[static_cast<std::size_t>(stage - 1)]);
     x = block_of(stage).infer(stage, rows, stage == 0 ? nullptr : &x, caches);
-    if (observer) observer(stage, rows, x);
+    if (!observer) continue;
+    pool.wait_for_accelerator();
+    observer(stage, rows, x);
   }
   std::vector<std::int64_t> ends;
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     feeds[i].sequence->length_ += std::ssize(feeds[i].tokens);
     if (feeds[i].wants_logits) ends.push_back(rows.doc_starts[i + 1] - 1);
   }
-  if (ends.empty()) return {};
-  Matrix wanted(std::ssize(ends), x.cols);
-  for (std::int64_t i = 0; i < wanted.rows; ++i)
-    std::memcpy(wanted.row(i), x.row(ends[static_cast<std::size_t>(i)]),
-                static_cast<std::size_t>(x.cols) * sizeof(float));
-  return block_of(last).logits(wanted);
+  Matrix logits;
+  if (!ends.empty()) {
+    Matrix wanted(std::ssize(ends), x.cols);
+    kernels::gather_rows(pool, wanted.rows, wanted.cols, ends.data(), x.data(), wanted.data());
+    logits = block_of(last).logits(wanted);
+  }
+  queued.finish();
+  return logits;
 }
 
 }  // namespace aftune::generate

@@ -47,6 +47,9 @@ answers() { # bin flags...
   local where=$1
   shift
   printf '%s\n' '{"prompt":"one","max_tokens":5}' '{"prompt":"two and","max_tokens":4,"temperature":0.8,"seed":3}' |
-    "$where/aftune-serve" --model processor --no-record --quiet "$@"
+    "$where/aftune-serve" --model processor --quiet "$@"
 }
-expect "answers" "$(answers "$device" --device cuda:0)" "$(answers "$bin")"
+expect "answers" "$(answers "$device" --no-record --device cuda:0)" "$(answers "$bin" --no-record)"
+
+answers "$device" --trace served --key k.key --device cuda:0 >/dev/null
+expect "the processor verifies the answers of the device" "$(verify "$bin" --trace served --model processor --all)" ACCEPT
