@@ -49,7 +49,6 @@ double widest_product(const model::Config& config) {
 }
 
 CostModel::CostModel(const record::Manifest& manifest)
-
     : recipe_(manifest.recipe),
       grid_(manifest.grid),
       native_(manifest.native.has_value()),
