@@ -37,7 +37,6 @@ inline constexpr const char* kEvidenceFinal = "/final/";
 std::string evidence_final_dataset(const std::string& tensor);
 /// tokenizer.json, by which rows become tokens.
 inline constexpr const char* kEvidenceTokenizer = "/tokenizer";
-inline constexpr std::int64_t kMaxTokenizerBytes = std::int64_t{256} << 20;
 /// Of a row: no longer one is JSON that training reads.
 inline constexpr std::int64_t kMaxRowBytes = std::int64_t{64} << 20;
 

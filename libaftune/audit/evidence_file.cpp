@@ -5,6 +5,7 @@
 #include "audit/evidence.h"
 #include "base/error.h"
 #include "seal/note.h"
+#include "tokenizer/folder.h"
 #include "trace/layout.h"
 
 namespace aftune::audit {
@@ -117,7 +118,7 @@ std::vector<Digest> EvidenceFile::read_row_proof(std::int64_t row) const {
 }
 
 std::string EvidenceFile::read_tokenizer() const {
-  return read_text(kEvidenceTokenizer, kMaxTokenizerBytes);
+  return read_text(kEvidenceTokenizer, tokenizer::kMaxTokenizerBytes);
 }
 
 std::string EvidenceFile::read_text(const std::string& dataset, std::int64_t max_bytes) const {

@@ -32,6 +32,7 @@
 #include "model/image_processor.h"
 #include "record/serving.h"
 #include "seal/note.h"
+#include "tokenizer/folder.h"
 #include "trace/hiding_key.h"
 #include "trace/log.h"
 #include "trace/segment.h"
@@ -327,7 +328,7 @@ class OwnRows {
     if (log.config().images)
       check_normalisation(*options.model);
     else
-      read_tokenizer(*options.model / "tokenizer.json");
+      read_tokenizer(*options.model);
     std::string room;
     for (std::int64_t i = 0; i < dataset_.rows(); ++i) tree_.append(hash::leaf_hash(dataset_.row(i, room)));
     const record::Manifest& m = log.manifest();
@@ -363,8 +364,9 @@ class OwnRows {
   }
 
  private:
-  void read_tokenizer(const fs::path& path) {
-    tokenizer_text_ = read_file(path, kMaxTokenizerBytes);
+  void read_tokenizer(const fs::path& model) {
+    const fs::path path = model / "tokenizer.json";
+    tokenizer_text_ = tokenizer::read_tokenizer_of(model);
     if (hash::blake3(tokenizer_text_) != log_.manifest().tokenizer)
       fail(Fault::kUsage, path.native(), ": not the tokenizer of the run");
     tokenizer_ = within(path.native(), [&] { return tokenizer::Tokenizer::parse(tokenizer_text_); });

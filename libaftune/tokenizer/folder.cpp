@@ -3,11 +3,6 @@
 #include "base/error.h"
 
 namespace aftune::tokenizer {
-namespace {
-
-constexpr std::uint64_t kMaxBytes = std::uint64_t{256} << 20;
-
-}  // namespace
 
 std::string read_tokenizer_of(const fs::path& model) {
   const fs::path file = model / "tokenizer.json";
@@ -15,7 +10,7 @@ std::string read_tokenizer_of(const fs::path& model) {
     fail(Fault::kUsage, model.native(),
          ": has vocab.json and merges.txt but no tokenizer.json; AutoTokenizer of transformers loads them, "
          "and its save_pretrained writes one");
-  return read_file(file, kMaxBytes);
+  return read_file(file, kMaxTokenizerBytes);
 }
 
 }  // namespace aftune::tokenizer

@@ -37,6 +37,19 @@ std::string read_available(int descriptor) {
   return out;
 }
 
+// What comes before a mark that is written behind it: what goes through a terminal need not come at once.
+std::string read_to_mark(int end, int terminal) {
+  if (::write(end, "!", 1) != 1) return "no mark";
+  std::string out;
+  while (!out.ends_with('!')) {
+    const std::string more = read_available(terminal);
+    if (more.empty()) return out + " and no mark";
+    out += more;
+  }
+  out.pop_back();
+  return out;
+}
+
 TEST(Progress, IsDrawnOnATerminalAndCleared) {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (terminal < 0) GTEST_SKIP() << "this machine has no pseudo-terminals";
@@ -45,15 +58,13 @@ TEST(Progress, IsDrawnOnATerminalAndCleared) {
   const int end = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
   ASSERT_GE(end, 0);
   ASSERT_EQ(drawing_child(end, false), 0);
-  const std::string drawn = read_available(terminal);
+  const std::string drawn = read_to_mark(end, terminal);
   EXPECT_NE(drawn.find("training 1/10"), drawn.npos) << drawn;
   EXPECT_NE(drawn.find("training 10/10  loss 1.5"), drawn.npos) << drawn;
   EXPECT_TRUE(drawn.ends_with("\r\033[K")) << "the line must not stay";
   EXPECT_EQ(drawn.find('\n'), drawn.npos);
-  // A quiet one draws nothing: the next byte on the terminal is ours.
   ASSERT_EQ(drawing_child(end, true), 0);
-  ASSERT_EQ(::write(end, "!", 1), 1);
-  EXPECT_EQ(read_available(terminal), "!");
+  EXPECT_EQ(read_to_mark(end, terminal), "") << "a quiet one draws nothing";
   ::close(end);
   ::close(terminal);
 }
