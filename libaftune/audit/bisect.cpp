@@ -236,6 +236,13 @@ class Scratch {
   fs::path path_;
 };
 
+// Before anything of the run is read.
+void require_op_list(const record::Manifest& manifest) {
+  if (manifest.hiding()) fail(Fault::kUsage, kHides);
+  if (manifest.native)
+    fail(Fault::kUsage, "native runs have no list of operations: products are not compared one by one");
+}
+
 // Leaves that open() has proved and compared.
 LogView own_log(const EvidenceFile& evidence, std::uint64_t size) {
   std::map<std::int64_t, std::string> leaves;
@@ -270,7 +277,7 @@ Json to_json(const Bisection& b) {
 
 OpList sign_op_list(const OpsOptions& options) {
   const std::vector<std::string> lines = trace::Log::read(trace::Layout{options.trace}.log()).leaves;
-  if (!lines.empty() && record::parse_manifest(lines.front()).hiding()) fail(Fault::kUsage, kHides);
+  if (!lines.empty()) require_op_list(record::parse_manifest(lines.front()));
   const auto checkpoint = seal::Checkpoint::parse(seal::Note::parse(options.challenge.note).text);
   const Scratch scratch(options.scratch);
   Challenge only = options.challenge;
@@ -289,8 +296,6 @@ OpList sign_op_list(const OpsOptions& options) {
   AFTUNE_CHECK(opened.cells == std::vector<Cell>{options.cell});
   EvidenceFile evidence(scratch.path(), trace::Origin::kOwn);
   const LogView log = own_log(evidence, checkpoint.size);
-  if (log.manifest().native)
-    fail(Fault::kUsage, "native runs have no list of operations: products are not compared one by one");
   const std::vector<Cell> asked = draw_cells(options.challenge, log.grid());
   if (std::find(asked.begin(), asked.end(), options.cell) == asked.end())
     fail(Fault::kUsage, "the challenge does not ask for cell ", options.cell.block, ",",
